@@ -1,0 +1,347 @@
+"""What the agents need of the world, as Protocols. Adapters fulfil them; agents are given them.
+
+Every method may raise the errors of its port (`errors`), and nothing of a vendor's. Every call has a timeout inside
+its adapter. Implementations: see `adapters`; each port has one contract suite in ``tests/contract``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any, Protocol
+
+from pydantic import Field, JsonValue
+
+from pipeline_magic.runs import (
+    Approval,
+    AuditEntry,
+    Change,
+    Deployment,
+    Effect,
+    NotebookRun,
+    PullRequest,
+    Run,
+    Stage,
+    StageEvent,
+)
+from pipeline_magic.spec.model import PipelineSpec
+from pipeline_magic.spec.schema import Column, Model, TableSchema
+
+__all__ = [
+    "Catalog",
+    "Clock",
+    "CodeHost",
+    "Deployer",
+    "DeployRequest",
+    "Engine",
+    "LanguageModel",
+    "Privileges",
+    "Progress",
+    "Rows",
+    "Store",
+    "TableVersion",
+]
+
+
+class Clock(Protocol):
+    """The time and fresh ids, so that everything else can be pure."""
+
+    def now(self) -> datetime:
+        """Now, in UTC, with the zone set."""
+        ...
+
+    def new_id(self, prefix: str) -> str:
+        """A short id that was never given before: ``r-7f3k2m``."""
+        ...
+
+
+class Progress(Protocol):
+    """Where stages say how far they are. Called from any thread; must return at once."""
+
+    def __call__(self, event: StageEvent) -> None: ...
+
+
+class Privileges(Model):
+    """What the caller may do; None where the catalog cannot say.
+
+    Attributes:
+        can_read: By table name.
+        can_create: In the target's schema (or may create the schema).
+        missing: Human sentences, each naming privilege and object.
+    """
+
+    can_read: dict[str, bool] = Field(default_factory=dict)
+    can_create: bool | None = None
+    missing: tuple[str, ...] = ()
+
+
+class Catalog(Protocol):
+    """Tables, their columns, comments and keys."""
+
+    name: str
+    """For a person: ``local lakehouse at …``, ``Unity Catalog at host``."""
+
+    def tables(self) -> Iterable[TableSchema]:
+        """Every table the caller can see, with columns and comments; statistics may be left out."""
+        ...
+
+    def digest(self) -> str:
+        """A token that changes when `tables` would give something else; cheap."""
+        ...
+
+    def table(self, name: str) -> TableSchema:
+        """One table, with statistics and version.
+
+        Raises:
+            TableNotFound: With the nearest names.
+        """
+        ...
+
+    def has_schema(self, catalog: str, schema: str) -> bool: ...
+
+    def has_catalog(self, catalog: str) -> bool: ...
+
+    def create_schema(self, catalog: str, schema: str) -> None:
+        """Create the schema (locally its catalog too); nothing happens when it exists."""
+        ...
+
+    def privileges(self, sources: Sequence[str], target: str) -> Privileges: ...
+
+    def describe(self, name: str, *, comment: str, columns: Mapping[str, str], tags: Mapping[str, str]) -> None:
+        """Set the comments of a table and of its columns, and its tags."""
+        ...
+
+
+class Rows(Model):
+    """Rows of a query: values as Python objects (int, float, Decimal, str, bool, date, datetime, None, …)."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    truncated: bool = False
+
+
+class TableVersion(Model):
+    """One commit of a Delta table."""
+
+    version: str
+    at: str
+    operation: str
+    by: str = ""
+
+
+class Engine(Protocol):
+    """Runs Spark SQL and notebooks where the data lives."""
+
+    name: str
+
+    def query(self, sql: str, *, limit: int = 1000, timeout: float = 600.0) -> Rows:
+        """Run one SELECT (or WITH … SELECT) and return at most `limit` rows.
+
+        Raises:
+            QueryFailed: With the engine's message, shortened.
+            EngineUnavailable: No engine; the message names the ways to give one.
+            Cancelled: `cancel` was called meanwhile.
+        """
+        ...
+
+    def run_notebook(self, notebook: str, parameters: Mapping[str, str], *, timeout: float = 3600.0) -> NotebookRun:
+        """Run a notebook (JSON text) in a fresh process that has `spark` and `dbutils` as on Databricks."""
+        ...
+
+    def create_scratch(self, run_id: str) -> str:
+        """A schema nobody else uses, as ``catalog.schema``; the same for the same run."""
+        ...
+
+    def drop_scratch(self, run_id: str) -> None:
+        """Remove it and everything in it; nothing happens when it is not there."""
+        ...
+
+    def history(self, table: str) -> Sequence[TableVersion]:
+        """Commits of a Delta table, newest first; empty when the table does not exist."""
+        ...
+
+    def restore(self, table: str, version: str) -> None:
+        """Put a Delta table back to a version (a new commit; nothing is lost)."""
+        ...
+
+    def cancel(self) -> None:
+        """Stop what is running; it raises Cancelled in its own thread."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class CodeHost(Protocol):
+    """A repository with pull requests. Every write is idempotent by branch name."""
+
+    name: str
+    base: str
+
+    def read(self, path: str, *, ref: str = "") -> str | None:
+        """Text of a file on a branch (the base branch when empty); None when it is not there."""
+        ...
+
+    def last_generated(self, path: str) -> str | None:
+        """Text of a file as we wrote it last, found by our commits; None when we never wrote it."""
+        ...
+
+    def open_pull_request(self, change: Change, *, draft: bool = False) -> PullRequest:
+        """One commit on a new branch, and a pull request; the existing one when the branch has it already."""
+        ...
+
+    def find_pull_request(self, branch: str) -> PullRequest | None: ...
+
+    def mark_ready(self, number: int) -> PullRequest: ...
+
+    def comment(self, number: int, body: str, *, key: str) -> None:
+        """Add a comment once: a second call with the same key changes nothing."""
+        ...
+
+    def merge(self, number: int, *, message: str) -> PullRequest:
+        """Merge into the base branch; returns the merged one when it already is.
+
+        Raises:
+            MergeConflict: With the paths.
+        """
+        ...
+
+    def close_pull_request(self, number: int, *, reason: str) -> PullRequest: ...
+
+    def revert(self, number: int, *, title: str) -> PullRequest:
+        """A pull request that undoes a merged one; idempotent."""
+        ...
+
+    def identity(self) -> str:
+        """The authenticated user."""
+        ...
+
+
+class DeployRequest(Model):
+    """What is put in place after approval.
+
+    Attributes:
+        pipeline: Name; with `environment` it is the tag the deployment is found by.
+        notebook_path: Where the notebook goes; holds the SHA-256 of its bytes.
+        key: Idempotency key.
+    """
+
+    pipeline: str
+    environment: str
+    spec: PipelineSpec
+    notebook: str
+    notebook_path: str
+    parameters: dict[str, str]
+    digest: str
+    key: str
+    paused: bool = False
+    tags: dict[str, str] = Field(default_factory=dict)
+
+
+class Deployer(Protocol):
+    """Jobs and pipelines."""
+
+    name: str
+
+    def deploy(self, request: DeployRequest) -> Deployment:
+        """Create, or reset to these settings, the job found by its tags; the same key twice is one deployment."""
+        ...
+
+    def run_now(self, deployment_id: str, *, key: str, timeout: float = 3600.0) -> NotebookRun:
+        """Run it once and follow it to the end; the same key twice is one run."""
+        ...
+
+    def find(self, pipeline: str, environment: str) -> Deployment | None: ...
+
+    def settings(self, deployment_id: str) -> dict[str, JsonValue]:
+        """Settings as they are now."""
+        ...
+
+    def previous(self, deployment_id: str) -> DeployRequest | None:
+        """What was deployed before the present settings."""
+        ...
+
+    def delete(self, deployment_id: str) -> None: ...
+
+    def cancel(self) -> None: ...
+
+
+class Store(Protocol):
+    """Runs, stage results, approvals, effects, the audit. Every change of state is a compare-and-set."""
+
+    name: str
+
+    def create_run(self, run: Run) -> Run: ...
+
+    def run(self, run_id: str) -> Run:
+        """Raises NotFound."""
+        ...
+
+    def runs(self, *, limit: int = 50, statement: str | None = None, name: str | None = None) -> Sequence[Run]:
+        """Newest first."""
+        ...
+
+    def update_run(self, run: Run, **changes: Any) -> Run:
+        """Write changes if nobody else did since `run` was read.
+
+        Raises:
+            StaleState: Somebody did, or the state machine has no such move.
+        """
+        ...
+
+    def save_stage(self, run_id: str, stage: Stage, inputs_digest: str, result: str, at: str) -> None: ...
+
+    def stage(self, run_id: str, stage: Stage) -> tuple[str, str] | None:
+        """(digest of the inputs, result as JSON) of the last time, or None."""
+        ...
+
+    def save_approval(self, approval: Approval, *, expected_state: str | None) -> Approval:
+        """Insert (expected None) or move it; StaleState when it is not in the expected state."""
+        ...
+
+    def approval(self, approval_id: str) -> Approval: ...
+
+    def save_deployment(self, deployment: Deployment, *, expected_state: str | None) -> Deployment: ...
+
+    def deployment(self, run_id: str) -> Deployment | None: ...
+
+    def begin_effect(self, key: str, run_id: str, kind: str, at: str) -> Effect:
+        """The effect of that key: newly started, or as it stands."""
+        ...
+
+    def finish_effect(self, key: str, result: JsonValue, at: str) -> Effect: ...
+
+    def effects(self, run_id: str) -> Sequence[Effect]: ...
+
+    def append_audit(
+        self,
+        *,
+        at: str,
+        run_id: str,
+        event: str,
+        identity: str,
+        name: str = "",
+        digest: str = "",
+        detail: dict[str, JsonValue] | None = None,
+    ) -> AuditEntry: ...
+
+    def audit(self, run_id: str | None = None) -> Sequence[AuditEntry]:
+        """Oldest first; of all runs when None."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class LanguageModel(Protocol):
+    """A model that fills in a bounded schema."""
+
+    name: str
+
+    def complete(
+        self, *, system: str, user: str, schema: Mapping[str, Any], timeout: float = 60.0
+    ) -> Mapping[str, Any]:
+        """An object that claims to fit `schema`; the caller validates it.
+
+        Raises:
+            LanguageModelError: Timeout, refusal, cut-off or unusable answer, named.
+        """
+        ...

@@ -1,0 +1,629 @@
+"""A run: everything between a statement and a deployed pipeline, as frozen models; and its three state machines.
+
+    statement -> Parsed -> Validated -> Generated -> QualityReport -> Change -> Approval -> Deployment
+
+Here: what stages hand to each other, what the store keeps, and the one table of state transitions. Not here: how any of
+it is made; that is the agents' work. Times are ISO 8601 in UTC. Ids and times are passed in, never made here.
+"""
+
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, TypeAlias
+
+from pydantic import Field, JsonValue
+
+from pipeline_magic.spec.model import Draft, PipelineSpec
+from pipeline_magic.spec.paths import Edit
+from pipeline_magic.spec.provenance import Provenance
+from pipeline_magic.spec.schema import Model, TableSchema
+from pipeline_magic.spec.typed import TypedSpec
+
+__all__ = [
+    "APPROVAL_STATES",
+    "DEPLOYMENT_STATES",
+    "RUN_STATES",
+    "STAGES",
+    "STAGE_TITLES",
+    "TRANSITIONS",
+    "Answer",
+    "Approval",
+    "AuditEntry",
+    "Change",
+    "CheckResult",
+    "Decision",
+    "Deployment",
+    "Effect",
+    "File",
+    "FileDiff",
+    "Finding",
+    "Generated",
+    "NotebookRun",
+    "Option",
+    "Parsed",
+    "Plan",
+    "PullRequest",
+    "QualityReport",
+    "Question",
+    "Reconciliation",
+    "Run",
+    "SampleRun",
+    "Snapshot",
+    "Stage",
+    "StageEvent",
+    "StageState",
+    "StepRows",
+    "Transition",
+    "Validated",
+    "Waiver",
+    "allowed",
+]
+
+Stage: TypeAlias = Literal["parse", "validate", "generate", "quality", "pull_request", "approval"]
+STAGES: tuple[Stage, ...] = ("parse", "validate", "generate", "quality", "pull_request", "approval")
+STAGE_TITLES: dict[Stage, str] = {
+    "parse": "Parse",
+    "validate": "Validate",
+    "generate": "Generate",
+    "quality": "Quality",
+    "pull_request": "Pull request",
+    "approval": "Approval",
+}
+
+StageState: TypeAlias = Literal["pending", "running", "waiting", "done", "unchanged", "failed", "cancelled"]
+
+
+class StageEvent(Model):
+    """What a stage says of itself while it works.
+
+    Attributes:
+        state: ``unchanged`` means: the inputs have the digest of the last time, so the stored result stands.
+        message: One short sentence for a person, no secrets.
+        done: Fraction of the stage, 0 to 1, where it is known.
+        seconds: Wall time of the stage, when it ended.
+    """
+
+    stage: Stage
+    state: StageState
+    message: str = ""
+    done: float | None = None
+    seconds: float | None = None
+
+
+# --- stage 1 and 2: questions, schemas ---------------------------------------------------------------------------
+
+
+class Option(Model):
+    """One answer to a question.
+
+    Attributes:
+        id: Stable within its question; what `answers` hold.
+        label: As a person would say it.
+        edits: What it sets in the draft. With none, the statement is read again with this answer known.
+        rows: Rows the target would hold, measured; None when it was not measured.
+        effect: What it does, in words and numbers ("1,500 rows; keeps 500 customers without orders").
+    """
+
+    id: str
+    label: str
+    edits: tuple[Edit, ...] = ()
+    rows: int | None = None
+    effect: str = ""
+
+
+class Question(Model):
+    """Something the statement leaves open, where the readings differ in data.
+
+    Attributes:
+        id: Stable for the same statement and catalog ("join:orders", "target:table").
+        text: The question, one sentence.
+        why: What in the statement or the catalog raises it.
+        options: The readings, likeliest first.
+        default: Id of the option that stands when nobody answers; None makes it a must-answer question.
+        path: The field it is about; with `free`, a typed answer is set there.
+        free: A typed answer is allowed.
+        clauses: Ids of the clauses it comes from.
+    """
+
+    id: str
+    text: str
+    why: str = ""
+    options: tuple[Option, ...] = ()
+    default: str | None = None
+    path: str = ""
+    free: bool = False
+    clauses: tuple[str, ...] = ()
+
+    @property
+    def must_answer(self) -> bool:
+        """No default would be a reading of the words."""
+        return self.default is None
+
+
+class Answer(Model):
+    """A person's answer: the id of an option, or with `free` questions any text."""
+
+    question: str
+    value: str
+
+
+class Finding(Model):
+    """Something a person should know before approving.
+
+    Attributes:
+        id: Stable; waivers name it.
+        severity: ``red`` blocks Approve until repaired or waived; ``amber`` is shown; ``info`` is said.
+        where: Path of a field, a table, a file or a check.
+    """
+
+    id: str
+    severity: Literal["red", "amber", "info"]
+    message: str
+    where: str = ""
+    hint: str = ""
+
+
+class Parsed(Model):
+    """Stage 1. The statement as a draft, with the origin of every field."""
+
+    draft: Draft
+    provenance: Provenance
+    questions: tuple[Question, ...] = ()
+    parser: str = "embedded"
+    notes: tuple[str, ...] = ()
+
+
+class Validated(Model):
+    """Stage 2. The draft, completed and checked against the catalog.
+
+    Attributes:
+        spec: The complete spec; None while a must-answer question is open or problems stand.
+        typed: The spec with the schema and keys of every step; None with `spec`.
+        tables: Schemas of the sources, by alias.
+        target: Schema of the target as it is now; None when it does not exist.
+        problems: Why there is no typed spec, as (path, message) in the order of the spec.
+        findings: Privileges, missing schemas to be created, warnings of typing.
+        creates: Schemas and catalogs that do not exist and would be created after approval.
+    """
+
+    draft: Draft
+    provenance: Provenance
+    spec: PipelineSpec | None = None
+    typed: TypedSpec | None = None
+    tables: dict[str, TableSchema] = Field(default_factory=dict)
+    target: TableSchema | None = None
+    questions: tuple[Question, ...] = ()
+    problems: tuple[Finding, ...] = ()
+    findings: tuple[Finding, ...] = ()
+    creates: tuple[str, ...] = ()
+
+
+# --- stage 3: files ----------------------------------------------------------------------------------------------
+
+
+class File(Model):
+    """A text file of the plan; `path` is relative to the repository's root, with forward slashes."""
+
+    path: str
+    content: str
+
+
+class FileDiff(Model):
+    """A file of the plan beside what the base branch has at its path (`old` None: nothing)."""
+
+    path: str
+    status: Literal["added", "changed", "unchanged"]
+    old: str | None = None
+    new: str
+
+
+class Generated(Model):
+    """Stage 3. The files of a plan, and their difference from the base branch.
+
+    Attributes:
+        notebook: Path of the file among `files` that runs.
+        base: Name of the base branch.
+        lines: For each step id, the first and last line of its cell in the notebook's Python source (1-based).
+    """
+
+    files: tuple[File, ...]
+    notebook: str
+    diffs: tuple[FileDiff, ...] = ()
+    base: str = "main"
+    findings: tuple[Finding, ...] = ()
+
+    def file(self, path: str) -> File:
+        """The file at that path."""
+        return next(file for file in self.files if file.path == path)
+
+
+# --- stage 4: quality --------------------------------------------------------------------------------------------
+
+
+class CheckResult(Model):
+    """What one expectation found.
+
+    Attributes:
+        status: ``passed``; ``failed`` (more failing rows than tolerated); ``error`` (could not run, counts as red);
+            ``off``.
+        rows: Rows looked at; None where the check is not about rows.
+        failing: Rows, or groups for uniqueness, that break it.
+        observed: What was seen, in words ("newest commit 3 hours ago").
+    """
+
+    expectation: str
+    kind: str
+    on: str
+    description: str
+    action: Literal["warn", "drop", "fail"]
+    automatic: bool = False
+    status: Literal["passed", "failed", "error", "off"]
+    rows: int | None = None
+    failing: int | None = None
+    observed: str = ""
+
+
+class StepRows(Model):
+    """Rows through one step.
+
+    Attributes:
+        rows_in: Rows of each input, by its id.
+        rows_out: Rows of the step.
+        unmatched_left: For joins: left rows without a partner; `unmatched_right` likewise.
+        widest_match: For joins: partners of the left row that has most (1 = no fan-out).
+    """
+
+    step: str
+    kind: str
+    rows_in: dict[str, int] = Field(default_factory=dict)
+    rows_out: int
+    unmatched_left: int | None = None
+    unmatched_right: int | None = None
+    widest_match: int | None = None
+    note: str = ""
+
+
+class Reconciliation(Model):
+    """Rows in and out of every step, and what became of every source column."""
+
+    steps: tuple[StepRows, ...] = ()
+    unused_columns: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    findings: tuple[Finding, ...] = ()
+
+
+class NotebookRun(Model):
+    """A notebook that was really run.
+
+    Attributes:
+        executed: The notebook with its outputs, as JSON text; empty when it did not start.
+        error: Name and message of the first failing cell's error; empty when all went well.
+        seconds: Wall time.
+    """
+
+    succeeded: bool
+    executed: str = ""
+    error: str = ""
+    seconds: float = 0.0
+
+
+class SampleRun(Model):
+    """The notebook, run before approval into a scratch schema.
+
+    Attributes:
+        status: ``passed`` | ``failed`` | ``not_executed`` (with the reason in `message`).
+        rows: Rows the scratch target held.
+        sampled: Fraction of the source rows that were read (1 = all).
+        repeatable: A second run gave the same rows; None when it was not tried.
+    """
+
+    status: Literal["passed", "failed", "not_executed"]
+    message: str = ""
+    rows: int | None = None
+    sampled: float = 1.0
+    repeatable: bool | None = None
+    seconds: float = 0.0
+
+
+class QualityReport(Model):
+    """Stage 4. What the data and the artefact showed before approval."""
+
+    checks: tuple[CheckResult, ...] = ()
+    reconciliation: Reconciliation = Reconciliation()
+    sample_run: SampleRun | None = None
+    findings: tuple[Finding, ...] = ()
+    preview_columns: tuple[str, ...] = ()
+    preview_rows: tuple[tuple[str | None, ...], ...] = ()
+    engine: str = ""
+
+    @property
+    def verdict(self) -> Literal["green", "amber", "red"]:
+        """Red when a red finding stands (waivers are counted by the approval), amber when an amber one does."""
+        severities = {finding.severity for finding in self.findings}
+        return "red" if "red" in severities else "amber" if "amber" in severities else "green"
+
+
+# --- stage 5: the change -----------------------------------------------------------------------------------------
+
+
+class Change(Model):
+    """Stage 5. A pull request, prepared: nothing is written to the code host yet.
+
+    Attributes:
+        branch: Derived from the pipeline's name and the plan digest.
+        base: Branch it goes into.
+        body: Markdown.
+    """
+
+    branch: str
+    base: str
+    title: str
+    body: str
+    files: tuple[File, ...]
+
+
+class PullRequest(Model):
+    """A pull request as the code host knows it."""
+
+    number: int
+    url: str
+    branch: str
+    state: Literal["draft", "open", "merged", "closed"]
+    commit: str = ""
+    merge_commit: str = ""
+
+
+# --- plan, approval, deployment ----------------------------------------------------------------------------------
+
+
+class Waiver(Model):
+    """A red finding accepted by name, with a reason."""
+
+    finding: str
+    by: str
+    reason: str
+
+
+class Plan(Model):
+    """Everything an approval binds to. Its digest is `agents.approval.digest.plan_digest`.
+
+    Attributes:
+        base_files: SHA-256 of the base branch's content of exactly the paths the plan writes; None where absent.
+        schemas: The catalog's schemas the plan rests on, without row counts and times.
+        settings: Settings found when planning and to be written (never secrets).
+    """
+
+    spec: PipelineSpec
+    files: tuple[File, ...]
+    base_files: dict[str, str | None]
+    schemas: dict[str, JsonValue]
+    parameters: dict[str, str]
+    settings: dict[str, JsonValue]
+    environment: str
+    policy: dict[str, JsonValue]
+    answers: tuple[Answer, ...]
+    waivers: tuple[Waiver, ...]
+    compiler_version: str
+    verdict: Literal["green", "amber", "red"]
+
+
+class Decision(Model):
+    """One person's word on a plan: the authenticated identity decides, the typed name is a label."""
+
+    verb: Literal["approve", "reject"]
+    identity: str
+    name: str
+    comment: str = ""
+    at: str
+    digest: str
+    confirmed: tuple[str, ...] = ()
+
+
+class Approval(Model):
+    """Stage 6. A plan waiting for, or holding, its decisions."""
+
+    id: str
+    run_id: str
+    digest: str
+    state: str = "pending"
+    needed: int = 1
+    decisions: tuple[Decision, ...] = ()
+    reason: str = ""
+    created: str = ""
+    expires: str = ""
+
+
+class Deployment(Model):
+    """A pipeline as the deployer knows it.
+
+    Attributes:
+        id: Of the job or pipeline at the deployer.
+        target_version_before: Version of the target before this deployment's first write; None when it did not exist.
+    """
+
+    id: str
+    run_id: str
+    state: str
+    digest: str
+    name: str = ""
+    notebook_path: str = ""
+    url: str = ""
+    next_run: str = ""
+    rows: int | None = None
+    target_version_before: str | None = None
+    target_version_after: str | None = None
+    pull_request: PullRequest | None = None
+    message: str = ""
+
+
+class Run(Model):
+    """One statement on its way; what `store` keeps a row of, and what lists show.
+
+    Attributes:
+        version: Grows by one with every change; compare-and-set is on it.
+        message: The last thing a person should know of it: why it failed, what it waits for.
+    """
+
+    id: str
+    name: str = ""
+    statement: str
+    environment: str = "default"
+    author: str = ""
+    state: str = "parsing"
+    created: str
+    updated: str
+    version: int = 1
+    answers: tuple[Answer, ...] = ()
+    edits: tuple[Edit, ...] = ()
+    waivers: tuple[Waiver, ...] = ()
+    approval_id: str = ""
+    digest: str = ""
+    message: str = ""
+
+
+class Effect(Model):
+    """An external effect: its key is written before it, its result after it.
+
+    Attributes:
+        key: Idempotency key, derived from what is done; the same effect has the same key after a crash.
+        status: ``started`` or ``done``.
+    """
+
+    key: str
+    run_id: str
+    kind: str
+    status: Literal["started", "done"]
+    result: JsonValue = None
+    at: str = ""
+
+
+class AuditEntry(Model):
+    """One line of the audit; `hash` covers all of it and the hash of the line before."""
+
+    seq: int
+    at: str
+    run_id: str
+    event: str
+    identity: str
+    name: str = ""
+    digest: str = ""
+    detail: dict[str, JsonValue] = Field(default_factory=dict)
+    previous: str
+    hash: str
+
+
+class Snapshot(Model):
+    """A run as it stands: what the panel draws, what the command line prints, what `%pipeline review` rebuilds.
+
+    Attributes:
+        stages: Latest event of each stage, in their order.
+        ports: What every port is ("engine": "Sail 0.7 at 127.0.0.1"), for the header.
+        leaves_machine: What goes elsewhere, as sentences; empty when all is local.
+        unchanged: The last build found nothing changed and recomputed nothing.
+        error: Why the run failed, for a person; empty otherwise.
+    """
+
+    run: Run
+    stages: tuple[StageEvent, ...] = ()
+    parsed: Parsed | None = None
+    validated: Validated | None = None
+    generated: Generated | None = None
+    quality: QualityReport | None = None
+    change: Change | None = None
+    pull_request: PullRequest | None = None
+    approval: Approval | None = None
+    deployment: Deployment | None = None
+    audit: tuple[AuditEntry, ...] = ()
+    ports: dict[str, str] = Field(default_factory=dict)
+    leaves_machine: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    unchanged: bool = False
+    error: str = ""
+
+    @property
+    def questions(self) -> tuple[Question, ...]:
+        """Questions still open, must-answer ones first."""
+        asked = self.validated.questions if self.validated else self.parsed.questions if self.parsed else ()
+        answered = {answer.question for answer in self.run.answers}
+        return tuple(sorted((q for q in asked if q.id not in answered), key=lambda q: not q.must_answer))
+
+    @property
+    def approval_id(self) -> str:
+        """Id to approve or reject by; empty while there is no plan."""
+        return self.approval.id if self.approval else ""
+
+
+# --- the three state machines ------------------------------------------------------------------------------------
+
+RUN_STATES = ("parsing", "awaiting_input", "generating", "planned", "failed", "cancelled", "superseded")
+APPROVAL_STATES = ("pending", "partly_approved", "approved", "rejected", "void", "expired")
+DEPLOYMENT_STATES = (
+    "waiting",
+    "deploying",
+    "deployed",
+    "rolling_back",
+    "rolled_back",
+    "failed",
+    "rollback_failed",
+)
+
+
+class Transition(NamedTuple):
+    """A move that is allowed: every other is refused.
+
+    Attributes:
+        who: ``system``, ``author``, ``approver`` (as the environment's policy says) or ``anyone``.
+    """
+
+    machine: Literal["run", "approval", "deployment"]
+    source: str
+    target: str
+    verb: str
+    who: str
+
+
+TRANSITIONS: tuple[Transition, ...] = (
+    Transition("run", "parsing", "awaiting_input", "parsed", "system"),
+    Transition("run", "parsing", "failed", "fail", "system"),
+    Transition("run", "parsing", "cancelled", "cancel", "author"),
+    Transition("run", "awaiting_input", "parsing", "answer", "author"),
+    Transition("run", "awaiting_input", "generating", "generate", "author"),
+    Transition("run", "awaiting_input", "cancelled", "cancel", "author"),
+    Transition("run", "awaiting_input", "superseded", "supersede", "system"),
+    Transition("run", "generating", "planned", "planned", "system"),
+    Transition("run", "generating", "awaiting_input", "ask", "system"),
+    Transition("run", "generating", "failed", "fail", "system"),
+    Transition("run", "generating", "cancelled", "cancel", "author"),
+    Transition("run", "planned", "generating", "edit", "author"),
+    Transition("run", "planned", "parsing", "answer", "author"),
+    Transition("run", "planned", "superseded", "supersede", "system"),
+    Transition("run", "planned", "cancelled", "cancel", "author"),
+    Transition("run", "failed", "parsing", "resume", "author"),
+    Transition("run", "failed", "generating", "resume", "author"),
+    Transition("run", "cancelled", "parsing", "resume", "author"),
+    Transition("run", "cancelled", "generating", "resume", "author"),
+    Transition("approval", "pending", "partly_approved", "approve", "approver"),
+    Transition("approval", "pending", "approved", "approve", "approver"),
+    Transition("approval", "pending", "rejected", "reject", "approver"),
+    Transition("approval", "pending", "void", "void", "system"),
+    Transition("approval", "pending", "expired", "expire", "system"),
+    Transition("approval", "partly_approved", "partly_approved", "approve", "approver"),
+    Transition("approval", "partly_approved", "approved", "approve", "approver"),
+    Transition("approval", "partly_approved", "rejected", "reject", "approver"),
+    Transition("approval", "partly_approved", "void", "void", "system"),
+    Transition("approval", "partly_approved", "expired", "expire", "system"),
+    Transition("approval", "approved", "void", "void", "system"),
+    Transition("deployment", "waiting", "deploying", "deploy", "system"),
+    Transition("deployment", "waiting", "failed", "fail", "system"),
+    Transition("deployment", "deploying", "deployed", "deployed", "system"),
+    Transition("deployment", "deploying", "failed", "fail", "system"),
+    Transition("deployment", "failed", "deploying", "resume", "anyone"),
+    Transition("deployment", "deployed", "rolling_back", "rollback", "approver"),
+    Transition("deployment", "failed", "rolling_back", "rollback", "approver"),
+    Transition("deployment", "rolling_back", "rolled_back", "rolled_back", "system"),
+    Transition("deployment", "rolling_back", "rollback_failed", "fail", "system"),
+    Transition("deployment", "rollback_failed", "rolling_back", "resume", "approver"),
+)
+
+
+def allowed(machine: str, source: str, target: str) -> bool:
+    """Whether the table has a move from `source` to `target`."""
+    return any((t.machine, t.source, t.target) == (machine, source, target) for t in TRANSITIONS)
