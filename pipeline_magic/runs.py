@@ -41,6 +41,7 @@ __all__ = [
     "Option",
     "Parsed",
     "Plan",
+    "Prepared",
     "PullRequest",
     "QualityReport",
     "Question",
@@ -405,6 +406,14 @@ class Plan(Model):
     verdict: Literal["green", "amber", "red"]
 
 
+class Prepared(Model):
+    """Stage 5's result: the plan, its digest, and the pull request that is ready to be opened."""
+
+    plan: Plan
+    digest: str
+    change: Change
+
+
 class Decision(Model):
     """One person's word on a plan: the authenticated identity decides, the typed name is a label."""
 
@@ -460,6 +469,7 @@ class Run(Model):
     Attributes:
         version: Grows by one with every change; compare-and-set is on it.
         message: The last thing a person should know of it: why it failed, what it waits for.
+        worker: ``host:pid`` of the process that works on it now; empty when none does.
     """
 
     id: str
@@ -477,6 +487,7 @@ class Run(Model):
     approval_id: str = ""
     digest: str = ""
     message: str = ""
+    worker: str = ""
 
 
 class Effect(Model):
@@ -616,6 +627,9 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition("deployment", "deploying", "deployed", "deployed", "system"),
     Transition("deployment", "deploying", "failed", "fail", "system"),
     Transition("deployment", "failed", "deploying", "resume", "anyone"),
+    Transition("deployment", "deployed", "waiting", "redeploy", "system"),
+    Transition("deployment", "failed", "waiting", "redeploy", "system"),
+    Transition("deployment", "rolled_back", "waiting", "redeploy", "system"),
     Transition("deployment", "deployed", "rolling_back", "rollback", "approver"),
     Transition("deployment", "failed", "rolling_back", "rollback", "approver"),
     Transition("deployment", "rolling_back", "rolled_back", "rolled_back", "system"),

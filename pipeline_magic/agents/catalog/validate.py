@@ -1,0 +1,216 @@
+"""Stage 2: answers and edits applied to the draft, the spec completed, checked and given its automatic checks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+
+from pipeline_magic.agents.catalog.effects import measure
+from pipeline_magic.agents.catalog.resolve import missing_places, privilege_findings, source_tables, target_table
+from pipeline_magic.errors import Problem, SpecError
+from pipeline_magic.ports import Catalog, Engine
+from pipeline_magic.runs import Answer, Finding, Parsed, Question, Validated
+from pipeline_magic.spec.automatic import automatic_expectations
+from pipeline_magic.spec.model import Draft, Expectation, PipelineSpec
+from pipeline_magic.spec.paths import Edit, apply_edits, complete, draft_of
+from pipeline_magic.spec.provenance import Origin, Provenance
+from pipeline_magic.spec.schema import TableSchema
+from pipeline_magic.spec.typed import TypedSpec, type_spec
+
+__all__ = ["UnityCatalogAgent", "edits_of_answers"]
+
+_AUTOMATIC = "expectations.auto_"
+
+
+class UnityCatalogAgent:
+    """Checks a draft against the catalog, and measures what open questions would do.
+
+    Args:
+        catalog: Where tables are looked up.
+        engine: Runs the readings of a question; None leaves questions unmeasured.
+    """
+
+    def __init__(self, catalog: Catalog, engine: Engine | None = None) -> None:
+        self._catalog = catalog
+        self._engine = engine
+
+    def tables(self, parsed: Parsed, answers: Sequence[Answer], edits: Sequence[Edit]) -> dict[str, TableSchema | None]:
+        """The tables stage 2 rests on, by alias, and the target's under an empty alias: what its digest covers."""
+        draft = apply_edits(parsed.draft, [*edits_of_answers(parsed.questions, answers), *_plain(edits)])
+        found, _ = source_tables(self._catalog, draft)
+        return {**found, "": target_table(self._catalog, draft)}
+
+    def validate(
+        self,
+        parsed: Parsed,
+        answers: Sequence[Answer] = (),
+        edits: Sequence[Edit] = (),
+        *,
+        run_time: str,
+        say: Callable[[str], None] = lambda message: None,
+    ) -> Validated:
+        """Complete and check the draft.
+
+        Args:
+            parsed: Stage 1's result.
+            answers: To its questions; those whose option carries edits are applied here.
+            edits: The person's own, applied after the answers, in order.
+            run_time: The time that relative dates are measured from, ISO 8601.
+            say: Told what is being done, for the progress.
+
+        Returns:
+            With `typed` set when all is well; otherwise with `problems` or a must-answer question.
+
+        Raises:
+            SpecError: An edit leads nowhere or its value does not fit. Nothing else is raised for a wrong spec.
+        """
+        draft = apply_edits(parsed.draft, [*edits_of_answers(parsed.questions, answers), *_plain(edits)])
+        provenance = _with_people(parsed, answers, edits)
+        answered = {answer.question for answer in answers}
+        questions = tuple(question for question in parsed.questions if question.id not in answered)
+        tables, problems = source_tables(self._catalog, draft)
+        result = Validated(
+            draft=draft, provenance=provenance, tables=tables, questions=questions, problems=problems, findings=()
+        )
+        if problems or any(question.must_answer for question in questions):
+            return result
+        target = target_table(self._catalog, draft)
+        try:
+            typed = typed_with_checks(draft, tables, target, edits)
+        except SpecError as error:
+            return result.model_copy(update={"target": target, "problems": _findings(error.problems)})
+        spec = typed.spec
+        say("Measuring what the open questions would change") if questions and self._engine else None
+        return Validated(
+            draft=draft_of(spec),
+            provenance=_with_automatic(provenance, spec),
+            spec=spec,
+            typed=typed,
+            tables=tables,
+            target=target,
+            questions=self._measured(questions, draft, tables, target, edits, run_time),
+            findings=(
+                *privilege_findings(self._catalog, draft),
+                *(
+                    Finding(id=f"typing:{item.path}", severity="amber", message=item.message, where=item.path)
+                    for item in typed.warnings
+                ),
+            ),
+            creates=missing_places(self._catalog, spec.target.table),
+        )
+
+    def _measured(
+        self,
+        questions: tuple[Question, ...],
+        draft: Draft,
+        tables: dict[str, TableSchema],
+        target: TableSchema | None,
+        edits: Sequence[Edit],
+        run_time: str,
+    ) -> tuple[Question, ...]:
+        if self._engine is None:
+            return questions
+
+        def typed_for(option_edits: tuple[Edit, ...]) -> TypedSpec:
+            return typed_with_checks(apply_edits(draft, option_edits), tables, target, edits)
+
+        return tuple(measure(question, typed_for, self._engine, run_time) for question in questions)
+
+
+def edits_of_answers(questions: Iterable[Question], answers: Iterable[Answer]) -> tuple[Edit, ...]:
+    """What the answers set in the draft.
+
+    An answer that names no option of its question is taken as typed text where the question allows it. Answers to
+    questions that are no longer asked change nothing.
+
+    Raises:
+        SpecError: An answer that is none of the options.
+    """
+    asked = {question.id: question for question in questions}
+    made: list[Edit] = []
+    for answer in answers:
+        question = asked.get(answer.question)
+        if question is None:
+            continue
+        option = next((option for option in question.options if option.id == answer.value), None)
+        if option is not None:
+            made.extend(option.edits)
+        elif question.free and question.path:
+            made.append(Edit(path=question.path, value=answer.value.strip()))
+        else:
+            labels = tuple(option.id for option in question.options)
+            raise SpecError([Problem(question.id, f"`{answer.value}` is no answer to it.", available=labels)])
+    return tuple(made)
+
+
+def typed_with_checks(
+    draft: Draft, tables: dict[str, TableSchema], target: TableSchema | None, edits: Sequence[Edit]
+) -> TypedSpec:
+    """The draft as a typed spec with its automatic checks, which edits may have changed or switched off."""
+    spec = complete(draft)
+    typed = type_spec(spec, tables, target=target)
+    automatic = automatic_expectations(typed)
+    if not automatic:
+        return typed
+    full = draft_of(spec.model_copy(update={"expectations": (*spec.expectations, *automatic)}))
+    held = {f"{_AUTOMATIC}" + item.id.removeprefix("auto_") for item in automatic}
+    mine = [edit for edit in edits if any(edit.path == path or edit.path.startswith(path + ".") for path in held)]
+    return type_spec(complete(apply_edits(full, mine)), tables, target=target)
+
+
+def _plain(edits: Sequence[Edit]) -> list[Edit]:
+    return [edit for edit in edits if not edit.path.startswith(_AUTOMATIC)]
+
+
+def _findings(problems: Iterable[Problem]) -> tuple[Finding, ...]:
+    return tuple(
+        Finding(
+            id=f"spec:{problem.path}",
+            severity="red",
+            message=problem.message,
+            where=problem.path,
+            hint="Available: " + ", ".join(f"`{name}`" for name in problem.available[:12]) if problem.available else "",
+        )
+        for problem in problems
+    )
+
+
+def _with_people(parsed: Parsed, answers: Sequence[Answer], edits: Sequence[Edit]) -> Provenance:
+    """The provenance, with answers and edits as the origin of what they set."""
+    origins = dict(parsed.provenance.origins)
+    for answer in answers:
+        for edit in edits_of_answers(parsed.questions, [answer]):
+            _replace(origins, edit.path, Origin(kind="answer", question=answer.question))
+    for edit in edits:
+        _replace(origins, edit.path, Origin(kind="edit"))
+    return parsed.provenance.model_copy(update={"origins": origins})
+
+
+def _replace(origins: dict[str, Origin], path: str, origin: Origin) -> None:
+    for known in [known for known in origins if known.startswith(path + ".")]:
+        del origins[known]
+    origins[path] = origin
+
+
+def _with_automatic(provenance: Provenance, spec: PipelineSpec) -> Provenance:
+    origins = dict(provenance.origins)
+    for expectation in spec.expectations:
+        path = f"expectations.{expectation.id}"
+        if expectation.automatic and not any(known == path or known.startswith(path + ".") for known in origins):
+            origins[path] = Origin(
+                kind="assumption",
+                reason=_why(expectation),
+                alternatives=("switch it off", *(word for word in ("warn", "fail") if word != expectation.action)),
+            )
+    return provenance.model_copy(update={"origins": origins})
+
+
+def _why(expectation: Expectation) -> str:
+    if expectation.kind in {"not_null", "unique"} and expectation.on == "target":
+        return "These columns identify a row of the target."
+    if expectation.kind == "not_null":
+        return "A NULL in a join key never finds a partner."
+    if expectation.kind == "row_count":
+        return "An empty target is seldom meant."
+    if expectation.kind == "freshness":
+        return "A source that is no longer written gives yesterday's answer."
+    return "A check every pipeline gets."

@@ -1,0 +1,177 @@
+"""Settings, and which of several places wins.
+
+    argument  >  environment variable  >  pipeline_magic.toml (the nearest one upward)  >  default
+
+Here: names, types, precedence. Not here: what is built from them (`wiring`), and approval policy, which is read only
+from the base branch of the code host (`agents.approval.policy`), never from a place one person controls.
+Secrets are accepted as arguments and environment variables only, and are held as `SecretStr`: a file that names
+one is refused, so that a token cannot be committed by accident.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from pipeline_magic.errors import ConfigurationError
+
+__all__ = ["ENVIRONMENT", "FILE_NAME", "Settings", "find_file", "load_settings"]
+
+FILE_NAME = "pipeline_magic.toml"
+
+ENVIRONMENT: dict[str, str] = {
+    "home": "PIPELINE_MAGIC_HOME",
+    "environment": "PIPELINE_MAGIC_ENVIRONMENT",
+    "local": "PIPELINE_MAGIC_LOCAL",
+    "store_url": "PIPELINE_MAGIC_STORE_URL",
+    "sample_scale": "PIPELINE_MAGIC_SAMPLE_SCALE",
+    "databricks_host": "DATABRICKS_HOST",
+    "databricks_token": "DATABRICKS_TOKEN",
+    "databricks_warehouse_id": "DATABRICKS_WAREHOUSE_ID",
+    "openai_api_key": "OPENAI_API_KEY",
+    "github_token": "GITHUB_TOKEN",
+    "github_repo": "GITHUB_REPO",
+}
+"""Environment variable of each setting that has one."""
+
+_SECRETS = frozenset({"databricks_token", "openai_api_key", "github_token"})
+
+
+class Settings(BaseModel):
+    """Everything that can be set.
+
+    Attributes:
+        home: Folder of the local lakehouse, store and repository; ``.pipeline_magic`` beside the notebook.
+        environment: Which of the environments in `pipeline_magic.toml` a run is for.
+        local: Use the local adapters for every port, whatever else is set.
+        planner: Which parser reads the statement; ``auto`` takes the embedded one unless a model is configured.
+        store_url: SQLAlchemy URL of the store; SQLite in `home` when None.
+        open_pull_request: ``approval``: the button opens it; ``build``: stage 5 opens a draft at once.
+        sample_scale: TPC-H scale factor of the sample tables (0.01 is about 3 MB).
+        measure_questions: Run the readings of a question on the data to show what each gives.
+        sample_run: Run the notebook into a scratch schema before approval.
+        query_timeout: Seconds for one query.
+        run_timeout: Seconds for one run of a notebook.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    home: Path = Path(".pipeline_magic")
+    environment: str = Field(default="default", pattern=r"^[a-z][a-z0-9_]{0,30}$")
+    local: bool = False
+    planner: Literal["auto", "embedded", "llm"] = "auto"
+    store_url: SecretStr | None = None
+    open_pull_request: Literal["approval", "build"] = "approval"
+    sample_scale: float = Field(default=0.01, gt=0, le=100)
+    measure_questions: bool = True
+    sample_run: bool = True
+    query_timeout: float = Field(default=600.0, gt=0)
+    run_timeout: float = Field(default=3600.0, gt=0)
+    databricks_host: str | None = None
+    databricks_token: SecretStr | None = None
+    databricks_warehouse_id: str | None = None
+    openai_api_key: SecretStr | None = None
+    github_token: SecretStr | None = None
+    github_repo: str | None = None
+    sources: dict[str, str] = Field(default_factory=dict)
+    """Where each setting that is not a default came from, in words."""
+
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret value, for `redact`."""
+        held = (self.databricks_token, self.openai_api_key, self.github_token, self.store_url)
+        return tuple(secret.get_secret_value() for secret in held if secret is not None)
+
+
+def find_file(start: Path) -> Path | None:
+    """The nearest `pipeline_magic.toml` in `start` or a folder above it."""
+    for folder in (start, *start.parents):
+        candidate = folder / FILE_NAME
+        if candidate.is_file():
+            return candidate
+    return None
+
+
+def load_settings(
+    arguments: Mapping[str, Any] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    folder: Path | None = None,
+) -> Settings:
+    """Settings by precedence.
+
+    Args:
+        arguments: Settings given in code; None values count as not given.
+        environ: Environment variables (`os.environ` when None).
+        folder: Where the search for `pipeline_magic.toml` starts, and what `home` is relative to (the working
+            directory when None).
+
+    Raises:
+        ConfigurationError: An unknown name, a value that does not fit, a file that cannot be read or holds a secret.
+    """
+    environ = os.environ if environ is None else environ
+    folder = (folder or Path.cwd()).absolute()
+    values: dict[str, Any] = {}
+    sources: dict[str, str] = {}
+    file = find_file(folder)
+    if file is not None:
+        for name, value in _read_file(file).items():
+            values[name], sources[name] = value, str(file)
+    for name, variable in ENVIRONMENT.items():
+        if environ.get(variable):
+            values[name], sources[name] = environ[variable], variable
+    for name, value in (arguments or {}).items():
+        if value is not None:
+            values[name], sources[name] = value, "argument"
+    if isinstance(values.get("databricks_host"), str):
+        host = values["databricks_host"].strip().rstrip("/")
+        values["databricks_host"] = host if host.startswith(("https://", "http://")) else f"https://{host}"
+    try:
+        settings = Settings.model_validate({**values, "sources": sources})
+    except ValidationError as error:
+        raise _explain(error, sources) from None
+    home = settings.home.expanduser()
+    return settings.model_copy(update={"home": home if home.is_absolute() else folder / home})
+
+
+def _read_file(file: Path) -> dict[str, Any]:
+    if sys.version_info >= (3, 11):
+        import tomllib
+    else:
+        import tomli as tomllib
+    content: dict[str, Any]
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise ConfigurationError(
+            f"The settings file cannot be read: {error}.", where=str(file), hint="Mend the file, or move it away."
+        ) from None
+    content.pop("environments", None)  # policy: read from the base branch only
+    held = sorted(_SECRETS & set(content))
+    if held:
+        raise ConfigurationError(
+            f"`{held[0]}` stands in a settings file.",
+            where=str(file),
+            hint=f"Take it out, and set the environment variable {ENVIRONMENT[held[0]]} instead.",
+        )
+    return content
+
+
+def _explain(error: ValidationError, sources: Mapping[str, str]) -> ConfigurationError:
+    item = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    name = str(item["loc"][0]) if item["loc"] else "settings"
+    if item["type"] == "extra_forbidden":
+        known = ", ".join(f"`{field}`" for field in Settings.model_fields if field != "sources")
+        return ConfigurationError(
+            f"There is no setting `{name}`.", where=sources.get(name, ""), hint=f"The settings are {known}."
+        )
+    message = item["msg"][:1].lower() + item["msg"][1:]
+    return ConfigurationError(
+        f"The setting `{name}` cannot be used: {message}.",
+        where=sources.get(name, ""),
+        hint="Give another value, or leave it out for the default.",
+    )
