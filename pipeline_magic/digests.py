@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import BaseModel
 
-__all__ = ["canonical_json", "digest_of"]
+__all__ = ["GENESIS", "canonical_json", "chain_hash", "digest_of"]
+
+GENESIS = "0" * 64
+"""What the first entry of a hash chain follows."""
 
 
 def canonical_json(value: Any) -> str:
@@ -23,6 +27,12 @@ def digest_of(value: Any) -> str:
     True
     """
     return hashlib.sha256(canonical_json(value).encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def chain_hash(previous: str, entry: Mapping[str, Any]) -> str:
+    """Hash of an audit entry: over all of its fields, and through `previous` over every entry before it."""
+    covered = {key: value for key, value in entry.items() if key not in ("hash", "previous")}
+    return digest_of([previous, covered])
 
 
 def _plain(value: Any) -> Any:

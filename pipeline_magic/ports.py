@@ -14,11 +14,13 @@ from pydantic import Field, JsonValue
 
 from pipeline_magic.runs import (
     Approval,
+    AuditDraft,
     AuditEntry,
     Change,
     Deployment,
     Effect,
     NotebookRun,
+    Plan,
     PullRequest,
     Run,
     Stage,
@@ -294,13 +296,35 @@ class Store(Protocol):
         """(digest of the inputs, result as JSON) of the last time, or None."""
         ...
 
-    def save_approval(self, approval: Approval, *, expected_state: str | None) -> Approval:
-        """Insert (expected None) or move it; StaleState when it is not in the expected state."""
+    def save_approval(
+        self, approval: Approval, *, expected_state: str | None, audit: AuditDraft | None = None
+    ) -> Approval:
+        """Insert (expected None) or move it, and say so in the audit: both or neither.
+
+        Raises:
+            StaleState: It is not in the expected state, or holds decisions this one does not know.
+        """
         ...
 
     def approval(self, approval_id: str) -> Approval: ...
 
-    def save_deployment(self, deployment: Deployment, *, expected_state: str | None) -> Deployment: ...
+    def approvals(self, run_id: str) -> Sequence[Approval]:
+        """Every approval the run ever asked for, newest first."""
+        ...
+
+    def save_plan(self, approval_id: str, plan: Plan, evidence: dict[str, JsonValue]) -> None:
+        """Keep what an approval is asked for; the plan of an approval never changes, its evidence may."""
+        ...
+
+    def plan(self, approval_id: str) -> tuple[Plan, dict[str, JsonValue]]:
+        """The plan of an approval and the evidence beside it. Raises NotFound."""
+        ...
+
+    def save_deployment(
+        self, deployment: Deployment, *, expected_state: str | None, audit: AuditDraft | None = None
+    ) -> Deployment:
+        """Insert (expected None) or move the run's deployment, and say so in the audit: both or neither."""
+        ...
 
     def deployment(self, run_id: str) -> Deployment | None: ...
 

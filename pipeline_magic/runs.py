@@ -27,6 +27,7 @@ __all__ = [
     "TRANSITIONS",
     "Answer",
     "Approval",
+    "AuditDraft",
     "AuditEntry",
     "Change",
     "CheckResult",
@@ -504,6 +505,18 @@ class Effect(Model):
     status: Literal["started", "done"]
     result: JsonValue = None
     at: str = ""
+
+
+class AuditDraft(Model):
+    """What is to be said in the audit; the store adds number and hashes."""
+
+    at: str
+    run_id: str
+    event: str
+    identity: str
+    name: str = ""
+    digest: str = ""
+    detail: dict[str, JsonValue] = Field(default_factory=dict)
 
 
 class AuditEntry(Model):
