@@ -10,7 +10,7 @@ from collections.abc import Sequence
 
 from pipeline_magic import compiler
 from pipeline_magic.ports import CodeHost
-from pipeline_magic.runs import File, FileDiff, Finding, Generated
+from pipeline_magic.runs import File, FileDiff, Generated
 from pipeline_magic.spec.provenance import Provenance
 from pipeline_magic.spec.typed import TypedSpec
 
@@ -27,40 +27,21 @@ class NotebookGeneratorAgent:
     def __init__(self, code_host: CodeHost) -> None:
         self._code_host = code_host
 
-    def generate(self, typed: TypedSpec, provenance: Provenance) -> Generated:
-        """The files of the spec, each with what the base branch has at its path."""
+    def files(self, typed: TypedSpec, provenance: Provenance) -> tuple[File, ...]:
+        """The files of the spec: the notebook, the spec itself and a README, as the compiler writes them."""
         assumptions = tuple(
             f"`{path}`: {origin.reason}" for path, origin in sorted(provenance.assumptions().items()) if origin.reason
         )
-        files = compiler.compile_files(typed, provenance_summary=assumptions)
-        diffs = tuple(self._diff(file) for file in files)
-        return Generated(
-            files=files,
-            notebook=f"pipelines/{typed.spec.name}/{typed.spec.name}.ipynb",
-            diffs=diffs,
-            base=self._code_host.base,
-            findings=self.hand_edits(files),
-        )
+        return compiler.compile_files(typed, provenance_summary=assumptions)
 
-    def hand_edits(self, files: Sequence[File]) -> tuple[Finding, ...]:
-        """A red finding for each file that somebody changed in the repository since we wrote it."""
-        found: list[Finding] = []
-        for file in files:
-            now = self._code_host.read(file.path)
-            ours = self._code_host.last_generated(file.path)
-            if now is None or now == file.content or now == ours:
-                continue
-            how = "was edited by hand" if ours is not None else "was there before and is not ours"
-            found.append(
-                Finding(
-                    id=f"hand_edit:{file.path}",
-                    severity="red",
-                    message=f"`{file.path}` {how} on `{self._code_host.base}`; it is not overwritten.",
-                    where=file.path,
-                    hint="Take the edit into the spec, keep it under another path, or undo it in the repository.",
-                )
-            )
-        return tuple(found)
+    def compare(self, files: Sequence[File], typed: TypedSpec) -> Generated:
+        """The files beside what the base branch has at their paths."""
+        return Generated(
+            files=tuple(files),
+            notebook=f"pipelines/{typed.spec.name}/{typed.spec.name}.ipynb",
+            diffs=tuple(self._diff(file) for file in files),
+            base=self._code_host.base,
+        )
 
     def base(self, files: Sequence[File]) -> dict[str, str | None]:
         """SHA-256 of what the base branch has at each path of the plan; None where it has nothing."""

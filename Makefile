@@ -1,0 +1,50 @@
+# Everything a person types. `make help` lists it. The environment is made in .venv on first use.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+MARK ?= not full
+
+.PHONY: help demo notebook test test-full lint format bench clean
+
+help:  ## List these commands
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(READY): pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
+	  { echo "Python 3.10 or later is needed; this is $$($(PYTHON) --version). Set PYTHON=python3.12 or the like."; exit 1; }
+	@echo "Making the environment in $(VENV) (once; a minute or two) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --upgrade "pip>=25.1"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --editable ".[local]" --group dev
+	@touch $@
+
+demo: $(READY)  ## The main job on the local lakehouse, from a statement to a deployed table
+	@$(BIN)/pipeline-magic demo --local
+
+notebook: $(READY)  ## Open the quickstart in JupyterLab, with the extension ready
+	@PIPELINE_MAGIC_LOCAL=1 $(BIN)/jupyter lab examples/quickstart.ipynb
+
+test: $(READY)  ## Run the tests (under 15 minutes on two cores)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m "$(MARK)" $(ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=300 examples $(ARGS)
+	@$(MAKE) --no-print-directory lint
+
+test-full: $(READY)  ## Run everything without bounds (under two hours)
+	@PIPELINE_MAGIC_TEST_FULL=1 $(MAKE) --no-print-directory test MARK=""
+
+lint: $(READY)  ## Check style and types
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+
+format: $(READY)  ## Mend the style
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: $(READY)  ## Run every benchmark in its quick form
+	@for file in benchmarks/*.py; do echo "== $$file"; $(BIN)/python $$file --quick || exit 1; done
+
+clean:  ## Remove the environment and what tests left
+	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -1,0 +1,59 @@
+"""One external effect, done once.
+
+The key is derived from what is done, and is written before the effect; the result is written after it. A call that
+finds a finished effect returns its result and touches nothing; one that finds a started effect does it again, so every
+action given to `Effects.once` must itself be idempotent.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pydantic import JsonValue
+
+from pipeline_magic.ports import Clock, Store
+
+__all__ = ["Effects"]
+
+
+class Effects:
+    """The effects of one run, each in the store and, once done, in the audit.
+
+    Args:
+        identity: Authenticated identity that the audit names.
+        digest: Plan digest that the audit names.
+    """
+
+    def __init__(self, store: Store, clock: Clock, run_id: str, *, identity: str, digest: str) -> None:
+        self._store = store
+        self._clock = clock
+        self._run_id = run_id
+        self._identity = identity
+        self._digest = digest
+
+    def once(self, kind: str, subject: str, action: Callable[[], JsonValue]) -> JsonValue:
+        """Do `action` unless it was done.
+
+        Args:
+            kind: What is done, in the audit's words: ``pull_request.open``.
+            subject: What it is done to, so that the same effect has the same key.
+            action: Does it and returns a JSON value that a later call can go on with.
+        """
+        key = f"{self._run_id}/{kind}/{subject}"
+        effect = self._store.begin_effect(key, self._run_id, kind, self._now())
+        if effect.status == "done":
+            return effect.result
+        result = action()
+        self._store.append_audit(
+            at=self._now(),
+            run_id=self._run_id,
+            event=kind,
+            identity=self._identity,
+            digest=self._digest,
+            detail={"subject": subject},
+        )
+        self._store.finish_effect(key, result, self._now())
+        return result
+
+    def _now(self) -> str:
+        return self._clock.now().isoformat()

@@ -1,0 +1,353 @@
+"""From stage results to a plan: what it binds to, what is observed of the world, and each result in a sentence.
+
+Everything a plan depends on is read here and hashed by the stages. What this run's own deployment wrote (its merged
+files, its target) counts as unchanged, so that running the same cell again finds nothing to do.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from pipeline_magic.agents.approval.policy import Policy, read_policy
+from pipeline_magic.agents.catalog import UnityCatalogAgent
+from pipeline_magic.agents.notebook import NotebookGeneratorAgent, base_digests
+from pipeline_magic.config import FILE_NAME
+from pipeline_magic.errors import CatalogError, NotFound, Problem, SpecError, UsageError
+from pipeline_magic.ports import Store
+from pipeline_magic.runs import (
+    Approval,
+    Deployment,
+    File,
+    Finding,
+    Generated,
+    Parsed,
+    Plan,
+    Prepared,
+    PullRequest,
+    QualityReport,
+    Run,
+    Validated,
+)
+from pipeline_magic.snapshots import stage_result
+from pipeline_magic.spec.schema import TableSchema
+
+if TYPE_CHECKING:
+    from pipeline_magic.agents.github import GitHubAgent
+    from pipeline_magic.wiring import Ports
+
+__all__ = [
+    "base_state",
+    "blocking",
+    "catalog_state",
+    "data_state",
+    "deployed_in_words",
+    "earlier_run",
+    "generated_in_words",
+    "make_plan",
+    "new_run",
+    "notebook_text",
+    "observe",
+    "parsed_in_words",
+    "plan_in_words",
+    "policy_of",
+    "prepare",
+    "quality_in_words",
+    "readable_tables",
+    "require_complete",
+    "try_out",
+    "validated_in_words",
+    "waits_for",
+]
+
+
+# --- runs --------------------------------------------------------------------------------------------------------
+
+
+def earlier_run(store: Store, statement: str, environment: str) -> Run | None:
+    """The latest run of the same statement in the same environment, to go on with."""
+    for run in store.runs(statement=statement, limit=20):
+        if run.environment == environment and run.state != "superseded":
+            return run
+    return None
+
+
+def new_run(ports: Ports, statement: str, environment: str) -> Run:
+    """A fresh run, stored."""
+    now = ports.clock.now().isoformat()
+    return ports.store.create_run(
+        Run(
+            id=ports.clock.new_id("r"),
+            statement=statement,
+            environment=environment,
+            author=ports.code_host.identity(),
+            created=now,
+            updated=now,
+        )
+    )
+
+
+def try_out(ports: Ports, run: Run) -> None:
+    """Check a run's answers and edits against its statement as read before.
+
+    Raises:
+        SpecError: An answer or edit does not fit, or makes a spec wrong that was right.
+    """
+    parsed = stage_result(ports.store, run.id, "parse", Parsed)
+    if parsed is None:
+        raise NotFound(f"Run `{run.id}` was never parsed.", hint="Run its cell again.")
+    before = stage_result(ports.store, run.id, "validate", Validated)
+    tried = UnityCatalogAgent(ports.catalog).validate(parsed, run.answers, run.edits, run_time="1970-01-01T00:00:00Z")
+    known = {finding.id for finding in before.problems} if before else set()
+    worse = [finding for finding in tried.problems if finding.id not in known]
+    if worse:
+        raise SpecError(Problem(f.where, f.message + (f" {f.hint}" if f.hint else "")) for f in worse)
+
+
+# --- what the stages depend on -----------------------------------------------------------------------------------
+
+
+def readable_tables(ports: Ports, run: Run) -> tuple[TableSchema, ...]:
+    """Every table a statement may speak of: all but the target this run itself deployed."""
+    deployment = ports.store.deployment(run.id)
+    prepared = stage_result(ports.store, run.id, "pull_request", Prepared)
+    own = prepared.plan.spec.target.table if deployment and prepared else None
+    return tuple(table for table in ports.catalog.tables() if table.table != own)
+
+
+def catalog_state(ports: Ports, run: Run, tables: Mapping[str, TableSchema | None]) -> dict[str, Any]:
+    """Schemas and data versions of the sources and the schema of the target; a target we wrote counts as planned."""
+    state: dict[str, Any] = {
+        alias: [shape(table), table.version] for alias, table in tables.items() if alias and table is not None
+    }
+    target = tables.get("")
+    state[""] = _target_shape(ports, run, target)
+    return state
+
+
+def base_state(
+    ports: Ports, run: Run, writer: NotebookGeneratorAgent, files: tuple[File, ...]
+) -> dict[str, str | None]:
+    """SHA-256 of the base branch's content at each path; files this plan itself merged count as they were planned."""
+    seen = writer.base(files)
+    prepared = stage_result(ports.store, run.id, "pull_request", Prepared)
+    if prepared is None or ports.store.deployment(run.id) is None:
+        return seen
+    ours = base_digests({file.path: file.content for file in prepared.plan.files})
+    planned = prepared.plan.base_files
+    return {
+        path: planned[path] if path in planned and digest is not None and digest == ours[path] else digest
+        for path, digest in seen.items()
+    }
+
+
+def data_state(validated: Validated) -> dict[str, str | None]:
+    """Version of each source's data, by alias."""
+    return {alias: table.version for alias, table in validated.tables.items()}
+
+
+def shape(table: TableSchema) -> dict[str, Any]:
+    """What a plan rests on of a table: columns and keys, without statistics, comments and times."""
+    return {
+        "table": table.table,
+        "columns": [[column.name, column.type, column.nullable] for column in table.columns],
+        "keys": [list(table.primary_key), *[list(key) for key in table.unique_keys]],
+    }
+
+
+def _target_shape(ports: Ports, run: Run, target: TableSchema | None) -> dict[str, Any] | None:
+    if target is None:
+        return None
+    deployment = ports.store.deployment(run.id)
+    prepared = stage_result(ports.store, run.id, "pull_request", Prepared)
+    if (
+        deployment is not None
+        and prepared is not None
+        and prepared.plan.spec.target.table == target.table
+        and deployment.target_version_after == target.version
+    ):
+        planned = prepared.plan.schemas.get("")
+        return planned if isinstance(planned, dict) else None
+    return shape(target)
+
+
+# --- the plan ----------------------------------------------------------------------------------------------------
+
+
+def policy_of(ports: Ports, environment: str) -> Policy:
+    """The environment's policy, from the base branch of the code host and nowhere else."""
+    return read_policy(ports.code_host.read(FILE_NAME) or "", environment)
+
+
+def make_plan(
+    ports: Ports,
+    run: Run,
+    validated: Validated,
+    generated: Generated,
+    quality: QualityReport,
+    base: dict[str, str | None],
+) -> Plan:
+    """Everything the approval binds to."""
+    from pipeline_magic.compiler import VERSION
+
+    spec = validated.spec
+    assert spec is not None  # require_complete
+    schemas: dict[str, Any] = {alias: shape(table) for alias, table in validated.tables.items()}
+    schemas[""] = _target_shape(ports, run, validated.target)
+    return Plan(
+        spec=spec,
+        files=generated.files,
+        base_files=base,
+        schemas=schemas,
+        parameters={"target": spec.target.table, **{f"source_{item.alias}": item.table for item in spec.sources}},
+        settings={"creates": list(validated.creates)},
+        environment=run.environment,
+        policy=policy_of(ports, run.environment).model_dump(mode="json"),
+        answers=run.answers,
+        waivers=run.waivers,
+        compiler_version=VERSION,
+        verdict=quality.verdict,
+    )
+
+
+def observe(ports: Ports, run: Run, plan: Plan) -> Plan:
+    """The plan as it would be made now: every observed part read again. Equal to `plan` when nothing changed."""
+    writer = NotebookGeneratorAgent(ports.code_host)
+    schemas: dict[str, Any] = {}
+    for source in plan.spec.sources:
+        try:
+            schemas[source.alias] = shape(ports.catalog.table(source.table))
+        except CatalogError as error:
+            schemas[source.alias] = {"missing": error.message}
+    try:
+        schemas[""] = _target_shape(ports, run, ports.catalog.table(plan.spec.target.table))
+    except CatalogError:
+        schemas[""] = None
+    return plan.model_copy(
+        update={
+            "base_files": base_state(ports, run, writer, plan.files),
+            "schemas": schemas,
+            "policy": policy_of(ports, plan.environment).model_dump(mode="json"),
+        }
+    )
+
+
+def prepare(
+    github: GitHubAgent, plan: Plan, validated: Validated, generated: Generated, quality: QualityReport
+) -> Prepared:
+    """The pull request of a plan, ready to be opened."""
+    from pipeline_magic.agents.approval.digest import plan_digest
+    from pipeline_magic.compiler.describe import describe_pipeline
+
+    assert validated.typed is not None  # require_complete
+    digest = plan_digest(plan)
+    change = github.prepare(
+        plan,
+        digest=digest,
+        summary=describe_pipeline(validated.typed),
+        provenance=validated.provenance,
+        questions=validated.questions,
+        quality=quality,
+        base=generated.base,
+    )
+    return Prepared(plan=plan, digest=digest, change=change)
+
+
+def notebook_text(prepared: Prepared) -> str:
+    """The notebook among the plan's files."""
+    return next(file.content for file in prepared.plan.files if file.path.endswith(".ipynb"))
+
+
+def require_complete(validated: Validated) -> None:
+    """Raises UsageError while a must-answer question is open, and SpecError while problems stand."""
+    open_questions = [question for question in validated.questions if question.must_answer]
+    if validated.problems:
+        raise SpecError(
+            (Problem(item.where, item.message + (f" {item.hint}" if item.hint else "")) for item in validated.problems),
+            hint="Edit the fields named above, then Generate again.",
+        )
+    if open_questions:
+        listed = "; ".join(f"{question.text} (`{question.id}`)" for question in open_questions)
+        raise UsageError(f"A question must be answered first: {listed}", hint="Answer it above the tabs.")
+    if validated.typed is None:
+        raise UsageError("The spec is not complete.", hint="Look at the Spec tab for what is missing.")
+
+
+def blocking(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
+    """Findings of stage 2 that the verdict must count."""
+    return tuple(finding for finding in findings if finding.severity != "info")
+
+
+# --- results in a sentence ---------------------------------------------------------------------------------------
+
+
+def parsed_in_words(parsed: Parsed) -> str:
+    """Closing message of stage 1."""
+    draft = parsed.draft
+    parts = [_count(len(draft.sources), "source"), _count(len(draft.steps), "step")]
+    assumptions = len(parsed.provenance.assumptions())
+    parts.append(_count(assumptions, "assumption"))
+    if parsed.provenance.unmatched:
+        parts.append(_count(len(parsed.provenance.unmatched), "clause") + " not understood")
+    return ", ".join(parts)
+
+
+def validated_in_words(validated: Validated) -> str:
+    """Closing message of stage 2."""
+    if validated.problems:
+        return _count(len(validated.problems), "problem") + " to mend"
+    columns = (
+        len(validated.typed.node(validated.spec.target.input).columns) if validated.typed and validated.spec else 0
+    )
+    checked = f"{_count(len(validated.tables), 'table')} checked"
+    return f"{checked}, {_count(columns, 'target column')}" if columns else checked
+
+
+def waits_for(validated: Validated) -> str:
+    """What a run at the pause waits for."""
+    must = [question for question in validated.questions if question.must_answer]
+    if must:
+        return f"Waits for an answer: {must[0].text}"
+    if validated.problems:
+        return f"Waits for an edit: {validated.problems[0].message}"
+    if validated.questions:
+        count = _count(len(validated.questions), "question")
+        return f"{count} open, each with a default. Edit, answer, or press Generate."
+    return "Edit, or press Generate."
+
+
+def generated_in_words(generated: Generated) -> str:
+    """Closing message of stage 3."""
+    by_status = {status: sum(diff.status == status for diff in generated.diffs) for status in ("added", "changed")}
+    parts = [f"{count} {status}" for status, count in by_status.items() if count]
+    return f"{_count(len(generated.files), 'file')}: {', '.join(parts) or 'nothing differs from the base branch'}"
+
+
+def quality_in_words(report: QualityReport) -> str:
+    """Closing message of stage 4."""
+    ran = [check for check in report.checks if check.status != "off"]
+    passed = sum(check.status == "passed" for check in ran)
+    return f"{report.verdict}: {passed} of {_count(len(ran), 'check')} passed"
+
+
+def plan_in_words(approval: Approval, quality: QualityReport) -> str:
+    """What a planned run waits for."""
+    if approval.state == "approved":
+        return "Approved."
+    if quality.verdict == "red":
+        reds = sum(finding.severity == "red" for finding in quality.findings)
+        return f"Planned. {_count(reds, 'red finding')} must be repaired or waived before it can be approved."
+    missing = approval.needed - len({item.identity for item in approval.decisions if item.verb == "approve"})
+    return f"Planned. Waits for {_count(missing, 'approval')}."
+
+
+def deployed_in_words(deployment: Deployment, request: PullRequest) -> str:
+    """What came of an approval."""
+    text = f"Pull request {request.number} is {request.state}; deployed as {deployment.id}."
+    if deployment.rows is not None:
+        text += f" The first run wrote {deployment.rows:,} rows."
+    return text
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")

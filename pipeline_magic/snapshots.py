@@ -1,0 +1,131 @@
+"""A run put together again from the store: what the panel draws in any kernel, and what the command line prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+from pydantic import BaseModel
+
+from pipeline_magic.errors import NotFound
+from pipeline_magic.ports import Store
+from pipeline_magic.runs import (
+    STAGES,
+    Approval,
+    Generated,
+    Parsed,
+    Prepared,
+    QualityReport,
+    Run,
+    Snapshot,
+    Stage,
+    StageEvent,
+    Validated,
+)
+from pipeline_magic.stages import load_event, load_result
+
+if TYPE_CHECKING:
+    from pipeline_magic.wiring import Ports
+
+__all__ = ["approval_of", "can_generate", "load", "stage_result", "unmatched_ids"]
+
+Result = TypeVar("Result", bound=BaseModel)
+
+
+def load(ports: Ports, run_id: str) -> Snapshot:
+    """The run as it stands.
+
+    Raises:
+        NotFound: No run has that id.
+    """
+    store = ports.store
+    run = store.run(run_id)
+    prepared = stage_result(store, run_id, "pull_request", Prepared)
+    generated = stage_result(store, run_id, "generate", Generated)
+    quality = stage_result(store, run_id, "quality", QualityReport)
+    approval = approval_of(store, run)
+    deployment = store.deployment(run_id)
+    stale = run.state not in {"planned"}  # stages 3 to 5 belong to a plan that an edit or a new reading has left behind
+    snapshot = Snapshot(
+        run=run,
+        parsed=stage_result(store, run_id, "parse", Parsed),
+        validated=stage_result(store, run_id, "validate", Validated),
+        generated=None if stale else generated,
+        quality=None if stale else quality,
+        change=None if stale or prepared is None else prepared.change,
+        pull_request=deployment.pull_request if deployment else None,
+        approval=None if stale else approval,
+        deployment=deployment,
+        audit=tuple(store.audit(run_id)),
+        ports=ports.describe,
+        leaves_machine=ports.leaves_machine,
+        warnings=ports.warnings,
+        error=run.message if run.state == "failed" else "",
+    )
+    return snapshot.model_copy(update={"stages": _stages(store, snapshot)})
+
+
+def stage_result(store: Store, run_id: str, stage: Stage, model: type[Result]) -> Result | None:
+    """The stored result of a stage; None when there is none that can be read."""
+    stored = store.stage(run_id, stage)
+    return None if stored is None else load_result(stored[1], model)
+
+
+def approval_of(store: Store, run: Run) -> Approval | None:
+    """The approval of the run's present plan; None before there is one."""
+    if not run.approval_id:
+        return None
+    try:
+        return store.approval(run.approval_id)
+    except NotFound:
+        return None
+
+
+def can_generate(snapshot: Snapshot) -> bool:
+    """Whether nothing stands between the spec and its files."""
+    return snapshot.validated is not None and snapshot.validated.typed is not None
+
+
+def unmatched_ids(store: Store, run_id: str) -> tuple[str, ...]:
+    """Ids of the clauses that were not understood; each must be confirmed by the approval."""
+    parsed = stage_result(store, run_id, "parse", Parsed)
+    return () if parsed is None else tuple(clause.id for clause in parsed.provenance.unmatched)
+
+
+def _stages(store: Store, snapshot: Snapshot) -> tuple[StageEvent, ...]:
+    have = {
+        "parse": snapshot.parsed,
+        "validate": snapshot.validated,
+        "generate": snapshot.generated,
+        "quality": snapshot.quality,
+        "pull_request": snapshot.change,
+    }
+    events: list[StageEvent] = []
+    for stage in STAGES[:-1]:
+        stored = store.stage(snapshot.run.id, stage) if have[stage] is not None else None
+        events.append(load_event(stored[1], stage) if stored else StageEvent(stage=stage, state="pending"))
+    if snapshot.run.state in {"failed", "cancelled"}:
+        first = next((index for index, event in enumerate(events) if event.state == "pending"), None)
+        if first is not None:
+            message = (snapshot.run.message or snapshot.run.state).splitlines()[0]
+            state = "failed" if snapshot.run.state == "failed" else "cancelled"
+            events[first] = events[first].model_copy(update={"state": state, "message": message})
+    events.append(_approval_event(snapshot))
+    return tuple(events)
+
+
+def _approval_event(snapshot: Snapshot) -> StageEvent:
+    approval, deployment = snapshot.approval, snapshot.deployment
+    if approval is None:
+        return StageEvent(stage="approval", state="pending")
+    if approval.state != "approved":
+        waiting = approval.state in {"pending", "partly_approved"}
+        return StageEvent(
+            stage="approval",
+            state="waiting" if waiting else "failed",
+            message=f"{approval.state.replace('_', ' ')}" + (f": {approval.reason}" if approval.reason else ""),
+        )
+    if deployment is None or deployment.digest != approval.digest or deployment.state in {"waiting", "deploying"}:
+        return StageEvent(stage="approval", state="waiting", message="Approved; not deployed yet.")
+    if deployment.state == "deployed":
+        return StageEvent(stage="approval", state="done", message=snapshot.run.message)
+    return StageEvent(stage="approval", state="failed", message=deployment.message or deployment.state)

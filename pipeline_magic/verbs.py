@@ -1,0 +1,319 @@
+"""The verbs, in one table: what `%pipeline VERB` and `pipeline-magic VERB` share.
+
+A verb takes the orchestrator and its parsed arguments, and gives an `Outcome`: text for a terminal, data for
+``--json``, and, where it is about one run, the snapshot that a notebook shows as the panel. `magic` and `cli` only
+parse and show.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NoReturn
+
+from pipeline_magic.errors import NotFound, UsageError
+
+if TYPE_CHECKING:
+    from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
+    from pipeline_magic.ports import Progress
+    from pipeline_magic.runs import Snapshot
+
+__all__ = ["VERBS", "Outcome", "Parser", "Verb", "pair", "parser_of", "run_id_of", "table_text", "value_of"]
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a verb gives back.
+
+    Attributes:
+        text: For a terminal, and the text fallback.
+        data: JSON-compatible, for ``--json``.
+        snapshot: The run it is about; a notebook shows its panel.
+        table: Heading and rows, where the outcome is a table.
+    """
+
+    text: str
+    data: Any = None
+    snapshot: Snapshot | None = None
+    table: tuple[tuple[str, ...], tuple[tuple[str, ...], ...]] | None = None
+
+
+@dataclass(frozen=True)
+class Verb:
+    """One verb: what it is called, what it takes, what it does.
+
+    Attributes:
+        slow: It works on stages or deploys, so progress is shown while it does.
+        where: ``both``, or the one interface that has it.
+    """
+
+    name: str
+    help: str
+    run: Callable[[PipelineBuilderOrchestrator, argparse.Namespace, Progress], Outcome]
+    arguments: tuple[tuple[tuple[str, ...], dict[str, Any]], ...] = ()
+    slow: bool = False
+    where: str = "both"
+    aliases: tuple[str, ...] = field(default=())
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that raises UsageError instead of leaving the process."""
+
+    def error(self, message: str) -> NoReturn:
+        """Raise what argparse would print."""
+        raise UsageError(f"{message[:1].upper()}{message[1:]}.", hint=f"Usage: {self.format_usage()[7:].strip()}")
+
+
+def parser_of(verb: Verb, prog: str) -> Parser:
+    """The parser of one verb's arguments."""
+    parser = Parser(prog=f"{prog} {verb.name}", description=verb.help, add_help=True)
+    for names, options in verb.arguments:
+        parser.add_argument(*names, **options)
+    return parser
+
+
+# --- what the verbs do -------------------------------------------------------------------------------------------
+
+
+def run_id_of(orchestrator: PipelineBuilderOrchestrator, given: str | None) -> str:
+    """The id of a run from what a person typed: a run's id, an approval's id, a pipeline's name, or nothing (the last).
+
+    Raises:
+        NotFound: Nothing is called that.
+    """
+    store = orchestrator.ports.store
+    if not given:
+        latest = store.runs(limit=1)
+        if not latest:
+            raise NotFound("There is no run yet.", hint="Type a statement under `%%pipeline`.")
+        return latest[0].id
+    if given.startswith("a-"):
+        return store.approval(given).run_id
+    if given.startswith("r-"):
+        return store.run(given).id
+    named = store.runs(name=given, limit=1)
+    if not named:
+        known = ", ".join(f"`{run.name}`" for run in store.runs(limit=5) if run.name)
+        raise NotFound(f"No run or pipeline is called `{given}`.", hint=f"Known: {known}." if known else "")
+    return named[0].id
+
+
+def _shown(snapshot: Snapshot) -> Outcome:
+    from pipeline_magic.ui import snapshot_text
+
+    return Outcome(text=snapshot_text(snapshot), data=snapshot.model_dump(mode="json"), snapshot=snapshot)
+
+
+def _review(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    return _shown(orchestrator.snapshot(run_id_of(orchestrator, args.id)))
+
+
+def _list(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    runs = orchestrator.runs(limit=args.limit)
+    rows = tuple((run.id, run.name, run.state, run.updated[:16].replace("T", " "), run.message) for run in runs)
+    heading = ("run", "pipeline", "state", "updated (UTC)", "message")
+    text = table_text(heading, rows) if rows else "No runs yet. Type a statement under `%%pipeline`."
+    return Outcome(text=text, data=[run.model_dump(mode="json") for run in runs], table=(heading, rows))
+
+
+def _status(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    snapshot = orchestrator.snapshot(run_id_of(orchestrator, args.id))
+    run, deployment = snapshot.run, snapshot.deployment
+    lines = [f"{run.id}  {run.name or 'unnamed'}  {run.state}", f"  {run.message}" if run.message else ""]
+    lines += [f"  {event.stage:<13} {event.state:<10} {event.message}" for event in snapshot.stages]
+    if snapshot.approval:
+        lines.append(f"  approval {snapshot.approval.id}: {snapshot.approval.state}")
+    if deployment:
+        lines.append(f"  deployment {deployment.id}: {deployment.state}" + _next_run(deployment.next_run))
+    data = {
+        "run": run.model_dump(mode="json"),
+        "stages": [event.model_dump(mode="json") for event in snapshot.stages],
+        "approval": snapshot.approval and snapshot.approval.model_dump(mode="json"),
+        "deployment": deployment and deployment.model_dump(mode="json"),
+    }
+    return Outcome(text="\n".join(line for line in lines if line), data=data)
+
+
+def _next_run(when: str) -> str:
+    return f"; next run {when}" if when else ""
+
+
+def _approve(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    run = orchestrator.ports.store.run(run_id_of(orchestrator, args.id))
+    if not run.approval_id:
+        raise NotFound(f"Run `{run.id}` has no plan to approve.", hint=f"`generate {run.id}` makes one.")
+    name = args.name or orchestrator.ports.code_host.identity()
+    return _shown(
+        orchestrator.approve(run.approval_id, name, args.comment, confirm=tuple(args.confirm), progress=progress)
+    )
+
+
+def _reject(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    run = orchestrator.ports.store.run(run_id_of(orchestrator, args.id))
+    if not run.approval_id:
+        raise NotFound(f"Run `{run.id}` has no plan to reject.", hint=f"`generate {run.id}` makes one.")
+    name = args.name or orchestrator.ports.code_host.identity()
+    return _shown(orchestrator.reject(run.approval_id, name, args.reason))
+
+
+def _resume(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    return _shown(orchestrator.resume(run_id_of(orchestrator, args.id), progress=progress))
+
+
+def _generate(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    return _shown(orchestrator.generate(run_id_of(orchestrator, args.id), progress=progress))
+
+
+def _cancel(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    return _shown(orchestrator.cancel(run_id_of(orchestrator, args.id)))
+
+
+def _answer(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    from pipeline_magic.runs import Answer
+
+    given = [Answer(question=name, value=value) for name, value in map(pair, args.answers)]
+    return _shown(orchestrator.answer(run_id_of(orchestrator, args.run), given, progress=progress))
+
+
+def _edit(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    from pipeline_magic.spec.paths import Edit
+
+    edits = [Edit(path=path, value=value_of(value)) for path, value in map(pair, args.edits)]
+    return _shown(orchestrator.edit(run_id_of(orchestrator, args.run), edits, progress=progress))
+
+
+def _waive(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    run_id = run_id_of(orchestrator, args.run)
+    return _shown(orchestrator.waive(run_id, args.finding, args.reason, progress=progress))
+
+
+def _audit(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    from pipeline_magic.agents.approval import audit
+
+    everything = orchestrator.ports.store.audit()
+    if args.id == "verify":
+        problems = audit.verify(everything)
+        said = "\n".join(problems) or f"The audit holds: {len(everything):,} entries, each chained to the one before."
+        return Outcome(text=said, data={"entries": len(everything), "problems": list(problems)})
+    run_id = run_id_of(orchestrator, args.id) if args.id else None
+    entries = [entry for entry in everything if run_id in (None, entry.run_id)]
+    rows = tuple((e.at[:19].replace("T", " "), e.run_id, e.event, e.identity, e.name, e.digest[:12]) for e in entries)
+    heading = ("at (UTC)", "run", "event", "identity", "name", "digest")
+    text = table_text(heading, rows) if rows else "Nothing was decided or deployed yet."
+    return Outcome(text=text, data=[entry.model_dump(mode="json") for entry in entries], table=(heading, rows))
+
+
+def _doctor(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    from pipeline_magic.doctor import examine
+
+    findings = examine(orchestrator)
+    rows = tuple((item.mark, item.subject, item.found, item.hint) for item in findings)
+    heading = ("", "what", "found", "next")
+    data = [{"ok": item.ok, "what": item.subject, "found": item.found, "next": item.hint} for item in findings]
+    return Outcome(text=table_text(heading, rows), data=data, table=(heading, rows))
+
+
+# --- the table ---------------------------------------------------------------------------------------------------
+
+_ID = (("id",), {"nargs": "?", "help": "run, approval or pipeline name; the latest run when left out"})
+_RUN = (("--run",), {"default": None, "metavar": "ID", "help": "run or pipeline name; the latest run when left out"})
+_NAME = (("--name",), {"default": "", "help": "name to show beside the authenticated identity"})
+
+VERBS: tuple[Verb, ...] = (
+    Verb("review", "Show a run as it stands.", _review, (_ID,)),
+    Verb(
+        "list",
+        "List the latest runs.",
+        _list,
+        ((("--limit",), {"type": int, "default": 20, "metavar": "N", "help": "how many at most"}),),
+    ),
+    Verb(
+        "answer",
+        "Answer open questions.",
+        _answer,
+        ((("answers",), {"nargs": "+", "metavar": "QUESTION=ANSWER"}), _RUN),
+        slow=True,
+    ),
+    Verb(
+        "edit",
+        "Edit fields of the spec.",
+        _edit,
+        ((("edits",), {"nargs": "+", "metavar": "PATH=VALUE"}), _RUN),
+        slow=True,
+    ),
+    Verb("generate", "Generate the files, check them and prepare the pull request.", _generate, (_ID,), slow=True),
+    Verb(
+        "approve",
+        "Approve a plan; then it is merged, deployed and run.",
+        _approve,
+        (
+            _ID,
+            _NAME,
+            (("--comment",), {"default": "", "help": "kept in the audit and the pull request"}),
+            (
+                ("--confirm",),
+                {"action": "append", "default": [], "metavar": "CLAUSE", "help": "a clause not understood, accepted"},
+            ),
+        ),
+        slow=True,
+    ),
+    Verb(
+        "reject",
+        "Reject a plan, with a reason.",
+        _reject,
+        (_ID, _NAME, (("--reason",), {"required": True, "help": "what should be different"})),
+    ),
+    Verb(
+        "waive",
+        "Accept a red finding, with a reason.",
+        _waive,
+        ((("finding",), {"help": "id of the finding"}), (("--reason",), {"required": True}), _RUN),
+        slow=True,
+    ),
+    Verb("resume", "Go on where a run stopped.", _resume, (_ID,), slow=True),
+    Verb("cancel", "Stop the work on a run, or drop one that waits.", _cancel, (_ID,)),
+    Verb("status", "Say in a few lines how a run stands.", _status, (_ID,)),
+    Verb(
+        "audit",
+        "Show the audit; `audit verify` checks its chain.",
+        _audit,
+        ((("id",), {"nargs": "?", "help": "run, approval or pipeline name, or `verify`; all runs when left out"}),),
+    ),
+    Verb("doctor", "Say what every port is, what leaves the machine, and what is amiss.", _doctor),
+)
+
+
+# --- helpers -----------------------------------------------------------------------------------------------------
+
+
+def pair(text: str) -> tuple[str, str]:
+    """``NAME=VALUE`` as typed."""
+    name, equals, value = text.partition("=")
+    if not equals or not name:
+        raise UsageError(f"`{text}` is not of the form NAME=VALUE.", hint="Write the name, `=`, and the value.")
+    return name.strip(), value.strip()
+
+
+def value_of(text: str) -> Any:
+    """A value as typed: JSON where it is JSON (numbers, true, null, lists), else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def table_text(heading: tuple[str, ...], rows: tuple[tuple[str, ...], ...]) -> str:
+    """A table for a terminal; a cell shows its first line, at most 48 characters."""
+    lines = [heading, *rows]
+    widths = [min(48, max(len(line[column].split("\n")[0]) for line in lines)) for column in range(len(heading))]
+    shown = []
+    for line in lines:
+        cells = [_cut(cell.split("\n")[0], width).ljust(width) for cell, width in zip(line, widths, strict=True)]
+        shown.append("  ".join(cells).rstrip())
+    return "\n".join([shown[0], "  ".join("-" * width for width in widths), *shown[1:]])
+
+
+def _cut(text: str, width: int) -> str:
+    return text if len(text) <= width else text[: width - 1] + "…"

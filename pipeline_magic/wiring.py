@@ -1,0 +1,124 @@
+"""Settings -> adapters. The only room that imports adapters.
+
+What is not configured is local: a lakehouse, store, repository and jobs in one folder, with no account of any kind.
+Settings that name a service whose adapter is not in this version are refused, never quietly replaced by a local one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pipeline_magic import redact
+from pipeline_magic.config import Settings
+from pipeline_magic.errors import ConfigurationError
+from pipeline_magic.ports import Catalog, Clock, CodeHost, Deployer, Engine, Store
+
+__all__ = ["Ports", "wire"]
+
+
+@dataclass(frozen=True)
+class Ports:
+    """One adapter for each port, and what a person should know of them.
+
+    Attributes:
+        describe: Name of each port's adapter, for the panel's header and `doctor`.
+        leaves_machine: What goes elsewhere, as sentences; empty when all is local.
+        warnings: What is not as it should be, though the work can go on.
+        prepare: Makes what must be there before stage 1 (the sample tables); told what it does.
+    """
+
+    catalog: Catalog
+    engine: Engine
+    code_host: CodeHost
+    deployer: Deployer
+    store: Store
+    clock: Clock
+    describe: dict[str, str] = field(default_factory=dict)
+    leaves_machine: tuple[str, ...] = ()
+    warnings: tuple[str, ...] = ()
+    prepare: Callable[[Callable[[str], None]], None] = lambda say: None
+
+    def close(self) -> None:
+        """Let go of the engine and the store."""
+        self.engine.close()
+        self.store.close()
+
+
+def wire(settings: Settings) -> Ports:
+    """The adapters the settings ask for.
+
+    Raises:
+        ConfigurationError: A service is configured that this version cannot speak to, or the home cannot be written.
+    """
+    redact.register(settings.secrets())
+    if not settings.local:
+        _refuse_unbuilt(settings)
+    return _local(settings)
+
+
+def _refuse_unbuilt(settings: Settings) -> None:
+    asked = {
+        "Databricks": settings.databricks_host and "databricks_host",
+        "GitHub": settings.github_repo and "github_repo",
+        "a language model": settings.planner == "llm" and "planner",
+    }
+    for service, name in asked.items():
+        if name:
+            raise ConfigurationError(
+                f"The settings name {service}, and this version speaks to the local lakehouse alone.",
+                where=settings.sources.get(name, name),
+                hint="Set PIPELINE_MAGIC_LOCAL=1 (or `local=True`) to work on the local lakehouse meanwhile.",
+            )
+
+
+def _local(settings: Settings) -> Ports:
+    from pipeline_magic.adapters.clock import SystemClock
+    from pipeline_magic.adapters.database import Database
+    from pipeline_magic.adapters.lakehouse import Lakehouse
+    from pipeline_magic.adapters.localgit import LocalGit, system_user
+    from pipeline_magic.adapters.localjobs import LocalJobs
+    from pipeline_magic.adapters.sail import SailServer
+    from pipeline_magic.adapters.sail_engine import SailEngine
+
+    home = settings.home
+    _make_private(home)
+    clock = SystemClock()
+    lakehouse = Lakehouse(home, sample_scale=settings.sample_scale)
+    engine = SailEngine(SailServer(home, lakehouse), lakehouse)
+    code_host = LocalGit(home / "repo.git", author=system_user())
+    url = settings.store_url.get_secret_value() if settings.store_url else f"sqlite:///{home / 'state.db'}"
+    store = Database(url)
+    deployer = LocalJobs(home, engine, lakehouse, clock)
+    ports = {
+        "catalog": lakehouse,
+        "engine": engine,
+        "code host": code_host,
+        "deployer": deployer,
+        "store": store,
+    }
+    return Ports(
+        catalog=lakehouse,
+        engine=engine,
+        code_host=code_host,
+        deployer=deployer,
+        store=store,
+        clock=clock,
+        describe={"parser": "embedded planner", **{port: adapter.name for port, adapter in ports.items()}},
+        prepare=lambda say: lakehouse.ensure_samples(say),
+    )
+
+
+def _make_private(home: Path) -> None:
+    try:
+        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        probe = home / ".writable"
+        probe.touch()
+        probe.unlink()
+    except OSError as error:
+        raise ConfigurationError(
+            f"The home folder cannot be written: {error.strerror or error}.",
+            where=str(home),
+            hint="Give another folder by PIPELINE_MAGIC_HOME, or ask for write permission on this one.",
+        ) from None
