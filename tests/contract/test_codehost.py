@@ -1,0 +1,202 @@
+"""What every code host must do. A new adapter adds its name to the fixture `host` and fulfils the same suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline_magic.adapters.localgit import LocalGit
+from pipeline_magic.errors import CodeHostError, MergeConflict, NotFound
+from pipeline_magic.ports import CodeHost
+from pipeline_magic.runs import File
+from tests.support.trust import change
+
+NOTEBOOK = "pipelines/daily/daily.ipynb"
+
+
+@pytest.fixture(params=["localgit"])
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> CodeHost:
+    assert request.param == "localgit"
+    return LocalGit(tmp_path / "repo.git", author="Ada <ada@example.org>")
+
+
+def files(content: str, path: str = NOTEBOOK) -> tuple[File, ...]:
+    return (File(path=path, content=content),)
+
+
+def merged(host: CodeHost, branch: str, content: str, path: str = NOTEBOOK) -> int:
+    number = host.open_pull_request(change(branch, files=files(content, path))).number
+    host.merge(number, message=f"Merge {branch}")
+    return number
+
+
+def test_nothing_there(host: CodeHost) -> None:
+    """On a fresh repository what does not exist is None, and never an error."""
+    assert host.read("a/b.txt") is None
+    assert host.read("README.md", ref="no-such-branch") is None
+    assert host.last_generated("a/b.txt") is None
+    assert host.find_pull_request("no-such-branch") is None
+    assert host.identity()
+
+
+def test_open_writes_one_branch_and_leaves_the_base(host: CodeHost) -> None:
+    """Opening puts every byte on the branch, in one pull request, and nothing on the base branch."""
+    content = "first\r\nsecond\ttab \u2028 ü 💥\n\n"
+    opened = host.open_pull_request(change(files=files(content)))
+    assert (opened.state, opened.branch) == ("open", "pipeline/daily/abc")
+    assert host.read(NOTEBOOK, ref=opened.branch) == content
+    assert host.read(NOTEBOOK) is None
+    assert host.find_pull_request(opened.branch) == opened
+
+
+def test_open_is_idempotent(host: CodeHost) -> None:
+    """The same change twice is one pull request."""
+    first = host.open_pull_request(change())
+    assert host.open_pull_request(change()) == first
+    assert host.open_pull_request(change("pipeline/daily/other")).number != first.number
+
+
+def test_branch_with_other_content_is_refused(host: CodeHost) -> None:
+    """A branch that holds something else is neither overwritten nor taken for the change."""
+    host.open_pull_request(change())
+    with pytest.raises(CodeHostError, match="holds something else"):
+        host.open_pull_request(change(files=files("other")))
+
+
+def test_draft_ready_merge(host: CodeHost) -> None:
+    """A draft cannot be merged; ready it can, once, and merging again gives the same commit."""
+    opened = host.open_pull_request(change(), draft=True)
+    assert opened.state == "draft"
+    with pytest.raises(CodeHostError, match="draft"):
+        host.merge(opened.number, message="m")
+    assert host.mark_ready(opened.number).state == "open"
+    done = host.merge(opened.number, message="m")
+    assert (done.state, bool(done.merge_commit)) == ("merged", True)
+    assert host.merge(opened.number, message="again") == done
+    assert host.mark_ready(opened.number) == done
+    assert host.read("pipelines/daily/spec.yml") == "name: daily\n"
+
+
+def test_close_and_open_again(host: CodeHost) -> None:
+    """Closed is not mergeable; the same change opened again is the same pull request."""
+    opened = host.open_pull_request(change())
+    assert host.close_pull_request(opened.number, reason="no").state == "closed"
+    assert host.close_pull_request(opened.number, reason="no").state == "closed"
+    with pytest.raises(CodeHostError, match="closed"):
+        host.merge(opened.number, message="m")
+    assert host.open_pull_request(change()) == opened
+    host.merge(opened.number, message="m")
+    assert host.close_pull_request(opened.number, reason="late").state == "merged"
+
+
+def test_unknown_number(host: CodeHost) -> None:
+    """A number nobody gave is NotFound for every verb."""
+    for call in (
+        lambda: host.mark_ready(99),
+        lambda: host.comment(99, "b", key="k"),
+        lambda: host.merge(99, message="m"),
+        lambda: host.close_pull_request(99, reason="r"),
+        lambda: host.revert(99, title="t"),
+    ):
+        with pytest.raises(NotFound):
+            call()
+
+
+def test_merge_is_three_way(host: CodeHost) -> None:
+    """Two changes of different files, both made from the same base, are both there after merging."""
+    one = host.open_pull_request(change("b/one", files=files("1\n", "one.txt")))
+    two = host.open_pull_request(change("b/two", files=files("2\n", "two.txt")))
+    host.merge(one.number, message="one")
+    host.merge(two.number, message="two")
+    assert (host.read("one.txt"), host.read("two.txt")) == ("1\n", "2\n")
+
+
+def test_conflict_names_the_paths(host: CodeHost) -> None:
+    """Of two changes of one file the second conflicts, by name; the base branch keeps the first."""
+    one = host.open_pull_request(change("b/one", files=files("1\n")))
+    two = host.open_pull_request(change("b/two", files=(*files("2\n"), *files("fine\n", "fine.txt"))))
+    host.merge(one.number, message="one")
+    with pytest.raises(MergeConflict) as raised:
+        host.merge(two.number, message="two")
+    assert NOTEBOOK in raised.value.message and "fine.txt" not in raised.value.message
+    assert (host.read(NOTEBOOK), host.read("fine.txt")) == ("1\n", None)
+    found = host.find_pull_request("b/two")
+    assert found is not None and found.state == "open"
+
+
+def test_last_generated(host: CodeHost) -> None:
+    """It is what our last merged change wrote; a change that is only open does not count."""
+    host.open_pull_request(change("b/open", files=files("open\n")))
+    assert host.last_generated(NOTEBOOK) is None
+    host.close_pull_request(1, reason="r")
+    merged(host, "b/one", "1\n")
+    assert host.last_generated(NOTEBOOK) == "1\n"
+    merged(host, "b/two", "2\n")
+    merged(host, "b/else", "3\n", "else.txt")
+    assert host.last_generated(NOTEBOOK) == "2\n"
+
+
+def test_revert_gives_back_the_file(host: CodeHost) -> None:
+    """An undo is a pull request of its own; merged, the base branch holds what it held before."""
+    merged(host, "b/one", "1\n")
+    number = merged(host, "b/two", "2\n")
+    merged(host, "b/later", "kept\n", "later.txt")
+    undo = host.revert(number, title="Undo two")
+    assert undo.state == "open" and host.read(NOTEBOOK) == "2\n"
+    assert host.revert(number, title="Undo two") == undo
+    host.merge(undo.number, message="undo")
+    assert (host.read(NOTEBOOK), host.read("later.txt")) == ("1\n", "kept\n")
+    assert host.last_generated(NOTEBOOK) == "1\n"
+
+
+def test_revert_of_a_new_file_removes_it(host: CodeHost) -> None:
+    """Undoing the change that added a file takes it away, and it then counts as not ours any more."""
+    number = merged(host, "b/one", "1\n")
+    host.merge(host.revert(number, title="Undo").number, message="undo")
+    assert (host.read(NOTEBOOK), host.last_generated(NOTEBOOK)) == (None, None)
+
+
+def test_revert_conflict(host: CodeHost) -> None:
+    """What was changed again since cannot be undone silently."""
+    number = merged(host, "b/one", "1\n")
+    merged(host, "b/two", "2\n")
+    with pytest.raises(MergeConflict, match=NOTEBOOK):
+        host.revert(number, title="Undo")
+
+
+def test_only_merged_can_be_undone(host: CodeHost) -> None:
+    """There is nothing to undo before the merge."""
+    opened = host.open_pull_request(change())
+    with pytest.raises(CodeHostError, match="not merged"):
+        host.revert(opened.number, title="Undo")
+
+
+def test_same_change_after_its_undo(host: CodeHost) -> None:
+    """A change that was undone can be made once more, by the same branch; and undone once more."""
+    first = host.open_pull_request(change("b/one", files=files("1\n")))
+    host.merge(first.number, message="m")
+    host.merge(host.revert(first.number, title="Undo").number, message="undo")
+    again = host.open_pull_request(change("b/one", files=files("1\n")))
+    assert again.number > first.number and again.state == "open"
+    assert host.open_pull_request(change("b/one", files=files("1\n"))) == again
+    host.merge(again.number, message="again")
+    assert host.read(NOTEBOOK) == "1\n"
+    host.merge(host.revert(again.number, title="Undo").number, message="undo")
+    assert host.read(NOTEBOOK) is None
+
+
+@pytest.mark.parametrize("path", ["../x", "/etc/x", "a//b", ".git/config", "a/.GIT/x", "a\\b", "a\nb", "", "a/./b"])
+def test_paths_stay_inside(host: CodeHost, path: str) -> None:
+    """A path that leaves the repository is refused for reading and for writing."""
+    with pytest.raises(CodeHostError, match="not a path"):
+        host.read(path)
+    with pytest.raises(CodeHostError, match="not a path"):
+        host.open_pull_request(change(files=files("x", path)))
+
+
+@pytest.mark.parametrize("branch", ["-x", "a..b", "main", "a b", "a~1", "", "x.lock", "a//b", "a/.b", "a\n"])
+def test_branches_are_plain(host: CodeHost, branch: str) -> None:
+    """A branch name that git or a shell could misread, or the base branch itself, is refused."""
+    with pytest.raises(CodeHostError):
+        host.open_pull_request(change(branch))
