@@ -34,7 +34,7 @@ class Examined:
 
 def examine(orchestrator: PipelineBuilderOrchestrator) -> tuple[Examined, ...]:
     """Look at the installation, the settings and every port. Starts the engine; changes nothing else."""
-    return tuple((*_installation(), *_settings(orchestrator), *_ports(orchestrator)))
+    return (*_installation(), *_settings(orchestrator), *_ports(orchestrator))
 
 
 def _installation() -> Iterator[Examined]:
@@ -48,7 +48,7 @@ def _installation() -> Iterator[Examined]:
         ok=len(both) == 1,
         hint=""
         if len(both) == 1
-        else "Install one of the extras `local` and `databricks`, each in an environment of its own: both ship pyspark.",
+        else "Install `local` or `databricks`, each in an environment of its own: both ship pyspark.",
     )
     git = shutil.which("git")
     yield Examined("git", git or "not found", ok=git is not None, hint="" if git else "Install git.")

@@ -13,52 +13,53 @@ from pipeline_magic.agents.approval.policy import Policy, read_policy
 from pipeline_magic.agents.catalog import UnityCatalogAgent
 from pipeline_magic.agents.notebook import NotebookGeneratorAgent, base_digests
 from pipeline_magic.config import FILE_NAME
-from pipeline_magic.errors import CatalogError, NotFound, Problem, SpecError, UsageError
+from pipeline_magic.errors import ApprovalRefused, CatalogError, NotFound, Problem, SpecError, UsageError
 from pipeline_magic.ports import Store
 from pipeline_magic.runs import (
     Approval,
-    Deployment,
     File,
     Finding,
     Generated,
     Parsed,
     Plan,
     Prepared,
-    PullRequest,
     QualityReport,
     Run,
     Validated,
 )
 from pipeline_magic.snapshots import stage_result
 from pipeline_magic.spec.schema import TableSchema
+from pipeline_magic.spec.typed import TypedSpec
 
 if TYPE_CHECKING:
     from pipeline_magic.agents.github import GitHubAgent
     from pipeline_magic.wiring import Ports
 
 __all__ = [
+    "BY_POLICY",
+    "audit_changes",
+    "require_current",
+    "require_policy_approval",
+    "require_understood",
     "base_state",
     "blocking",
     "catalog_state",
     "data_state",
-    "deployed_in_words",
     "earlier_run",
-    "generated_in_words",
     "make_plan",
     "new_run",
     "notebook_text",
     "observe",
-    "parsed_in_words",
-    "plan_in_words",
     "policy_of",
     "prepare",
-    "quality_in_words",
     "readable_tables",
     "require_complete",
     "try_out",
-    "validated_in_words",
-    "waits_for",
 ]
+
+
+BY_POLICY = "Approved by policy: no person was asked."
+"""Comment of an approval that the environment's policy gave."""
 
 
 # --- runs --------------------------------------------------------------------------------------------------------
@@ -258,8 +259,8 @@ def notebook_text(prepared: Prepared) -> str:
     return next(file.content for file in prepared.plan.files if file.path.endswith(".ipynb"))
 
 
-def require_complete(validated: Validated) -> None:
-    """Raises UsageError while a must-answer question is open, and SpecError while problems stand."""
+def require_complete(validated: Validated) -> TypedSpec:
+    """The typed spec; UsageError while a must-answer question is open, SpecError while problems stand."""
     open_questions = [question for question in validated.questions if question.must_answer]
     if validated.problems:
         raise SpecError(
@@ -271,83 +272,55 @@ def require_complete(validated: Validated) -> None:
         raise UsageError(f"A question must be answered first: {listed}", hint="Answer it above the tabs.")
     if validated.typed is None:
         raise UsageError("The spec is not complete.", hint="Look at the Spec tab for what is missing.")
+    return validated.typed
+
+
+def require_understood(store: Store, run: Run) -> None:
+    """As `require_complete`, for a run whose stage 2 is stored; so that a refusal leaves the run as it is."""
+    validated = stage_result(store, run.id, "validate", Validated)
+    if validated is not None:
+        require_complete(validated)
+
+
+def require_current(run: Run, approval: Approval) -> None:
+    """Raises ApprovalRefused when the approval is not of the plan that stands, or can no longer be given."""
+    if approval.digest != run.digest or run.state != "planned":
+        raise ApprovalRefused(
+            "The run was edited after this plan was made.",
+            where=approval.id,
+            hint=f"Press Generate (or `%pipeline generate {run.id}`) for a new plan, and approve that.",
+        )
+    if approval.state not in {"pending", "partly_approved", "approved"}:
+        raise ApprovalRefused(
+            f"This approval is {approval.state}{': ' + approval.reason if approval.reason else ''}.",
+            where=approval.id,
+            hint=f"`%pipeline review {run.id}` shows the run as it stands.",
+        )
+
+
+def require_policy_approval(ports: Ports, environment: str) -> None:
+    """Raises ApprovalRefused where the environment's policy asks for a person's approval."""
+    if not policy_of(ports, environment).approval_by_policy:
+        raise ApprovalRefused(
+            f"The policy of environment `{environment}` asks for a person's approval.",
+            hint="Leave `require_approval` at True, and approve by `approve_pipeline`.",
+        )
+
+
+def audit_changes(ports: Ports, run: Run, event: str, changes: dict[str, Any]) -> None:
+    """One audit entry for answers given or fields edited."""
+    detail: dict[str, Any] = {
+        name: [item.model_dump(mode="json") for item in values] for name, values in changes.items()
+    }
+    ports.store.append_audit(
+        at=ports.clock.now().isoformat(),
+        run_id=run.id,
+        event=event,
+        identity=ports.code_host.identity(),
+        detail=detail,
+    )
 
 
 def blocking(findings: tuple[Finding, ...]) -> tuple[Finding, ...]:
     """Findings of stage 2 that the verdict must count."""
     return tuple(finding for finding in findings if finding.severity != "info")
-
-
-# --- results in a sentence ---------------------------------------------------------------------------------------
-
-
-def parsed_in_words(parsed: Parsed) -> str:
-    """Closing message of stage 1."""
-    draft = parsed.draft
-    parts = [_count(len(draft.sources), "source"), _count(len(draft.steps), "step")]
-    assumptions = len(parsed.provenance.assumptions())
-    parts.append(_count(assumptions, "assumption"))
-    if parsed.provenance.unmatched:
-        parts.append(_count(len(parsed.provenance.unmatched), "clause") + " not understood")
-    return ", ".join(parts)
-
-
-def validated_in_words(validated: Validated) -> str:
-    """Closing message of stage 2."""
-    if validated.problems:
-        return _count(len(validated.problems), "problem") + " to mend"
-    columns = (
-        len(validated.typed.node(validated.spec.target.input).columns) if validated.typed and validated.spec else 0
-    )
-    checked = f"{_count(len(validated.tables), 'table')} checked"
-    return f"{checked}, {_count(columns, 'target column')}" if columns else checked
-
-
-def waits_for(validated: Validated) -> str:
-    """What a run at the pause waits for."""
-    must = [question for question in validated.questions if question.must_answer]
-    if must:
-        return f"Waits for an answer: {must[0].text}"
-    if validated.problems:
-        return f"Waits for an edit: {validated.problems[0].message}"
-    if validated.questions:
-        count = _count(len(validated.questions), "question")
-        return f"{count} open, each with a default. Edit, answer, or press Generate."
-    return "Edit, or press Generate."
-
-
-def generated_in_words(generated: Generated) -> str:
-    """Closing message of stage 3."""
-    by_status = {status: sum(diff.status == status for diff in generated.diffs) for status in ("added", "changed")}
-    parts = [f"{count} {status}" for status, count in by_status.items() if count]
-    return f"{_count(len(generated.files), 'file')}: {', '.join(parts) or 'nothing differs from the base branch'}"
-
-
-def quality_in_words(report: QualityReport) -> str:
-    """Closing message of stage 4."""
-    ran = [check for check in report.checks if check.status != "off"]
-    passed = sum(check.status == "passed" for check in ran)
-    return f"{report.verdict}: {passed} of {_count(len(ran), 'check')} passed"
-
-
-def plan_in_words(approval: Approval, quality: QualityReport) -> str:
-    """What a planned run waits for."""
-    if approval.state == "approved":
-        return "Approved."
-    if quality.verdict == "red":
-        reds = sum(finding.severity == "red" for finding in quality.findings)
-        return f"Planned. {_count(reds, 'red finding')} must be repaired or waived before it can be approved."
-    missing = approval.needed - len({item.identity for item in approval.decisions if item.verb == "approve"})
-    return f"Planned. Waits for {_count(missing, 'approval')}."
-
-
-def deployed_in_words(deployment: Deployment, request: PullRequest) -> str:
-    """What came of an approval."""
-    text = f"Pull request {request.number} is {request.state}; deployed as {deployment.id}."
-    if deployment.rows is not None:
-        text += f" The first run wrote {deployment.rows:,} rows."
-    return text
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number:,} {noun}" + ("" if number == 1 else "s")

@@ -99,6 +99,11 @@ class Work:
         for step in _way(self.run.state, state):
             self.update(state=step)
 
+    def drop(self, message: str) -> None:
+        """Cancel a run that nobody works on."""
+        self.move("cancelled")
+        self.update(message=message, worker="")
+
     def say(self, message: str, *, state: StageState = "running", stage: Stage | None = None) -> None:
         """Tell the progress, and stop here if the person asked to."""
         log.info("%s: %s", stage or self._stage, message)

@@ -1,0 +1,206 @@
+"""The six stages, in order; this is the file to read first.
+
+    1 parse          SpecificationParserAgent     statement -> draft, provenance, questions
+    2 validate       UnityCatalogAgent            draft -> typed spec; questions measured
+                     --- pause: edits and answers ---
+    3 generate       NotebookGeneratorAgent       typed spec -> files, diff
+    4 quality        DataQualityAgent             typed spec + files -> report
+    5 pull request   GitHubAgent                  files + report -> change, prepared
+    6 approval       ApprovalOrchestrator         plan -> decision -> pull request, merge, deployment, first run
+
+Here: which agent is called when, and with what. Not here: how (the agents), reuse, state and progress (`stages`), what
+a plan depends on (`planning`), who may call when (`orchestrator`). Agents never call each other; this passes frozen
+models on.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from pipeline_magic import planning, snapshots, words
+from pipeline_magic.agents.approval import ApprovalOrchestrator
+from pipeline_magic.agents.catalog import UnityCatalogAgent
+from pipeline_magic.agents.catalog.index import CatalogIndex
+from pipeline_magic.agents.github import GitHubAgent
+from pipeline_magic.agents.notebook import NotebookGeneratorAgent
+from pipeline_magic.agents.operations.deploy import PipelineOperator
+from pipeline_magic.agents.operations.effects import Effects
+from pipeline_magic.agents.quality import DataQualityAgent
+from pipeline_magic.agents.specification import SpecificationParserAgent
+from pipeline_magic.compiler import VERSION
+from pipeline_magic.config import Settings
+from pipeline_magic.runs import Approval, Generated, Parsed, Prepared, PullRequest, QualityReport, Validated
+from pipeline_magic.stages import Work
+
+if TYPE_CHECKING:
+    from pipeline_magic.wiring import Ports
+
+__all__ = ["Flow"]
+
+
+class Flow:
+    """The agents of one set of ports, and the order in which they work on a run."""
+
+    def __init__(self, ports: Ports, settings: Settings) -> None:
+        self._ports = ports
+        self._settings = settings
+        self._parser = SpecificationParserAgent()
+        self._catalog = UnityCatalogAgent(ports.catalog, ports.engine if settings.measure_questions else None)
+        self._writer = NotebookGeneratorAgent(ports.code_host)
+        self._quality = DataQualityAgent(ports.engine, ports.catalog)
+        self._github = GitHubAgent(ports.code_host)
+        self._operator = PipelineOperator(
+            deployer=ports.deployer,
+            catalog=ports.catalog,
+            engine=ports.engine,
+            store=ports.store,
+            clock=ports.clock,
+            run_timeout=settings.run_timeout,
+        )
+        self.approvals = ApprovalOrchestrator(ports.store, ports.clock, ports.code_host)
+
+    def understand(self, work: Work) -> Validated:
+        """Stages 1 and 2; the run then waits at the pause, unless its plan still stands."""
+        ports, run, now = self._ports, work.run, self._ports.clock.now()
+        ports.prepare(lambda message: work.say(message, stage="parse"))
+        index = CatalogIndex(planning.readable_tables(ports, run))
+        answers = {answer.question: answer.value for answer in run.answers}
+        parsed = work.stage(
+            "parse",
+            {"statement": run.statement, "answers": answers, "index": index.digest, "parser": self._parser.version},
+            Parsed,
+            lambda: self._parser.parse(run.statement, answers=answers, catalog=index, now=now),
+            during="parsing",
+            done=words.parsed_in_words,
+        )
+        tables = self._catalog.tables(parsed, run.answers, run.edits)
+        validated = work.stage(
+            "validate",
+            {
+                "parsed": parsed,
+                "answers": run.answers,
+                "edits": run.edits,
+                "tables": planning.catalog_state(ports, run, tables),
+            },
+            Validated,
+            lambda: self._catalog.validate(
+                parsed,
+                run.answers,
+                run.edits,
+                run_time=now.isoformat(),
+                say=lambda message: work.say(message, stage="validate"),
+            ),
+            during="parsing",
+            done=words.validated_in_words,
+        )
+        if work.run.state != "planned":
+            work.move("awaiting_input")
+            work.update(name=validated.draft.name or "", message=words.waits_for(validated))
+        return validated
+
+    def plan(self, work: Work, validated: Validated) -> None:
+        """Stages 3 to 5; the approval of stage 6 is then pending, or stands where the plan is the same as before.
+
+        Raises:
+            SpecError: The spec has problems.
+            UsageError: A must-answer question is open.
+        """
+        ports, run = self._ports, work.run
+        typed = planning.require_complete(validated)
+        files = self._writer.files(typed, validated.provenance)
+        base = planning.base_state(ports, run, self._writer, files)
+        generated = work.stage(
+            "generate",
+            {"files": files, "base": base, "compiler": VERSION},
+            Generated,
+            lambda: self._writer.compare(files, typed).model_copy(update={"findings": self._github.hand_edits(files)}),
+            during="generating",
+            done=words.generated_in_words,
+        )
+        quality = work.stage(
+            "quality",
+            {"files": files, "typed": typed, "data": planning.data_state(validated), "findings": generated.findings},
+            QualityReport,
+            lambda: self._check(work, validated, generated),
+            during="generating",
+            done=words.quality_in_words,
+        )
+        plan = planning.make_plan(ports, run, validated, generated, quality, base)
+        prepared = work.stage(
+            "pull_request",
+            {"plan": plan, "quality": quality},
+            Prepared,
+            lambda: planning.prepare(self._github, plan, validated, generated, quality),
+            during="generating",
+            done=lambda made: f"Prepared branch `{made.change.branch}`; nothing is written to the code host yet.",
+        )
+        approval = self.approvals.request(run, prepared)
+        work.move("planned")
+        message = words.plan_in_words(approval, quality)
+        if work.recomputed:
+            work.update(digest=prepared.digest, approval_id=approval.id, message=message)
+        work.say(work.run.message, state="done" if approval.state == "approved" else "waiting", stage="approval")
+
+    def decide(
+        self, work: Work, approval: Approval, prepared: Prepared, *, name: str, comment: str, confirm: tuple[str, ...]
+    ) -> Approval:
+        """Stage 6, the decision: only for the plan that stands, and only while the world is as it was planned for."""
+        work.say("Comparing the plan with the world", stage="approval")
+        return self.approvals.approve(
+            approval.id,
+            name=name,
+            comment=comment,
+            confirmed=confirm,
+            plan=prepared.plan,
+            observed=planning.observe(self._ports, work.run, prepared.plan),
+            unmatched=snapshots.unmatched_ids(self._ports.store, work.run.id),
+        )
+
+    def apply(self, work: Work, prepared: Prepared) -> None:
+        """Stage 6, the effects, each done once: pull request, merge, deployment, first run."""
+        ports, run, github = self._ports, work.run, self._github
+        policy = planning.policy_of(ports, prepared.plan.environment)
+        identity = ports.code_host.identity()
+        effects = Effects(ports.store, ports.clock, run.id, identity=identity, digest=prepared.digest)
+
+        def tell(message: str) -> None:
+            work.say(message, stage="approval")
+
+        tell("Opening the pull request")
+        opened = effects.once(
+            "pull_request.open", prepared.change.branch, lambda: github.open(prepared.change).model_dump(mode="json")
+        )
+        request = PullRequest.model_validate(opened)
+        approval = ports.store.approval(run.approval_id)
+        effects.once("pull_request.comment", prepared.digest, lambda: github.comment_decision(request.number, approval))
+        if policy.merge:
+            tell(f"Merging pull request {request.number}")
+            merged = effects.once(
+                "pull_request.merge", str(request.number), lambda: github.merge(request).model_dump(mode="json")
+            )
+            request = PullRequest.model_validate(merged)
+        deployment = self._operator.deploy(
+            run.id,
+            prepared,
+            planning.notebook_text(prepared),
+            effects,
+            first_run=policy.first_run,
+            pull_request=request,
+            say=tell,
+        )
+        work.update(message=words.deployed_in_words(deployment, request))
+        work.say(work.run.message, state="done", stage="approval")
+
+    def _check(self, work: Work, validated: Validated, generated: Generated) -> QualityReport:
+        typed = planning.require_complete(validated)
+        report = self._quality.check(
+            typed,
+            generated,
+            run_id=work.run.id,
+            run_time=self._ports.clock.now().isoformat(),
+            sample_run=self._settings.sample_run,
+            timeout=self._settings.query_timeout,
+            say=lambda message: work.say(message, stage="quality"),
+        )
+        others = (*generated.findings, *planning.blocking(validated.findings))
+        return report.model_copy(update={"findings": (*report.findings, *others)})
