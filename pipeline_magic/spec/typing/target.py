@@ -1,0 +1,114 @@
+"""Typing of the target: its keys and layout, and what it would do to the table that is there already."""
+
+from __future__ import annotations
+
+from pipeline_magic.spec.expressions import nearest
+from pipeline_magic.spec.model import PipelineSpec, Target
+from pipeline_magic.spec.schema import Column, TableSchema
+from pipeline_magic.spec.typed import Node, technical_columns
+from pipeline_magic.spec.types import common, parse_type
+from pipeline_magic.spec.typing.context import Context, find, type_of, unique_by
+
+__all__ = ["target"]
+
+
+def target(context: Context, spec: PipelineSpec, existing: TableSchema | None) -> Target:
+    """The target in canonical text."""
+    made = spec.target
+    for source in spec.sources:
+        if source.table.replace("`", "").casefold() == made.table.replace("`", "").casefold():
+            context.problem("target.table", f"`{made.table}` is read as `{source.alias}`; write to another table")
+    node = context.nodes.get(made.input)
+    if node is None:
+        if made.input not in {source.alias for source in spec.sources} | {step.id for step in spec.steps}:
+            context.problem(
+                "target.input", f"there is no source or step `{made.input}`", nearest(made.input, context.nodes)
+            )
+        return made
+    extra = technical_columns(spec, context.nodes)
+    _keys(context, made, node)
+    _columns(context, made, node, extra)
+    update = {
+        "keys": context.groupable("target.keys", made.keys, node.columns),
+        "partition_by": context.names("target.partition_by", made.partition_by, node.columns),
+        "cluster_by": context.names("target.cluster_by", made.cluster_by, node.columns),
+    }
+    if made.sequence_by is not None:
+        column = context.column("target.sequence_by", made.sequence_by, node.columns)
+        if column is not None:
+            update["sequence_by"] = column.name  # type: ignore[assignment]  # one field is a name, the others are lists
+            if not type_of(column).orderable:
+                context.problem("target.sequence_by", f"`{column.name}` is of type {column.type}, which has no order")
+    made = made.model_copy(update=update)
+    _layout(context, made, node)
+    if existing is not None:
+        _existing(context, made, node, existing, extra)
+    return made
+
+
+def _keys(context: Context, made: Target, node: Node) -> None:
+    if made.mode in {"merge", "scd1", "scd2"} and not made.keys:
+        known = nearest("", {", ".join(key) for key in node.keys})
+        context.problem("target.keys", f"{made.mode} needs the columns that identify a row", known)
+    if made.mode == "overwrite" and made.sequence_by is not None:
+        context.problem("target.sequence_by", "overwrite replaces all rows, so no version can win over another")
+    if made.mode == "merge" and made.keys and made.sequence_by is None and not unique_by(node.keys, made.keys):
+        context.warn("target.keys", "the keys are not known to be unique; two rows of one key stop the run")
+
+
+def _columns(context: Context, made: Target, node: Node, added: tuple[Column, ...]) -> None:
+    if not node.columns:
+        context.problem("target.input", f"`{node.id}` has no columns")
+    for column in node.columns:
+        if type_of(column).name in {"void", "interval"}:
+            context.problem("target.input", f"`{column.name}` is of type {column.type}, which no table can hold")
+        if any(char in " ,;{}()\n\t=" for char in column.name):
+            context.problem(
+                "target.input", f"a Delta table takes no column called `{column.name}`; leave out space and ,;{{}}()="
+            )
+    for extra in added:
+        if find(extra.name, node.columns) is not None:
+            context.problem("target.input", f"`{extra.name}` is added by the mode {made.mode}; rename this column")
+
+
+def _layout(context: Context, made: Target, node: Node) -> None:
+    if made.partition_by and made.cluster_by:
+        context.problem("target.cluster_by", "a table is partitioned or clustered, not both")
+    if made.partition_by and len(made.partition_by) == len(node.columns):
+        context.problem("target.partition_by", "a table needs a column that it is not partitioned by")
+    for name in made.partition_by:
+        column = find(name, node.columns)
+        if column is not None and type_of(column).parts:
+            context.problem("target.partition_by", f"`{name}` is of type {column.type}; partition by a simple type")
+
+
+def _existing(context: Context, made: Target, node: Node, existing: TableSchema, extra: tuple[Column, ...]) -> None:
+    """What readers of the present table would lose."""
+    new = [*node.columns, *extra]
+    for old in existing.columns:
+        column = find(old.name, new)
+        if column is None:
+            context.problem(
+                "target.input",
+                f"`{made.table}` has the column `{old.name}`, which the result has not; readers would lose it",
+            )
+        elif parse_type(old.type) != parse_type(column.type):
+            _changed(context, made, old.name, old.type, column.type)
+    if made.mode == "overwrite":
+        return
+    for column in new:
+        if find(column.name, existing.columns) is None and made.mode != "append":
+            context.problem(
+                "target.input",
+                f"`{made.table}` has no column `{column.name}`; add it there, or take it out here",
+            )
+
+
+def _changed(context: Context, made: Target, name: str, old: str, new: str) -> None:
+    message = f"`{name}` is of type {old} in `{made.table}` and of type {new} in the result"
+    if made.mode == "overwrite":
+        context.warn("target.input", f"{message}; the table's column changes its type")
+    elif common(parse_type(old), parse_type(new)) == parse_type(old):
+        context.warn("target.input", f"{message}; values are cast as they are written")
+    else:
+        context.problem("target.input", f"{message}; cast it")
