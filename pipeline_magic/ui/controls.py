@@ -1,0 +1,228 @@
+"""Controls for the spec's fields and for questions: stock widgets made of view data, read back as plain data.
+
+Layouts and styles are shared between controls of one sort, since each would be a message to the browser of its own.
+A section with very many fields shows one element at a time, chosen from a list.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import ipywidgets as w
+from pydantic import JsonValue
+
+from pipeline_magic.errors import Problem, SpecError
+from pipeline_magic.runs import Answer
+from pipeline_magic.ui.form import Field, FormView, Group, Section
+from pipeline_magic.ui.markup import code, data, mark, note, plain, tag
+from pipeline_magic.ui.questions import QuestionView, question_html
+from pipeline_magic.ui.values import read
+
+__all__ = ["FormControls", "QuestionControls", "classed", "css_name"]
+
+_MANY = 160
+_NONE = "(none)"
+
+
+def css_name(path: str) -> str:
+    """A path or id as part of a class name: every character but letters, digits, ``_`` is a dash."""
+    return re.sub(r"[^A-Za-z0-9_]", "-", path)
+
+
+def classed(widget: Any, *names: str) -> Any:
+    """The widget with these classes."""
+    widget._dom_classes = (*widget._dom_classes, *names)
+    return widget
+
+
+class FormControls:
+    """The form of a spec.
+
+    Args:
+        view: What to draw.
+        changed: Called with the number of fields that differ from the spec.
+    """
+
+    def __init__(self, view: FormView, changed: Callable[[int], None]) -> None:
+        self.view = view
+        self.widget = w.VBox()
+        self._changed = changed
+        self._styles: dict[str, Any] = {}
+        self._layout = w.Layout(width="100%")
+        self._controls: dict[str, Any] = {}
+        self._fields = {field.path: field for field in view.fields()}
+        self._boxes: dict[str, tuple[Any, tuple[Field, ...]]] = {}
+        self._dirty: set[str] = set()
+        self._marks: dict[str, str] = {}
+        self._top = w.HTML()
+        self.widget.children = (self._top, *(self._section(section) for section in view.sections))
+        self.mark({})
+
+    @property
+    def dirty(self) -> int:
+        """Fields that differ from the spec."""
+        return len(self._dirty)
+
+    def values(self) -> dict[str, JsonValue]:
+        """Fields that differ from the spec, by path.
+
+        Raises:
+            SpecError: Text that cannot be read as its field's kind; all of it at once.
+        """
+        made: dict[str, JsonValue] = {}
+        problems = []
+        for path in self._fields:
+            if path not in self._dirty:
+                continue
+            field, raw = self._fields[path], self._controls[path].value
+            try:
+                made[path] = read(field.kind, None if raw == _NONE and field.kind in {"enum", "node"} else raw)
+            except ValueError as error:
+                problems.append(Problem(path, str(error)))
+        if problems:
+            raise SpecError(problems)
+        return made
+
+    def mark(self, marks: Mapping[str, str]) -> None:
+        """Show messages beside the fields they are of; those of the key '' stand above the form."""
+        self._marks = dict(marks)
+        said = [note(mark("✗", "problem", "failed"), " ", data(marks[""]), kind="error")] if marks.get("") else []
+        said += [note(code(path), " ", data(message), kind="error") for path, message in self.view.problems if message]
+        self._top.value = "".join(said)
+        for path, control in self._controls.items():
+            (control.add_class if path in marks else control.remove_class)("pm-invalid")
+        for box, fields in self._boxes.values():
+            self._fill(box, fields)
+
+    def _section(self, section: Section) -> Any:
+        count = sum(len(group.fields) for group in section.groups)
+        title = w.HTML(tag("h4", f"{section.title} ({len(section.groups)})" if count else section.title))
+        if count <= _MANY:
+            return w.VBox((title, *(self._group(group) for group in section.groups)))
+        groups = {group.id: group for group in section.groups}
+        picker = w.Dropdown(
+            options=[(f"{plain(g.title)} · {plain(g.kind)}", g.id) for g in section.groups],
+            description=f"Edit one of the {len(groups)}",
+            style={"description_width": "initial"},
+            layout=w.Layout(width="min(100%, 460px)"),
+        )
+        classed(picker, f"pm-pick-{css_name(section.title.casefold())}")
+        slot = w.VBox((self._group(section.groups[0]),))
+
+        def show(change: Any) -> None:
+            slot.children = (self._group(groups[change["new"]]),)
+
+        picker.observe(show, "value")
+        return w.VBox((title, picker, slot))
+
+    def _group(self, group: Group) -> Any:
+        head = tag("span", tag("strong", data(group.title)), " ", data(group.kind), class_="pm-quiet")
+        said = tag("div", data(group.note), class_="pm-quiet") if group.note else ""
+        box = classed(w.Box(), "pm-fields")
+        self._boxes[group.id] = (box, group.fields)
+        self._fill(box, group.fields)
+        return classed(w.VBox((w.HTML(head + said), box)), "pm-group")
+
+    def _fill(self, box: Any, fields: tuple[Field, ...]) -> None:
+        children: list[Any] = []
+        for field in fields:
+            children.append(self._control(field))
+            if field.path in self._marks:
+                text = note(mark("✗", "not accepted", "failed"), " ", data(self._marks[field.path]), kind="error")
+                children.append(classed(w.HTML(text), "pm-field-error"))
+        if tuple(children) != box.children:
+            box.children = tuple(children)
+
+    def _control(self, field: Field) -> Any:
+        if field.path not in self._controls:
+            made = self._make(field)
+            classed(made, f"pm-field-{css_name(field.path)}", *(["pm-wide"] if field.kind == "long" else []))
+            start = made.value
+            made.observe(lambda change: self._note(field.path, change["new"] != start), "value")
+            self._controls[field.path] = made
+        return self._controls[field.path]
+
+    def _note(self, path: str, differs: bool) -> None:
+        (self._dirty.add if differs else self._dirty.discard)(path)
+        control = self._controls[path]
+        (control.add_class if differs else control.remove_class)("pm-changed")
+        self._changed(len(self._dirty))
+
+    def _make(self, field: Field) -> Any:
+        tip = f"{field.path}{' · ' + field.origin if field.origin else ''}"
+        same = {"description": plain(field.label), "tooltip": plain(tip), "layout": self._layout}
+        if field.kind == "bool":
+            return w.Checkbox(value=bool(field.value), indent=False, style=self._style(w.Checkbox), **same)
+        if field.kind in {"enum", "node"}:
+            value = field.text or _NONE
+            options = list(dict.fromkeys([*([_NONE] if field.optional or not field.text else []), *field.options]))
+            if value not in options:
+                options.insert(0, value)
+            return w.Dropdown(options=options, value=value, style=self._style(w.Dropdown), **same)
+        if field.kind in {"column", "table"} and field.options:
+            return w.Combobox(value=field.text, options=field.options[:1000], style=self._style(w.Combobox), **same)
+        if field.kind == "long":
+            rows = min(12, max(2, len(field.text) // 110 + field.text.count("\n") + 1))
+            return w.Textarea(value=field.text, rows=rows, style=self._style(w.Textarea), **same)
+        hint = "with commas" if field.kind in {"columns", "list", "scalars", "keys", "order"} else ""
+        return w.Text(value=field.text, placeholder=hint, style=self._style(w.Text), **same)
+
+    def _style(self, kind: Any) -> Any:
+        """One style for all controls of a sort."""
+        if kind.__name__ not in self._styles:
+            self._styles[kind.__name__] = kind.style.klass() if hasattr(kind.style, "klass") else {}
+        return self._styles[kind.__name__]
+
+
+class QuestionControls:
+    """Radio buttons for each question, and a text box where a typed answer is allowed."""
+
+    def __init__(self, views: tuple[QuestionView, ...]) -> None:
+        self.views = views
+        self._choices: dict[str, Any] = {}
+        self._typed: dict[str, Any] = {}
+        self.widget = w.VBox(tuple(self._question(view) for view in views))
+
+    def _question(self, view: QuestionView) -> Any:
+        parts: list[Any] = [w.HTML(question_html(view))]
+        name = f"pm-question-{css_name(view.id)}"
+        if view.options:
+            options = [(plain(o.label) + (" (default)" if o.is_default else ""), o.id) for o in view.options]
+            choice = w.RadioButtons(options=options, value=view.default, layout=w.Layout(width="100%"))
+            choice.tooltip = plain(view.text)
+            self._choices[view.id] = choice
+            parts.append(choice)
+        if view.free:
+            typed = w.Text(
+                description="or type",
+                placeholder=plain(view.path),
+                tooltip=f"Your own answer to: {plain(view.text)}",
+                layout=w.Layout(width="min(100%, 460px)"),
+            )
+            self._typed[view.id] = classed(typed, f"{name}-free")
+            parts.append(typed)
+        return classed(w.VBox(tuple(parts)), "pm-question", name)
+
+    def observe(self, changed: Callable[[], None]) -> None:
+        """Call `changed` whenever an answer is touched."""
+        for control in (*self._choices.values(), *self._typed.values()):
+            control.observe(lambda _: changed(), "value")
+
+    def answers(self) -> tuple[Answer, ...]:
+        """Answers that are not the default; a typed answer wins over a chosen one."""
+        made = []
+        for view in self.views:
+            typed = self._typed[view.id].value.strip() if view.id in self._typed else ""
+            chosen = self._choices[view.id].value if view.id in self._choices else None
+            if typed:
+                made.append(Answer(question=view.id, value=typed))
+            elif chosen is not None and chosen != view.default:
+                made.append(Answer(question=view.id, value=chosen))
+        return tuple(made)
+
+    def unanswered(self) -> tuple[QuestionView, ...]:
+        """Must-answer questions without an answer."""
+        given = {answer.question for answer in self.answers()}
+        return tuple(view for view in self.views if view.must_answer and view.id not in given)

@@ -1,0 +1,380 @@
+"""The panel under the cell: draws a `Snapshot`, and hands every button to `Actions`.
+
+Here: the widget, its two fallbacks, and what a press does: the work runs in a thread, nothing can be pressed twice
+meanwhile, and an error becomes a message. Not here: anything that decides or stores; the panel can be thrown away
+and built again from the store at any time. Nothing is printed or displayed from a callback: only traits change, the
+one thing that works from a thread in every front end.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, Protocol
+
+import ipywidgets as w
+
+from pipeline_magic.errors import Cancelled, PipelineMagicError, SpecError
+from pipeline_magic.ports import Progress
+from pipeline_magic.runs import Answer, Snapshot, Stage, StageEvent
+from pipeline_magic.spec.paths import Edit
+from pipeline_magic.ui import assets
+from pipeline_magic.ui.controls import QuestionControls, classed
+from pipeline_magic.ui.document import static_html, static_text
+from pipeline_magic.ui.form import edits
+from pipeline_magic.ui.header import header_html, header_view
+from pipeline_magic.ui.markup import Html, code, data, fit, note, tag
+from pipeline_magic.ui.notebook import notebook_html, notebook_view
+from pipeline_magic.ui.questions import questions_view
+from pipeline_magic.ui.schemas import schemas_html, schemas_view
+from pipeline_magic.ui.tabs import ApprovalTab, Drawn, LineageTab, QualityTab, SpecTab, StatementTab, Tab
+
+__all__ = ["Actions", "Panel"]
+
+_log = logging.getLogger(__name__)
+_CAN_GENERATE = {"awaiting_input", "planned", "failed", "cancelled"}
+
+
+class Actions(Protocol):
+    """What the panel can ask for. Every call blocks until it is done, and may raise `PipelineMagicError`."""
+
+    def snapshot(self, run_id: str) -> Snapshot:
+        """The run as it stands."""
+        ...
+
+    def edit(self, run_id: str, edits: Sequence[Edit]) -> Snapshot:
+        """Change fields of the spec; all of them or, with SpecError, none."""
+        ...
+
+    def answer(self, run_id: str, answers: Sequence[Answer]) -> Snapshot:
+        """Answer questions."""
+        ...
+
+    def generate(self, run_id: str, progress: Progress) -> Snapshot:
+        """Stages 3 to 6, up to the plan."""
+        ...
+
+    def approve(
+        self, approval_id: str, approver: str, comment: str = "", *, confirm: Sequence[str] = (), progress: Progress
+    ) -> Snapshot:
+        """Approve a plan; `confirm` are the ids of the clauses that were not understood and are given up."""
+        ...
+
+    def reject(self, approval_id: str, approver: str, reason: str) -> Snapshot:
+        """Refuse a plan."""
+        ...
+
+    def waive(self, run_id: str, finding: str, reason: str) -> Snapshot:
+        """Accept a red finding by name."""
+        ...
+
+    def cancel(self, run_id: str) -> Snapshot:
+        """Stop the work that is going on."""
+        ...
+
+
+class Panel:
+    """The panel of one run.
+
+    Args:
+        actions: What the buttons call.
+        snapshot: The run as it stands now.
+        approver: Name that stands in the approver's field to begin with.
+        tables: Names offered where a table is asked for.
+    """
+
+    def __init__(self, actions: Actions, snapshot: Snapshot, *, approver: str = "", tables: Sequence[str] = ()) -> None:
+        self._actions = actions
+        self._snapshot = snapshot
+        self._live: dict[Stage, StageEvent] = {}
+        self._lock = threading.RLock()
+        self._busy = ""
+        self._stopping = False
+        self._thread: threading.Thread | None = None
+        self._questions = QuestionControls(())
+        self._spec = SpecTab("Spec", tuple(tables), self._buttons)
+        self._quality = QualityTab("Quality", self._on_waive)
+        self._approval = ApprovalTab("Approval", approver, self._on_approve, self._on_reject)
+        self._tabs: tuple[Tab, ...] = (
+            StatementTab("Statement"),
+            self._spec,
+            Drawn("Schemas", lambda s: schemas_html(schemas_view(s))),
+            Drawn("Notebook", lambda s: notebook_html(notebook_view(s))),
+            self._quality,
+            LineageTab("Lineage"),
+            self._approval,
+        )
+        self._build()
+        self.update(snapshot)
+
+    def _build(self) -> None:
+        stale = "The kernel that made this panel is gone, and its buttons are dead. To go on, run "
+        review = code(f"%pipeline review {self._snapshot.run.id}")
+        self._stale = classed(w.HTML(note(stale, review, " in a new cell.", kind="warn")), "pm-stale")
+        self._header, self._message, self._hint = w.HTML(), w.HTML(), classed(w.HTML(), "pm-hint")
+        classed(self._message, "pm-message")
+        self._ask = w.VBox()
+        self._generate = classed(w.Button(description="Generate", button_style="primary"), "pm-generate")
+        self._apply = classed(w.Button(description="Apply changes"), "pm-apply")
+        self._cancel = classed(w.Button(description="Cancel"), "pm-cancel")
+        self._generate.tooltip = "Apply answers and edits, then write the notebook, check it and prepare the change"
+        self._apply.tooltip = "Apply answers and edits to the spec, without generating"
+        self._cancel.tooltip = "Stop the work that was started here"
+        self._generate.on_click(lambda _: self._on_generate())
+        self._apply.on_click(lambda _: self._on_apply())
+        self._cancel.on_click(lambda _: self._on_cancel())
+        actions = classed(w.HBox((self._generate, self._apply, self._cancel, self._hint)), "pm-actions")
+        self._tabbed = classed(w.Tab(tuple(tab.widget for tab in self._tabs)), "pm-tabs")
+        self._tabbed.titles = tuple(tab.title for tab in self._tabs)
+        self._tabbed.selected_index = 0
+        self._tabbed.observe(lambda _: self._show_tab(), "selected_index")
+        style = w.HTML(Html(f"<style>{assets.read('panel.css')}</style>"))
+        self.widget = classed(
+            w.VBox((style, self._stale, self._header, self._message, self._ask, actions, self._tabbed)), "pm-panel"
+        )
+
+    # --- what the run is -----------------------------------------------------------------------------------------
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The run as it is drawn."""
+        return self._snapshot
+
+    def update(self, snapshot: Snapshot) -> None:
+        """Draw the run as it stands now. May be called from any thread."""
+        with self._lock:
+            self._snapshot = snapshot
+            self._live.clear()
+            self._draw_header()
+            self._draw_questions()
+            self._spec.show(snapshot) if self._spec.controls is not None else None
+            self._show_tab()
+            self._buttons()
+
+    def progress(self, event: StageEvent) -> None:
+        """Show how far a stage is. May be called from any thread; only traits change."""
+        with self._lock:
+            self._live[event.stage] = event
+            self._draw_header()
+
+    def html(self) -> str:
+        """The panel as static HTML."""
+        with self._lock:
+            return static_html(self._snapshot, self._live)
+
+    def text(self) -> str:
+        """The panel as plain text."""
+        with self._lock:
+            return static_text(self._snapshot, self._live)
+
+    def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
+        bundle: dict[str, Any] = self.widget._repr_mimebundle_(include=include, exclude=exclude) or {}
+        return {**bundle, "text/html": self.html(), "text/plain": self.text()}
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for the work that a button started; whether it ended."""
+        thread = self._thread
+        if thread is not None:
+            thread.join(timeout)
+        return thread is None or not thread.is_alive()
+
+    # --- drawing -------------------------------------------------------------------------------------------------
+
+    def _draw_header(self) -> None:
+        self._header.value = fit(header_html(header_view(self._snapshot, self._live)), "The header")
+
+    def _draw_questions(self) -> None:
+        views = questions_view(self._snapshot)
+        if views != self._questions.views:
+            self._questions = QuestionControls(views)
+            self._questions.observe(self._buttons)
+        if not views:
+            self._ask.children = ()
+        elif self._snapshot.run.state == "awaiting_input":
+            title = w.HTML(tag("h4", f"Questions ({len(views)})"))
+            self._ask.children = (title, self._questions.widget)
+        else:
+            fold = w.Accordion((self._questions.widget,))
+            fold.titles = (f"{len(views)} question(s) stand at their default; open to change an answer",)
+            self._ask.children = (fold,)
+
+    def _show_tab(self) -> None:
+        with self._lock:
+            tab = self._tabs[self._tabbed.selected_index or 0]
+            try:
+                tab.show(self._snapshot)
+            except Exception as error:  # noqa: BLE001 - one tab that cannot be drawn must not take the panel along
+                _log.exception("run %s: the tab %s could not be drawn", self._snapshot.run.id, tab.title)
+                tab.fail(f"This tab could not be drawn ({type(error).__name__}). The log has the run's id.")
+            self._buttons()
+
+    def _buttons(self) -> None:
+        """Which buttons can be pressed, and what is said beside them."""
+        run, busy = self._snapshot.run, bool(self._busy)
+        elsewhere = run.state in {"parsing", "generating"} and not busy
+        pending = self._spec.dirty + len(self._questions.answers())
+        self._generate.disabled = busy or run.state not in _CAN_GENERATE
+        self._generate.description = "Generate again" if self._snapshot.generated else "Generate"
+        self._apply.disabled = busy or not pending or run.state not in _CAN_GENERATE
+        self._cancel.disabled = not busy or self._stopping
+        view = self._approval.view
+        open_ = not busy and view is not None and view.open and run.state == "planned"
+        self._approval.approve.disabled = not open_ or bool(view and view.blocked)
+        self._approval.reject.disabled = not open_
+        for button in self._quality.buttons:
+            button.disabled = busy
+        if self._busy:
+            hint = f"{self._busy} …"
+        elif elsewhere:
+            hint = "Working. To stop it, interrupt the kernel."
+        elif pending:
+            hint = f"{pending} change(s) not applied yet: Generate applies them first, or apply them alone."
+        else:
+            hint = ""
+        self._hint.value = tag("span", hint, class_="pm-quiet", role="status") if hint else ""
+
+    def _say(self, words: Html | str, kind: str = "info") -> None:
+        self._message.value = note(words, kind=kind) if words else ""
+
+    # --- buttons -------------------------------------------------------------------------------------------------
+
+    def _on_generate(self) -> None:
+        missing = self._questions.unanswered()
+        if missing:
+            self._say("Answer first: " + "; ".join(view.text for view in missing), "warn")
+            return
+        answers = self._questions.answers()
+
+        def work() -> Snapshot:
+            snapshot = self._apply_pending(answers)
+            if snapshot is not None and any(question.must_answer for question in snapshot.questions):
+                return snapshot
+            return self._actions.generate(self._snapshot.run.id, self.progress)
+
+        self._start("Generating", work)
+
+    def _on_apply(self) -> None:
+        answers = self._questions.answers()
+        self._start("Applying", lambda: self._apply_pending(answers) or self._snapshot)
+
+    def _apply_pending(self, answers: Sequence[Answer]) -> Snapshot | None:
+        """Answers, then edits; None when there were neither. Edits are read first, so that a typing error stops all."""
+        controls = self._spec.controls
+        changes = edits(controls.view, controls.values()) if controls is not None else ()
+        snapshot = None
+        if answers:
+            snapshot = self._actions.answer(self._snapshot.run.id, answers)
+        if changes:
+            snapshot = self._actions.edit(self._snapshot.run.id, changes)
+        return snapshot
+
+    def _on_approve(self) -> None:
+        view, name = self._approval.view, self._approval.name.value.strip()
+        if view is None or not self._may_decide(name):
+            return
+        if self._approval.unconfirmed:
+            self._say("Confirm each clause that was not understood, by its box, or change the statement.", "warn")
+            return
+        comment, confirm = self._approval.comment.value.strip(), self._approval.confirmed
+        self._start(
+            "Approving: pull request, deployment, first run",
+            lambda: self._actions.approve(view.approval_id, name, comment, confirm=confirm, progress=self.progress),
+        )
+
+    def _on_reject(self) -> None:
+        view, name = self._approval.view, self._approval.name.value.strip()
+        reason = self._approval.comment.value.strip()
+        if view is None or not self._may_decide(name, pending=True):
+            return
+        if not reason:
+            self._say("Say why in the comment, then press Reject.", "warn")
+            return
+        self._start("Rejecting", lambda: self._actions.reject(view.approval_id, name, reason))
+
+    def _may_decide(self, name: str, *, pending: bool = False) -> bool:
+        if not name:
+            self._say("Type your name first.", "warn")
+        elif not pending and (self._spec.dirty or self._questions.answers()):
+            self._say("There are changes that this plan does not hold. Press Generate again, or undo them.", "warn")
+        else:
+            return True
+        return False
+
+    def _on_waive(self, finding: str, reason: str) -> None:
+        if not reason:
+            self._say(f"Say why the finding {finding} may stand, then press Waive.", "warn")
+            return
+        self._start("Waiving", lambda: self._actions.waive(self._snapshot.run.id, finding, reason))
+
+    def _on_cancel(self) -> None:
+        if not self._busy or self._stopping:
+            return
+        self._stopping = True
+        self._buttons()
+        self._say("Stopping …")
+        threading.Thread(target=self._stop, name="pipeline-magic-cancel", daemon=True).start()
+
+    def _stop(self) -> None:
+        try:
+            self._actions.cancel(self._snapshot.run.id)
+        except PipelineMagicError as error:
+            self._explain(error)
+        except Exception as error:  # noqa: BLE001 - a thread's last line: whatever it is becomes a message
+            self._unexpected(error)
+
+    # --- work ----------------------------------------------------------------------------------------------------
+
+    def _start(self, doing: str, work: Callable[[], Snapshot]) -> None:
+        with self._lock:
+            if self._busy:
+                return
+            self._busy, self._stopping = doing, False
+            self._say("")
+            self._spec.mark(())
+            self._buttons()
+            self._thread = threading.Thread(target=self._run, args=(work,), name="pipeline-magic-panel", daemon=True)
+        self._thread.start()
+
+    def _run(self, work: Callable[[], Snapshot]) -> None:
+        snapshot = None
+        try:
+            snapshot = work()
+        except Cancelled as error:
+            self._say(f"Stopped. {error.message}")
+        except SpecError as error:
+            self._spec.mark(tuple((p.path, str(p).removeprefix(f"{p.path}: ")) for p in error.problems))
+            self._explain(error)
+        except PipelineMagicError as error:
+            self._explain(error)
+        except Exception as error:  # noqa: BLE001 - a thread's last line: whatever it is becomes a message
+            self._unexpected(error)
+        finally:
+            self._finish(snapshot)
+
+    def _finish(self, snapshot: Snapshot | None) -> None:
+        try:
+            snapshot = snapshot or self._actions.snapshot(self._snapshot.run.id)
+        except PipelineMagicError:
+            _log.warning("run %s could not be read again", self._snapshot.run.id)
+        except Exception:  # noqa: BLE001 - the first error is on screen already; this one belongs to the log
+            _log.exception("run %s could not be read again", self._snapshot.run.id)
+        with self._lock:
+            self._busy, self._stopping = "", False
+            self.update(snapshot or self._snapshot)
+
+    def _explain(self, error: PipelineMagicError) -> None:
+        parts: list[object] = [tag("div", data(error.message), class_="pm-lines")]
+        parts += [tag("div", "Where: ", data(error.where))] if error.where else []
+        parts += [tag("div", tag("strong", "Next: "), data(error.hint))] if error.hint else []
+        self._message.value = note(*parts, kind="error")
+
+    def _unexpected(self, error: Exception) -> None:
+        run_id = self._snapshot.run.id
+        _log.error("run %s: unexpected error", run_id, exc_info=error)
+        self._message.value = note(
+            f"Something unexpected went wrong ({type(error).__name__}). The log has it under ",
+            code(run_id),
+            "; what was finished is kept.",
+            kind="error",
+        )

@@ -1,0 +1,119 @@
+"""Questions: what the statement leaves open, what each reading does to the rows, and which one stands by default."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline_magic.runs import Snapshot
+from pipeline_magic.ui.markup import Html, code, data, mark, plain, tag
+
+__all__ = ["OptionView", "QuestionView", "question_html", "questions_html", "questions_text", "questions_view"]
+
+
+@dataclass(frozen=True)
+class OptionView:
+    """One reading; `label` says its effect too, so that a plain radio button is enough."""
+
+    id: str
+    label: str
+    is_default: bool
+
+
+@dataclass(frozen=True)
+class QuestionView:
+    """One open question. `words` are the clauses it comes from."""
+
+    id: str
+    text: str
+    why: str
+    words: tuple[str, ...]
+    options: tuple[OptionView, ...]
+    default: str | None
+    free: bool
+    path: str
+
+    @property
+    def must_answer(self) -> bool:
+        """No default would be a reading of the words."""
+        return self.default is None
+
+
+def questions_view(snapshot: Snapshot) -> tuple[QuestionView, ...]:
+    """Open questions, must-answer ones first."""
+    parsed = snapshot.validated or snapshot.parsed
+    words = {}
+    if parsed is not None:
+        words = {clause.id: parsed.provenance.text(clause).strip() for clause in parsed.provenance.clauses}
+    views = []
+    for question in snapshot.questions:
+        options = tuple(
+            OptionView(option.id, _label(option.label, option.effect, option.rows), option.id == question.default)
+            for option in question.options
+        )
+        heard = tuple(words[clause] for clause in question.clauses if clause in words)
+        views.append(
+            QuestionView(
+                question.id,
+                question.text,
+                question.why,
+                heard,
+                options,
+                question.default,
+                question.free,
+                question.path,
+            )
+        )
+    return tuple(views)
+
+
+def _label(label: str, effect: str, rows: int | None) -> str:
+    if not effect and rows is not None:
+        effect = f"{rows:,} rows"
+    return f"{label} — {effect}" if effect else label
+
+
+def question_html(view: QuestionView) -> Html:
+    """Text and reason of one question, without its options."""
+    state = mark("!", "must be answered", "failed") if view.must_answer else mark("?", "has a default", "waiting")
+    why = [tag("div", data(view.why), class_="pm-quiet")] if view.why else []
+    if view.words:
+        heard: list[object] = ["You wrote: "]
+        for word in view.words:
+            heard += [tag("q", data(word)), " "]
+        why.append(tag("div", *heard, class_="pm-quiet"))
+    return tag("div", tag("div", tag("strong", data(view.text)), " ", state), *why, class_="pm-question-text")
+
+
+def questions_html(views: tuple[QuestionView, ...]) -> Html:
+    """All questions as static HTML."""
+    if not views:
+        return Html("")
+    drawn = []
+    for view in views:
+        options = [
+            tag("li", data(option.label), " ", mark("✓", "default", "done") if option.is_default else None)
+            for option in view.options
+        ]
+        free = [tag("li", "or type your own answer")] if view.free else []
+        drawn.append(
+            tag(
+                "div",
+                question_html(view),
+                tag("ul", *options, *free, class_="pm-list"),
+                tag("div", "id ", code(view.id), class_="pm-quiet"),
+                class_="pm-question",
+            )
+        )
+    return tag("section", tag("h4", f"Questions ({len(views)})"), *drawn, class_="pm-questions")
+
+
+def questions_text(views: tuple[QuestionView, ...]) -> str:
+    """All questions as plain text."""
+    lines = []
+    for view in views:
+        lines.append(f"{'Must answer' if view.must_answer else 'Question'} {view.id}: {view.text}")
+        lines += [f"  because {view.why}"] if view.why else []
+        for option in view.options:
+            lines.append(f"  - {option.id}: {option.label}" + (" (default)" if option.is_default else ""))
+        lines += ["  - or type your own answer"] if view.free else []
+    return plain("\n".join(lines))
