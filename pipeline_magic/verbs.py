@@ -205,6 +205,22 @@ def _audit(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, 
     return Outcome(text=text, data=[entry.model_dump(mode="json") for entry in entries], table=(heading, rows))
 
 
+def _rows(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    from pipeline_magic.spec.names import quote_table
+
+    try:
+        name = quote_table(args.table)
+    except ValueError as error:
+        raise UsageError(f"{str(error)[:1].upper()}{str(error)[1:]}.", hint="Write catalog.schema.table.") from None
+    orchestrator.ports.prepare(lambda message: None)
+    orchestrator.ports.catalog.table(args.table)
+    result = orchestrator.ports.engine.query(f"SELECT * FROM {name}", limit=args.limit)
+    heading = tuple(column.name for column in result.columns)
+    rows = tuple(tuple("NULL" if value is None else str(value) for value in row) for row in result.rows)
+    data = [dict(zip(heading, row, strict=True)) for row in result.rows]
+    return Outcome(text=table_text(heading, rows) if rows else "No rows.", data=data, table=(heading, rows))
+
+
 def _doctor(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
     from pipeline_magic.doctor import examine
 
@@ -280,6 +296,15 @@ VERBS: tuple[Verb, ...] = (
         "Show the audit; `audit verify` checks its chain.",
         _audit,
         ((("id",), {"nargs": "?", "help": "run, approval or pipeline name, or `verify`; all runs when left out"}),),
+    ),
+    Verb(
+        "rows",
+        "Show the first rows of a table.",
+        _rows,
+        (
+            (("table",), {"help": "catalog.schema.table"}),
+            (("--limit",), {"type": int, "default": 10, "metavar": "N", "help": "how many at most"}),
+        ),
     ),
     Verb("doctor", "Say what every port is, what leaves the machine, and what is amiss.", _doctor),
 )
