@@ -69,6 +69,7 @@ class Lakehouse:
     def __init__(self, home: Path) -> None:
         self.home = Path(home).expanduser().absolute()
         self.root = self.home / "lakehouse"
+        self.scratch_root = self.home / "scratch"
         self.name = f"local lakehouse at {self.home}"
         self._logs = DeltaLog()
 
@@ -123,16 +124,14 @@ class Lakehouse:
             parts = split_table(name)
         except ValueError:
             return None
-        found = Path(self.root)
-        for part in parts:
-            folder = _child(found, part)
-            if folder is None:
-                return None
-            found = folder
-        if not self._logs.exists(found):
+        found = self._catalog_folder(parts[0])
+        for part in parts[1:]:
+            found = _child(found, part) if found is not None else None
+        if found is None or not self._logs.exists(found):
             return None
-        names = [name_of_folder(folder.name) for folder in (found.parent.parent, found.parent, found)]
-        return Location(join_table(*names), found)
+        scratch = found.parent.parent == self.scratch_root
+        catalog = SCRATCH if scratch else name_of_folder(found.parent.parent.name)
+        return Location(join_table(catalog, name_of_folder(found.parent.name), name_of_folder(found.name)), found)
 
     def folder(self, name: str) -> Path:
         """Where the table of that name is, or would be.
@@ -140,10 +139,25 @@ class Lakehouse:
         Raises:
             CatalogError: Not a name of three parts.
         """
-        found = Path(self.root)
-        for part in _split(name):
+        catalog, *rest = _split(name)
+        found = self._catalog_folder(catalog) or self.root / folder_name(catalog)
+        for part in rest:
             found = _child(found, part) or found / folder_name(part)
         return found
+
+    def _catalog_folder(self, catalog: str) -> Path | None:
+        return self.scratch_root if catalog.casefold() == SCRATCH else _child(self.root, catalog)
+
+    def scratch_schemas(self) -> tuple[tuple[str, str, Path], ...]:
+        """Catalog, schema and folder of every run's scratch schema."""
+        return tuple((SCRATCH, name_of_folder(schema.name), schema) for schema in _folders(self.scratch_root))
+
+    def scratch_locations(self) -> Iterator[Location]:
+        """Every table in a scratch schema; `tables` and `locations` leave them out."""
+        for _, schema, folder in self.scratch_schemas():
+            for table in _folders(folder):
+                if self._logs.exists(table):
+                    yield Location(join_table(SCRATCH, schema, name_of_folder(table.name)), table)
 
     def state(self, name: str) -> TableState | None:
         """What the table's log says; None when there is no such table."""

@@ -1,0 +1,400 @@
+"""The local engine: Spark SQL over the lakehouse, spoken to a Sail server by Spark Connect. Fulfils `ports.Engine`.
+
+Here: sessions with every table registered, queries with a timeout and a way to stop them, scratch schemas, history and
+restore (by `deltalake`: Sail has neither). Not here: the server's life (`sail`), how a notebook runs
+(`notebook_runner`). Sail keeps its catalog in the session: each new session is told where every table is, and each
+query first tells it of tables that are new since.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import shutil
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, InvalidStateError
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from pipeline_magic.adapters.files import explain
+from pipeline_magic.adapters.lakehouse import SCRATCH, Lakehouse, folder_name
+from pipeline_magic.adapters.sail import SailServer, ServerAddress
+from pipeline_magic.errors import Cancelled, EngineError, EngineUnavailable, QueryFailed, TableNotFound
+from pipeline_magic.ports import Rows, TableVersion
+from pipeline_magic.runs import NotebookRun
+from pipeline_magic.spec.names import quote, quote_table, slug
+from pipeline_magic.spec.schema import Column
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+__all__ = ["SailEngine", "connect", "registrations"]
+
+T = TypeVar("T")
+
+_NOT_CODE = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`(?:[^`]|``)*`|--[^\n]*|/\*.*?\*/", re.DOTALL)
+_READS = re.compile(r"[\s(]*(SELECT|WITH|VALUES|FROM|TABLE)\b", re.IGNORECASE)
+_WRITES = re.compile(r"\)\s*(INSERT|MERGE|UPDATE|DELETE)\b", re.IGNORECASE)
+_LOST = ("UNAVAILABLE", "failed to connect", "Connection refused", "Socket closed", "Connection reset")
+_NO_SESSION = ("SESSION_NOT_FOUND", "SESSION_CLOSED", "SESSION_CHANGED", "session not found")
+
+
+def registrations(lakehouse: Lakehouse) -> dict[str, str]:
+    """Statements that tell a session what there is, by name: schemas first, then tables."""
+    made: dict[str, str] = {}
+    for catalog, schema, folder in (*lakehouse.schemas(), *lakehouse.scratch_schemas()):
+        where = _text(lakehouse.engine_path(folder))
+        name = f"{quote(catalog)}.{quote(schema)}"
+        made[name] = f"CREATE DATABASE IF NOT EXISTS {name} LOCATION {where}"
+    for location in (*lakehouse.locations(), *lakehouse.scratch_locations()):
+        where = _text(lakehouse.engine_path(location.folder))
+        name = quote_table(location.name)
+        made[name] = f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION {where}"
+    return made
+
+
+def _text(value: str) -> str:
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def connect(url: str) -> SparkSession:
+    """A new session: times in UTC, new tables in Delta, and few retries, so that a dead server is told at once."""
+    os.environ.setdefault("SPARK_CONNECT_RELEASE_SESSION_ON_EXIT", "0")
+    from pyspark.sql import SparkSession
+    from pyspark.sql.connect.client.retries import DefaultPolicy
+
+    session = SparkSession.builder.remote(url).create()
+    session.client.set_retry_policies([DefaultPolicy(max_retries=3, initial_backoff=50, max_backoff=200)])
+    session.conf.set("spark.sql.session.timeZone", "UTC")
+    session.conf.set("spark.sql.sources.default", "delta")
+    return session
+
+
+class SailEngine:
+    """Runs SQL and notebooks on the lakehouse of a home directory.
+
+    Args:
+        server: The server of the same home.
+        lakehouse: Where the tables are.
+    """
+
+    def __init__(self, server: SailServer, lakehouse: Lakehouse) -> None:
+        self._server = server
+        self._lakehouse = lakehouse
+        self._lock = threading.RLock()
+        self._session: SparkSession | None = None
+        self._address: ServerAddress | None = None
+        self._registered: dict[str, str] = {}
+        self._running: dict[str, Callable[[], None]] = {}
+
+    @property
+    def name(self) -> str:
+        """Engine, version and address, for a person."""
+        from importlib.metadata import PackageNotFoundError, version
+
+        try:
+            release = ".".join(version("pysail").split(".")[:2])
+        except PackageNotFoundError:
+            return "Sail (not installed)"
+        at = f" at 127.0.0.1:{self._address.port}" if self._address else ""
+        return f"Sail {release}{at}"
+
+    @property
+    def spark(self) -> SparkSession:
+        """A session with every table registered; the same one until the server changes."""
+        with self._lock:
+            address = self._server.ensure()
+            if self._session is None or address != self._address:
+                self._forget()
+                try:
+                    self._session = connect(address.url)
+                except Exception as error:
+                    raise self._translate(error, "") from error
+                self._address = address
+            self._register(self._session)
+            return self._session
+
+    # --- queries ---------------------------------------------------------------------------------------------------
+
+    def query(self, sql: str, *, limit: int = 1000, timeout: float = 600.0) -> Rows:
+        """Run one SELECT (or WITH … SELECT) and return at most `limit` rows.
+
+        A `timestamp` comes as a datetime in UTC, a `timestamp_ntz` as one without a zone, a struct as a dict.
+
+        Raises:
+            QueryFailed: Refused, failed, or longer than `timeout` seconds.
+            EngineUnavailable: The engine could not be started, or died twice.
+            Cancelled: `cancel` was called meanwhile.
+        """
+        code = _NOT_CODE.sub(lambda match: " " if match.group()[0] in "-/" else "''", sql)
+        if not _READS.match(code) or _WRITES.search(code):
+            raise QueryFailed("Only a SELECT is run here.", where=_shorten(sql, 200), hint="Write one SELECT.")
+
+        def read(session: SparkSession) -> Rows:
+            frame = session.sql(sql.strip().rstrip(";"))
+            fields = frame.schema.fields
+            table = frame.limit(limit + 1).toArrow()
+            columns = tuple(Column(name=f.name, type=f.dataType.simpleString(), nullable=f.nullable) for f in fields)
+            values = [column.to_pylist(**_maps()) for column in table.columns]
+            rows = tuple(zip(*values, strict=True)) if values else ()
+            return Rows(columns=columns, rows=rows[:limit], truncated=len(rows) > limit)
+
+        return self._work(read, sql, timeout)
+
+    def execute(self, sql: str, *, timeout: float = 600.0) -> None:
+        """Run one statement that writes; for our own statements, never for a person's or a model's."""
+        self._work(lambda session: session.sql(sql), sql, timeout)
+
+    def _work(self, action: Callable[[SparkSession], T], sql: str, timeout: float) -> T:
+        """Run in a thread of its own, so that this one can stop waiting; once more if the server was lost."""
+        for attempt in (1, 2):
+            try:
+                return self._attempt(action, sql, timeout)
+            except _ServerLost as lost:
+                with self._lock:
+                    self._forget()
+                if attempt == 2:
+                    raise EngineUnavailable(
+                        f"The local engine went away twice during one query. It said:\n{self._server.log()}",
+                        where=_shorten(sql, 200),
+                        hint="The query may need more memory than there is; try it on less data.",
+                    ) from lost
+        raise AssertionError("unreachable")
+
+    def _attempt(self, action: Callable[[SparkSession], T], sql: str, timeout: float) -> T:
+        session = self.spark
+        tag = f"pm-{secrets.token_hex(8)}"
+        outcome: Future[T] = Future()
+        cancelled = threading.Event()
+
+        def run() -> None:
+            with suppress(InvalidStateError):  # when the query was stopped, nobody waits for its outcome
+                try:
+                    session.addTag(tag)
+                    outcome.set_result(action(session))
+                except InvalidStateError:
+                    raise
+                except BaseException as error:
+                    outcome.set_exception(error)
+
+        def stop() -> None:
+            cancelled.set()
+            _interrupt(session, tag)
+            if not outcome.done():
+                outcome.cancel()
+
+        with self._server.in_use():
+            self._running[tag] = stop
+            try:
+                threading.Thread(target=run, name=tag, daemon=True).start()
+                return _result(outcome, timeout, cancelled)
+            except FutureTimeout:
+                _interrupt(session, tag)
+                raise QueryFailed(f"The query took over {timeout:g} s and was stopped.", where=_shorten(sql, 200)) from None
+            except Cancelled:
+                raise
+            except KeyboardInterrupt:
+                _interrupt(session, tag)
+                raise
+            except Exception as error:
+                if cancelled.is_set():
+                    raise Cancelled("The query was stopped.") from None
+                raise self._translate(error, sql) from error
+            finally:
+                self._running.pop(tag, None)
+
+    def cancel(self) -> None:
+        """Stop every query and notebook that runs now; each raises Cancelled in its own thread."""
+        for stop in list(self._running.values()):
+            stop()
+
+    # --- notebooks -------------------------------------------------------------------------------------------------
+
+    def run_notebook(self, notebook: str, parameters: Mapping[str, str], *, timeout: float = 3600.0) -> NotebookRun:
+        """Run a notebook in a fresh kernel that has `spark` and `dbutils`; see `notebook_runner`."""
+        from pipeline_magic.adapters.notebook_runner import NotebookProcess
+
+        address = self._server.ensure()
+        process = NotebookProcess(address.url, list(registrations(self._lakehouse).values()), self._server.folder)
+        key = f"notebook-{secrets.token_hex(4)}"
+        with self._server.in_use():
+            self._running[key] = process.cancel
+            try:
+                return process.run(notebook, parameters, timeout)
+            finally:
+                self._running.pop(key, None)
+
+    # --- scratch, history ------------------------------------------------------------------------------------------
+
+    def create_scratch(self, run_id: str) -> str:
+        """A schema nobody else uses, as ``scratch.<run>``; the same for the same run."""
+        schema = slug(run_id, "run")
+        folder = self._lakehouse.scratch_root / folder_name(schema)
+        with explain(folder, "make a scratch schema", EngineError):
+            folder.mkdir(parents=True, exist_ok=True)
+        return f"{SCRATCH}.{schema}"
+
+    def drop_scratch(self, run_id: str) -> None:
+        """Remove the schema with its tables and files; nothing happens when it is not there."""
+        schema = slug(run_id, "run")
+        folder = self._lakehouse.scratch_root / folder_name(schema)
+        with explain(folder, "remove a scratch schema", EngineError):
+            if folder.exists():
+                shutil.rmtree(folder)
+        with self._lock:
+            start = f"{quote(SCRATCH)}.{quote(schema)}."
+            for name in [name for name in self._registered if name.startswith(start)]:
+                self._drop(name)
+
+    def history(self, table: str) -> Sequence[TableVersion]:
+        """Commits of a Delta table, newest first; empty when the table does not exist."""
+        location = self._lakehouse.locate(table)
+        if location is None:
+            return ()
+        from datetime import datetime, timezone
+
+        found = []
+        for commit in self._delta(location.folder).history():
+            at = datetime.fromtimestamp((commit.get("timestamp") or 0) / 1000, timezone.utc)
+            found.append(
+                TableVersion(
+                    version=str(commit["version"]),
+                    at=at.isoformat().replace("+00:00", "Z"),
+                    operation=str(commit.get("operation") or ""),
+                    by=str(commit.get("userName") or commit.get("engineInfo") or commit.get("clientVersion") or ""),
+                )
+            )
+        return tuple(sorted(found, key=lambda commit: -int(commit.version)))
+
+    def restore(self, table: str, version: str) -> None:
+        """Put a Delta table back to a version, as a new commit.
+
+        Raises:
+            TableNotFound: There is no such table.
+            EngineError: There is no such version, or its files are gone.
+        """
+        location = self._lakehouse.locate(table)
+        if location is None:
+            raise TableNotFound(table, self._lakehouse.nearest(table))
+        if not re.fullmatch(r"\d{1,18}", version):
+            raise EngineError(f"`{version}` is not a version of a Delta table.", where=table, hint="Give a number.")
+        delta = self._delta(location.folder)
+        if int(version) == delta.version():
+            return
+        try:
+            delta.restore(int(version))
+        except Exception as error:
+            raise EngineError(
+                f"`{table}` cannot be put back to version {version}: {_shorten(str(error), 300)}", where=table
+            ) from error
+
+    def close(self) -> None:
+        """Stop what runs and leave the server; it ends when nobody else uses it."""
+        self.cancel()
+        with self._lock:
+            self._forget(release=True)
+            self._server.release()
+
+    # --- inside ----------------------------------------------------------------------------------------------------
+
+    @staticmethod
+    def _delta(folder: Any) -> Any:
+        from deltalake import DeltaTable
+
+        try:
+            return DeltaTable(str(folder))
+        except Exception as error:
+            raise EngineError(f"A Delta table cannot be read: {_shorten(str(error), 300)}", where=str(folder)) from error
+
+    def _register(self, session: SparkSession) -> None:
+        wanted = registrations(self._lakehouse)
+        for name in [name for name in self._registered if name not in wanted]:
+            self._drop(name)
+        for name, statement in wanted.items():
+            if self._registered.get(name) != statement:
+                try:
+                    session.sql(statement).collect()
+                except Exception as error:
+                    raise self._translate(error, statement) from error
+                self._registered[name] = statement
+
+    def _drop(self, name: str) -> None:
+        statement = self._registered.pop(name, "")
+        if self._session is not None and statement.startswith("CREATE TABLE"):
+            try:
+                self._session.sql(f"DROP TABLE IF EXISTS {name}").collect()
+            except Exception:
+                self._forget()  # a session that cannot forget one table is replaced by one that never knew it
+
+    def _forget(self, *, release: bool = False) -> None:
+        session, self._session, self._address, self._registered = self._session, None, None, {}
+        if session is not None:
+            try:
+                session.release_session_on_close = release
+                session.stop()
+            except Exception:
+                return  # it was lost with its server
+
+    def _translate(self, error: BaseException, sql: str) -> Exception:
+        text = str(error)
+        if isinstance(error, EngineError):
+            return error
+        if any(sign in text for sign in (*_LOST, *_NO_SESSION)):
+            return _ServerLost(_shorten(text, 300))
+        return QueryFailed(_plain(text), where=_shorten(sql, 300))
+
+
+class _ServerLost(EngineUnavailable):
+    """The server or the session is gone; a new one may do."""
+
+
+def _result(outcome: Future[T], timeout: float, cancelled: threading.Event) -> T:
+    try:
+        return outcome.result(timeout)
+    except FutureTimeout:
+        raise
+    except BaseException:
+        if cancelled.is_set():
+            raise Cancelled("The query was stopped.") from None
+        raise
+
+
+def _interrupt(session: SparkSession, tag: str) -> None:
+    """Ask the server to stop, without waiting for its answer."""
+
+    def ask() -> None:
+        try:
+            session.interruptTag(tag)
+        except Exception:
+            return  # nothing left to stop
+
+    threading.Thread(target=ask, daemon=True).start()
+
+
+def _maps() -> dict[str, str]:
+    """Maps as dicts, where this pyarrow can."""
+    import pyarrow as pa
+
+    return {"maps_as_pydicts": "lossy"} if int(pa.__version__.split(".")[0]) >= 17 else {}
+
+
+def _plain(text: str) -> str:
+    """An engine's message without stack traces, in one line, bounded."""
+    kept = []
+    for line in text.splitlines():
+        if re.match(r"\s*(at |File \"|Traceback|JVM stacktrace|stack backtrace|\d+: )", line):
+            break
+        kept.append(line.strip())
+    message = " ".join(filter(None, kept)) or "the engine gave no reason"
+    message = re.sub(r"^(error in DataFusion|invalid argument|Error during planning|internal error)\s*:\s*", "", message)
+    return _shorten(f"The query failed: {message}", 600)
+
+
+def _shorten(text: str, most: int) -> str:
+    text = " ".join(text.split())
+    return text if len(text) <= most else text[: most - 1] + "…"
+
+
