@@ -1,0 +1,128 @@
+"""What a reader sees while it reads: the tokens, the linker, what was read before.
+
+A reader is a function ``(context, i) -> Found | None``: it looks at the tokens from `i` on and either says how far it
+read and what that asks for, or that this is not for it. Readers never change anything.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from functools import lru_cache
+from typing import TypeVar
+
+from pipeline_magic.agents.specification.planner.entities import TableInfo
+from pipeline_magic.agents.specification.planner.intent import Item
+from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
+from pipeline_magic.agents.specification.planner.linking import Linker, TableLink
+from pipeline_magic.agents.specification.planner.text import Token, lemmas
+from pipeline_magic.runs import Question
+
+__all__ = ["Context", "Found", "Reader"]
+
+_Item = TypeVar("_Item", bound=Item)
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a reader read: up to before token `end`, as a clause of `kind`, asking for `items`."""
+
+    end: int
+    kind: str
+    items: tuple[Item, ...] = ()
+    questions: tuple[Question, ...] = ()
+
+
+@lru_cache(maxsize=4096)
+def _alternatives(pattern: str) -> tuple[tuple[str, ...], ...]:
+    made = [tuple(part.split()) for part in pattern.split("|")]
+    return tuple(sorted(made, key=len, reverse=True))
+
+
+@lru_cache(maxsize=4096)
+def _lemmas(word: str) -> frozenset[str]:
+    return lemmas(word)
+
+
+@dataclass
+class Context:
+    """The state of one reading.
+
+    Attributes:
+        ends: For each token, the index after the last token of its segment (a sentence or a list item).
+        items: What was read so far, in order.
+        answers: Answers given to questions, by question id.
+    """
+
+    tokens: Sequence[Token]
+    ends: Sequence[int]
+    starts: Sequence[int]
+    linker: Linker
+    graph: JoinGraph
+    now: datetime
+    answers: dict[str, str] = field(default_factory=dict)
+    items: list[Item] = field(default_factory=list)
+    free: Callable[[int], bool] = lambda _: True
+
+    def low(self, i: int, limit: int | None = None) -> str:
+        """The word at `i`, in lower case; empty past the end of the segment."""
+        return self.tokens[i].low if 0 <= i < (len(self.tokens) if limit is None else limit) else ""
+
+    def end(self, i: int) -> int:
+        """Where the segment of token `i` ends."""
+        return self.ends[i] if i < len(self.tokens) else len(self.tokens)
+
+    def match(self, i: int, pattern: str) -> int | None:
+        """The index after one of the phrases of `pattern` (``more than|over``), when it stands at `i`."""
+        if i >= len(self.tokens):
+            return None
+        limit = self.end(i)
+        for words in _alternatives(pattern):
+            if i + len(words) <= limit and all(self.tokens[i + n].low == word for n, word in enumerate(words)):
+                return i + len(words)
+        return None
+
+    def skip(self, i: int, pattern: str) -> int:
+        """`i` after any number of these words."""
+        while (after := self.match(i, pattern)) is not None:
+            i = after
+        return i
+
+    def verb(self, i: int, *bases: str) -> bool:
+        """Whether a form of one of these verbs stands at `i`."""
+        if i >= len(self.tokens) or self.tokens[i].kind != "word":
+            return False
+        return not _lemmas(self.tokens[i].low).isdisjoint(bases)
+
+    def of(self, kind: type[_Item]) -> list[_Item]:
+        """What was read so far of that kind."""
+        return [item for item in self.items if isinstance(item, kind)]
+
+    def table_at(self, i: int) -> TableLink | None:
+        """The table named at `i`, inside its segment."""
+        if i >= len(self.tokens):
+            return None
+        link = self.linker.table_at(i)
+        return link if link is not None and link.end <= self.end(i) else None
+
+    @property
+    def scope(self) -> tuple[TableInfo, ...]:
+        """Tables the statement names, in order."""
+        return tuple(self.linker.tables[name] for name in self.linker.scope)
+
+    def focus(self, i: int) -> tuple[TableInfo, ...]:
+        """Tables by how near they are to token `i`: named before it in its segment, then after it, then the rest."""
+        near: list[str] = []
+        for j in range(i - 1, self.starts[i] - 1 if i < len(self.tokens) else -1, -1):
+            link = self.table_at(j)
+            if link is not None:
+                near.append(link.table.name)
+        for j in range(i, self.end(i)):
+            link = self.table_at(j)
+            if link is not None:
+                near.append(link.table.name)
+        return tuple(self.linker.tables[name] for name in dict.fromkeys([*near, *self.linker.scope]))
+
+
+Reader = Callable[[Context, int], "Found | None"]

@@ -1,0 +1,122 @@
+"""Target, trigger and deployment of a draft, with what is assumed and asked about them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline_magic.agents.specification.planner.assemble import Assembly, Plan
+from pipeline_magic.agents.specification.planner.intent import Item, Place, Shape, Timing
+from pipeline_magic.runs import Option, Question
+from pipeline_magic.spec.names import join_table, slug
+from pipeline_magic.spec.paths import Edit
+
+__all__ = ["set_target", "set_trigger"]
+
+_DEFAULT_CATALOG, _DEFAULT_SCHEMA = "main", "default"
+
+
+def set_target(made: Assembly, plan: Plan) -> dict[str, Any]:
+    """The target's fields; a name that is not wholly said is a question with a proposal as its default."""
+    places = [item for item in plan.items if isinstance(item, Place)]
+    proposed = _proposal(made, plan)
+    target: dict[str, Any] = {"input": made.last}
+    made.assumed("target.input", "the last step feeds the target")
+    full = _merged(places)
+    clauses = plan.clauses(*places)
+    if full is None:
+        _two_targets(made, places, clauses)
+    else:
+        catalog, schema, table = full
+        name = join_table(catalog or _DEFAULT_CATALOG, schema or _DEFAULT_SCHEMA, table or proposed)
+        target["table"] = name
+        if catalog and schema and table:
+            made.said("target.table", clauses)
+        else:
+            missing = [word for word, part in (("catalog", catalog), ("schema", schema), ("table", table)) if not part]
+            made.assumed("target.table", f"the statement does not name the {' and '.join(missing)}", (), clauses, "target:table")
+            made.questions.append(
+                Question(
+                    id="target:table",
+                    text="What should the target table be called?",
+                    why=f"The statement does not name the {' and '.join(missing)}.",
+                    options=(Option(id="proposed", label=name, edits=(Edit(path="target.table", value=name),)),),
+                    default="proposed",
+                    path="target.table",
+                    free=True,
+                    clauses=clauses,
+                )
+            )
+    _mode(made, plan, target)
+    return target
+
+
+def _merged(places: Sequence[Place]) -> tuple[str, str, str] | None:
+    """The parts of the name from all places; None when two contradict."""
+    parts = ["", "", ""]
+    for place in places:
+        for index, value in enumerate((place.catalog, place.schema, place.table)):
+            if value and parts[index] and parts[index].casefold() != value.casefold():
+                return None
+            parts[index] = parts[index] or value
+    return parts[0], parts[1], parts[2]
+
+
+def _two_targets(made: Assembly, places: Sequence[Place], clauses: tuple[str, ...]) -> None:
+    names = dict.fromkeys(
+        join_table(place.catalog or _DEFAULT_CATALOG, place.schema or _DEFAULT_SCHEMA, place.table) for place in places if place.table
+    )
+    options = tuple(Option(id=slug(name), label=name, edits=(Edit(path="target.table", value=name),)) for name in names)
+    made.questions.append(
+        Question(
+            id="target:table",
+            text="Which table should be written?",
+            why="The statement names more than one target, and a pipeline writes one.",
+            options=options,
+            path="target.table",
+            free=True,
+            clauses=clauses,
+        )
+    )
+
+
+def _proposal(made: Assembly, plan: Plan) -> str:
+    main = plan.measures[0].name if plan.measures else ""
+    return slug("_".join(part for part in (made.grain or made.subject, main) if part), "result")
+
+
+def _mode(made: Assembly, plan: Plan, target: dict[str, Any]) -> None:
+    shapes = [item for item in plan.items if isinstance(item, Shape)]
+    modes = [item for item in shapes if item.field == "mode"]
+    if modes:
+        target["mode"] = modes[0].value
+        made.said("target.mode", plan.clauses(*modes))
+    else:
+        target["mode"] = "overwrite"
+        made.assumed("target.mode", "the statement does not say how to write; every run replaces the table", ("append", "merge"))
+
+
+def set_trigger(made: Assembly, items: Sequence[Item], plan: Plan) -> dict[str, Any] | None:
+    """The trigger; manual where nothing is said of it."""
+    timings = [item for item in items if isinstance(item, Timing)]
+    if not timings:
+        made.assumed("trigger.kind", "the statement names no schedule, so it runs when somebody starts it", ("daily",))
+        return {"kind": "manual"}
+    timing, clauses = timings[0], plan.clauses(timings[0])
+    if timing.kind != "schedule":
+        made.said("trigger.kind", clauses)
+        return {"kind": timing.kind}
+    if timing.cron is None:
+        return None
+    made.said("trigger.kind", clauses)
+    if "hour" in timing.assumed:
+        made.assumed("trigger.cron", "the statement does not name the hour; 06:00", ("another hour",), clauses)
+    elif "day" in timing.assumed:
+        made.assumed("trigger.cron", "the statement does not name the day", (), clauses)
+    else:
+        made.said("trigger.cron", clauses)
+    if timing.timezone is None:
+        made.assumed("trigger.timezone", "the statement names no time zone; UTC", ("your own zone",), clauses)
+    else:
+        made.said("trigger.timezone", clauses)
+    return {"kind": "schedule", "cron": timing.cron, "timezone": timing.timezone or "UTC"}

@@ -1,0 +1,223 @@
+"""The tables of a catalog as a planner sees them: words, kinds of columns, likely keys, values told in comments.
+
+Everything here is read from names, types and comments; nothing is executed. Comments are text written by others: they
+only ever give words to match and literal values, never instructions.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from pipeline_magic.agents.catalog.index import split_compound
+from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS, DATA_WORDS, KEY_WORDS
+from pipeline_magic.agents.specification.planner.text import stem, words_of
+from pipeline_magic.spec.names import split_table
+from pipeline_magic.spec.schema import TableSchema
+
+__all__ = ["ColumnInfo", "Kind", "Ref", "TableInfo", "describe"]
+
+Kind = Literal["number", "text", "date", "timestamp", "boolean", "other"]
+
+
+@dataclass(frozen=True, order=True)
+class Ref:
+    """A column of a table, by full name."""
+
+    table: str
+    column: str
+
+
+@dataclass(frozen=True)
+class ColumnInfo:
+    """A column and the words for it.
+
+    Attributes:
+        words: Stems of its name, without the table's prefix, abbreviations written out.
+        said: Stems of the first phrase of its comment.
+        values: Words that its comment explains, with the value they stand for (``open`` -> ``O``).
+        null_words: Words its comment says NULL means (``cancelled``).
+        upper: Its comment says that values are in capitals.
+    """
+
+    ref: Ref
+    type: str
+    kind: Kind
+    nullable: bool
+    words: tuple[str, ...]
+    said: tuple[str, ...] = ()
+    values: tuple[tuple[str, str], ...] = ()
+    null_words: frozenset[str] = frozenset()
+    upper: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.ref.column
+
+    @property
+    def is_key_like(self) -> bool:
+        """It names something rather than measuring it."""
+        return bool(KEY_WORDS & set(self.words))
+
+
+@dataclass(frozen=True)
+class TableInfo:
+    """A table and the words for it; `key` is declared or, where nothing is declared, likely."""
+
+    name: str
+    words: tuple[str, ...]
+    columns: tuple[ColumnInfo, ...]
+    key: tuple[str, ...]
+    key_declared: bool
+    schema: TableSchema
+
+    @property
+    def short(self) -> str:
+        """The last part of its name."""
+        return split_table(self.name)[2]
+
+    def column(self, name: str) -> ColumnInfo | None:
+        wanted = name.casefold()
+        return next((column for column in self.columns if column.name.casefold() == wanted), None)
+
+    def of_kind(self, *kinds: Kind) -> tuple[ColumnInfo, ...]:
+        return tuple(column for column in self.columns if column.kind in kinds)
+
+
+def kind_of(type_: str) -> Kind:
+    """The kind of a Spark type."""
+    head = re.match(r"[a-z_]+", type_.casefold())
+    name = head.group() if head else ""
+    if name in {"tinyint", "smallint", "int", "integer", "bigint", "long", "float", "double", "decimal", "short", "byte"}:
+        return "number"
+    if name in {"string", "varchar", "char"}:
+        return "text"
+    if name == "date":
+        return "date"
+    if name in {"timestamp", "timestamp_ntz", "timestamp_ltz"}:
+        return "timestamp"
+    return "boolean" if name == "boolean" else "other"
+
+
+def describe(tables: Iterable[TableSchema]) -> dict[str, TableInfo]:
+    """Each table with its words, by full name."""
+    return {table.table: _describe(table) for table in tables}
+
+
+def _describe(table: TableSchema) -> TableInfo:
+    short = split_table(table.table)[2]
+    known = DATA_WORDS | frozenset(word for word in words_of(table.comment))
+    prefix = _prefix([column.name for column in table.columns])
+    table_words = _words(short, known)
+    columns = tuple(
+        ColumnInfo(
+            ref=Ref(table.table, column.name),
+            type=column.type,
+            kind=kind_of(column.type),
+            nullable=column.nullable,
+            words=_words(column.name[len(prefix) :] or column.name, known | frozenset(words_of(column.comment))),
+            said=_said(column.comment),
+            values=_values(column.comment),
+            null_words=_null_words(column.comment),
+            upper="capitals" in column.comment.casefold() or "upper case" in column.comment.casefold(),
+        )
+        for column in table.columns
+    )
+    key = table.primary_key or (table.unique_keys[0] if table.unique_keys else ())
+    return TableInfo(
+        name=table.table,
+        words=table_words,
+        columns=columns,
+        key=tuple(key) or _likely_key(table_words, columns),
+        key_declared=bool(key),
+        schema=table,
+    )
+
+
+def _prefix(names: list[str]) -> str:
+    """``c_`` where every column starts with it."""
+    if len(names) < 2:
+        return ""
+    match = re.match(r"[A-Za-z]{1,4}_", names[0])
+    if match and all(name.startswith(match.group()) and len(name) > len(match.group()) for name in names):
+        return match.group()
+    return ""
+
+
+def _words(name: str, known: frozenset[str]) -> tuple[str, ...]:
+    cut = [piece for word in words_of(name) for piece in split_compound(word, known)]
+    return tuple(stem(ABBREVIATIONS.get(word, word)) for word in cut)
+
+
+_CUT = re.compile(r"[.;:,(]| (?:in|as|of|from|for|who|that|which|such|during|to|at|the) ", re.IGNORECASE)
+_ARTICLE = re.compile(r"^(?:an?|the) ", re.IGNORECASE)
+
+
+def _said(comment: str) -> tuple[str, ...]:
+    head = _CUT.split(_ARTICLE.sub("", comment.strip()), maxsplit=1)[0] if comment else ""
+    words = tuple(stem(word) for word in words_of(head))
+    return words if 0 < len(words) <= 4 else ()
+
+
+_PAIR = re.compile(r"(?:^|[:,(]\s*)([A-Z0-9]{1,3})\s+([a-z][a-z ]{2,30}?)(?=,|$|\)|;|\.)")
+_LIST = re.compile(r"\b[A-Z][A-Z0-9]+(?: [A-Z]{2,})*\b")
+
+
+def _values(comment: str) -> tuple[tuple[str, str], ...]:
+    """Values that a comment lists: ``O open, F fulfilled`` or ``(AIR, RAIL, TRUCK)``."""
+    found: dict[str, str] = {}
+    for match in _PAIR.finditer(comment):
+        words = [word for word in match[2].split() if word not in {"the", "a", "an", "not"}]
+        if words:
+            found[words[0] if "not" not in match[2] else match[2]] = match[1]
+            found.setdefault(match[1].casefold(), match[1])
+    listed = re.search(r"[(:]([^()]*)\)?", comment)
+    if listed and "NULL" not in listed[1]:
+        for match in _LIST.finditer(listed[1]):
+            found.setdefault(match.group().casefold(), match.group())
+    return tuple(found.items())
+
+
+_NULL_WHEN = re.compile(r"NULL (?:when|if|where|for) ([a-z ]{3,60})", re.IGNORECASE)
+
+
+def _null_words(comment: str) -> frozenset[str]:
+    match = _NULL_WHEN.search(comment)
+    if not match:
+        return frozenset()
+    words = [word for word in match[1].casefold().split() if word.endswith(("ed", "en", "ing"))]
+    return frozenset(words)
+
+
+_TIME_WORDS = {"month", "day", "hour", "date", "timestamp"}
+
+
+def _likely_key(table_words: tuple[str, ...], columns: tuple[ColumnInfo, ...]) -> tuple[str, ...]:
+    """The column that identifies a row, by its name or by standing first; empty when nothing looks like one."""
+    if not columns:
+        return ()
+    for column in columns:
+        words = set(column.words)
+        if words in ({"id"}, {"key"}, {"uuid"}) or (words & KEY_WORDS and words - KEY_WORDS == set(table_words)):
+            return (column.name,)
+    first = columns[0]
+    keyish = [column for column in columns if column.is_key_like and column.words[-1] in {"key", "id"}]
+    if len(keyish) > 1 and first in keyish and columns[1] in keyish:
+        return ()
+    if first.kind in {"number", "text"} and first.name.casefold() not in {"year", "month", "day", "date", "name"}:
+        if not first.is_key_like and any(set(column.words) & _TIME_WORDS for column in columns[2:4]):
+            return ()
+        return (first.name,)
+    return ()
+
+
+def index_by_word(tables: Mapping[str, TableInfo]) -> dict[str, tuple[Ref, ...]]:
+    """Columns by each word of their names and comments' first phrases."""
+    found: dict[str, list[Ref]] = {}
+    for table in tables.values():
+        for column in table.columns:
+            for word in {*column.words, *column.said, column.name.casefold()}:
+                found.setdefault(word, []).append(column.ref)
+    return {word: tuple(refs) for word, refs in found.items()}

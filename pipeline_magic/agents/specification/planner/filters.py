@@ -1,0 +1,94 @@
+"""Filters: ``only orders since 1995``, ``where total price exceeds 1000``, ``excluding cancelled flights``."""
+
+from __future__ import annotations
+
+from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.intent import Filter, Item, Use
+from pipeline_magic.agents.specification.planner.predicates import Condition, condition_at, state_at
+from pipeline_magic.runs import Option, Question
+
+__all__ = ["read_filter"]
+
+_INTRO = (
+    "where|whose|with|having|that|which|who|for|only|only for|only from|only those|keep only|only keep|filter to|filter for|filter on|filter|restrict to|"
+    "restricted to|limited to|limit to|if|when|of|from|considering|consider only|in which|for which|but only|and only|as long as|only where|only when|whenever|keep"
+)
+_OUT = "exclude|excluding|except|except for|without|ignore|ignoring|leave out|leaving out|drop|dropping|remove|removing|filter out|filtering out|skip|skipping|other than|but not|not including|discard|discarding|no"
+
+
+def read_filter(c: Context, i: int) -> Found | None:
+    """A condition on rows, positive or negative; with the table it is about, where it is named."""
+    out = c.match(i, _OUT)
+    intro = c.match(i, _INTRO) if out is None else None
+    if out is not None:
+        return _excluded(c, i, out)
+    at = c.skip(intro, "the|all|those|only|any|rows|row|records|data|to") if intro is not None else i
+    if intro is not None:
+        table = c.table_at(at)
+        if table is not None and (state := None) is None:
+            found = condition_at(c, table.end, about=table.table, opened=True) or condition_at(c, table.end, opened=True)
+            if found is not None and _attached(c, table.end):
+                return _found(c, i, found, Use(table.start, table.end, table.table.name))
+        state = state_at(c, at, None)
+        if state is not None and (table := c.table_at(state.end)) is not None:
+            return _found(c, i, Condition(table.end, state.expression, state.assumed), Use(table.start, table.end, table.table.name))
+    found = condition_at(c, at if intro is not None and at > intro else i, opened=intro is not None)
+    if found is None and intro is not None:
+        found = condition_at(c, at, opened=True)
+    if found is None or found.end <= i:
+        return None
+    single = found.end == i + 1
+    if single and intro is None and c.table_at(found.end) is None and not (i and c.table_at(i - 1)):
+        return None
+    return _found(c, i, found)
+
+
+def _attached(c: Context, i: int) -> bool:
+    return c.low(i) not in {",", ";"}
+
+
+def _excluded(c: Context, i: int, at: int) -> Found | None:
+    at = c.skip(at, "all|the|any|those|rows|row|records|for|with|where|that|which|are|were")
+    state = state_at(c, at, None)
+    table = c.table_at(state.end) if state is not None else c.table_at(at)
+    if state is not None and table is not None:
+        found: Condition | None = Condition(table.end, state.expression, state.assumed)
+    elif table is not None:
+        found = condition_at(c, table.end, about=table.table, opened=True) or condition_at(c, table.end, opened=True)
+    else:
+        found = condition_at(c, at, opened=True)
+    if found is None:
+        return None
+    expression = found.expression
+    if expression.endswith(" IS NULL"):
+        expression = expression[: -len(" IS NULL")] + " IS NOT NULL"
+    elif c.low(i) == "without" and expression.endswith(" IS NOT NULL"):
+        expression = expression[: -len(" IS NOT NULL")] + " IS NULL"
+    else:
+        expression = f"NOT coalesce({expression}, false)"
+    uses = (Use(table.start, table.end, table.table.name),) if table is not None else ()
+    return _found(c, i, Condition(found.end, expression, found.assumed, found.tied), *uses)
+
+
+def _found(c: Context, i: int, found: Condition, *uses: Use) -> Found:
+    items: tuple[Item, ...] = (*uses, Filter(i, found.end, found.expression, found.assumed))
+    return Found(found.end, "filter", items, tied(found))
+
+
+def tied(found: Condition) -> tuple[Question, ...]:
+    """A must-answer question where the words fit several columns alike."""
+    link = found.tied
+    if link is None or not link.others:
+        return ()
+    columns = (link.column, *link.others)
+    if len({column.ref.table for column in columns}) > 1:
+        return ()
+    options = tuple(Option(id=f"{column.ref.table}.{column.name}", label=f"{column.name}") for column in columns)
+    return (
+        Question(
+            id="column:date" if link.column.kind in {"date", "timestamp"} else f"column:{link.column.words[-1]}",
+            text="Which column is meant?",
+            why=f"The words fit {', '.join(column.name for column in columns)} alike.",
+            options=options,
+        ),
+    )

@@ -1,0 +1,114 @@
+"""Grouping in words: ``per carrier and month``, ``by region``, ``for each customer``."""
+
+from __future__ import annotations
+
+from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
+from pipeline_magic.agents.specification.planner.intent import Group, Item, Use, col
+from pipeline_magic.agents.specification.planner.predicates import date_column
+from pipeline_magic.spec.names import slug
+
+__all__ = ["entity_columns", "read_group"]
+
+_OPENERS = (
+    "per|for each|for every|in each|in every|by each|grouped by|group by|grouped per|broken down by|split by|by|of each|of every|from each|on each|each|"
+    "split per|for all|aggregated by|summarised by|summarized by|at the level of|within each|across|at each"
+)
+_UNITS = {"day": "DAY", "week": "WEEK", "month": "MONTH", "quarter": "QUARTER", "year": "YEAR", "hour": "HOUR"}
+_ADVERBS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year", "hourly": "hour", "annual": "year"}
+
+
+def read_group(c: Context, i: int) -> Found | None:
+    """A grouping with all its keys; None unless every word after the opener is one."""
+    if c.low(i) in _ADVERBS and c.free(i):
+        made = _bucket(c, i, _ADVERBS[c.low(i)], i + 1)
+        return Found(made[0], "measure", (Group(i, made[0], (made[1],)),)) if made else None
+    at = c.match(i, _OPENERS)
+    if at is None:
+        return None
+    columns: list[tuple[str, str]] = []
+    items: list[Item] = []
+    entity, end = "", i
+    while True:
+        found = _key(c, c.skip(at, "the|each|every|its|their|of"))
+        if found is None:
+            break
+        end, key, owner, uses = found
+        columns += key
+        items += uses
+        entity = entity or owner
+        after = c.match(end, ", and|and|,|and per|and by|, by|, per|and for each|x")
+        if after is None:
+            break
+        at = after
+    if not columns:
+        return None
+    return Found(end, "measure", (*items, Group(i, end, tuple(dict.fromkeys(columns)), entity)))
+
+
+def _key(c: Context, i: int) -> tuple[int, list[tuple[str, str]], str, list[Item]] | None:
+    if i >= c.end(i - 1):
+        return None
+    unit = c.tokens[i].stem
+    exact = c.linker.column_at(i, tables=c.linker.scope, least=0.95) if c.linker.scope else None
+    table = c.table_at(i)
+    if exact is not None and exact.end <= c.end(i - 1) and (table is None or exact.end > table.end):
+        return exact.end, [(exact.column.name, col(exact.ref))], "", []
+    if unit in _UNITS:
+        made = _bucket(c, i, unit, i + 1)
+        if made is not None:
+            return made[0], [made[1]], "", []
+    if table is not None:
+        part = c.linker.column_at(table.end, tables=(table.table.name,), least=0.9) if c.tokens[table.end - 1].text.casefold().endswith("'s") else None
+        if part is not None:
+            return part.end, [(part.column.name, col(part.ref))], "", [Use(table.start, table.end, table.table.name)]
+        keys = [(column.name, col(column.ref)) for column in entity_columns(table.table)]
+        if keys:
+            return table.end, keys, table.table.name, [Use(table.start, table.end, table.table.name)]
+    link = c.linker.column_at(i)
+    if link is not None and link.end <= c.end(i - 1):
+        return link.end, [(link.column.name, col(link.ref))], "", []
+    return None
+
+
+def _bucket(c: Context, i: int, unit: str, end: int) -> tuple[int, tuple[str, str]] | None:
+    """``month`` of the date column meant; ``month of the ship date`` names one."""
+    named = c.match(end, "of the|of|of its|of their")
+    link = c.linker.column_at(named, kinds=("date", "timestamp")) if named is not None else None
+    if link is not None:
+        return link.end, (unit, _trunc(unit, link.column))
+    found = date_column(c, i, None)
+    if found is None:
+        return None
+    return end, (unit, _trunc(unit, found[0]))
+
+
+def _trunc(unit: str, column: ColumnInfo) -> str:
+    if unit == "year":
+        return f"year({col(column.ref)})"
+    if unit == "day":
+        return f"to_date({col(column.ref)})"
+    made = f"date_trunc('{_UNITS[unit]}', {col(column.ref)})"
+    return made if unit == "hour" else f"to_date({made})"
+
+
+def entity_columns(table: TableInfo) -> tuple[ColumnInfo, ...]:
+    """What stands for one row of a table: its key, its names, and the segment it belongs to."""
+    keys = [column for name in table.key for column in table.columns if column.name.casefold() == name.casefold()]
+    names = [
+        column
+        for column in table.columns
+        if column.kind == "text" and column not in keys and ({"name", "title"} & set(column.words)) and _own_name(column, table)
+    ]
+    segments = [column for column in table.columns if column.kind == "text" and "segment" in column.words]
+    return tuple(dict.fromkeys([*keys, *names, *segments]))
+
+
+def _own_name(column: ColumnInfo, table: TableInfo) -> bool:
+    others = set(column.words) - {"name", "title", "first", "last", "full", "middle"}
+    return others <= set(table.words)
+
+
+def named(words: str) -> str:
+    """A column name of words."""
+    return slug(words, "value")

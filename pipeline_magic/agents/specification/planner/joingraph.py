@@ -1,0 +1,176 @@
+"""Which tables can be joined on what: declared keys first, then names and types.
+
+A link is a set of column pairs between two tables, and says which side holds one row a key. Nothing is executed; a link
+from names is a guess and is listed as an assumption. Columns that merely share a name (``name``, ``year``,
+``comment``) never link.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Kind, TableInfo
+from pipeline_magic.agents.specification.planner.lexicon import KEY_WORDS
+
+__all__ = ["JoinGraph", "Link"]
+
+
+@dataclass(frozen=True)
+class Link:
+    """`left` and `right` join on `keys` (pairs of column names, left first).
+
+    Attributes:
+        score: 1.0 declared; less where names and types were read.
+        one: The side of which each row of the other has at most one partner: ``left``, ``right``, ``both``, ``none``.
+    """
+
+    left: str
+    right: str
+    keys: tuple[tuple[str, str], ...]
+    score: float
+    one: str
+    declared: bool = False
+
+    def turned(self) -> Link:
+        """The same link seen from the other side."""
+        one = {"left": "right", "right": "left"}.get(self.one, self.one)
+        pairs = tuple((right, left) for left, right in self.keys)
+        return Link(self.right, self.left, pairs, self.score, one, self.declared)
+
+
+_LOOSE: dict[Kind, Kind] = {"timestamp": "date"}
+_NEVER = {"name", "year", "month", "day", "date", "comment", "description", "status", "type", "hour", "minute", "created"}
+
+
+class JoinGraph:
+    """The links between tables, computed when they are asked for."""
+
+    def __init__(self, tables: Mapping[str, TableInfo]) -> None:
+        self._tables = tables
+        self._links: dict[tuple[str, str], tuple[Link, ...]] = {}
+
+    def links(self, left: str, right: str) -> tuple[Link, ...]:
+        """Links from `left` to `right`, best first."""
+        if (left, right) not in self._links:
+            found = _links(self._tables[left], self._tables[right])
+            self._links[left, right] = found
+            self._links[right, left] = tuple(link.turned() for link in found)
+        return self._links[left, right]
+
+    def path(self, start: Sequence[str], goal: str, through: Sequence[str] = ()) -> tuple[Link, ...] | None:
+        """The shortest chain of links from any of `start` to `goal`; better links and `through` tables first.
+
+        Returns:
+            The links in order, each from a table already reached; None when there is no way.
+        """
+        if goal in start:
+            return ()
+        allowed = [goal, *(name for name in through if name != goal)]
+        allowed += sorted(name for name in self._tables if name not in allowed)
+        queue: deque[tuple[str, tuple[Link, ...]]] = deque((name, ()) for name in start)
+        seen = set(start)
+        reached: list[tuple[Link, ...]] = []
+        while queue:
+            name, links = queue.popleft()
+            if reached and len(links) >= len(reached[0]):
+                break
+            for other in allowed:
+                if other in seen and other != goal:
+                    continue
+                options = self.links(name, other)
+                if not options:
+                    continue
+                chain = (*links, options[0])
+                if other == goal:
+                    reached.append(chain)
+                elif len(chain) < 4 and options[0].one in {"right", "both"}:
+                    seen.add(other)
+                    queue.append((other, chain))
+        if not reached:
+            return None
+        return max(reached, key=lambda chain: (-len(chain), sum(link.score for link in chain)))
+
+
+def _links(left: TableInfo, right: TableInfo) -> tuple[Link, ...]:
+    declared = [*_declared(left, right), *(link.turned() for link in _declared(right, left))]
+    if declared:
+        return tuple(declared)
+    pairs: list[tuple[float, str, str]] = []
+    for a in left.columns:
+        for b in right.columns:
+            score = _pair_score(a, left, b, right)
+            if score > 0:
+                pairs.append((score, a.name, b.name))
+    if not pairs:
+        return ()
+    pairs.sort(key=lambda item: (-item[0], item[1], item[2]))
+    best = pairs[0][0]
+    top = [pair for pair in pairs if pair[0] >= best - 1e-9]
+    if not left.key and not right.key:
+        together = _composite(top)
+        return (_link(left, right, together, best),)
+    return tuple(_link(left, right, ((a, b),), score) for score, a, b in pairs if score >= min(best, 0.7))
+
+
+def _composite(pairs: Sequence[tuple[float, str, str]]) -> tuple[tuple[str, str], ...]:
+    used_left: set[str] = set()
+    used_right: set[str] = set()
+    kept = []
+    for _, a, b in pairs:
+        if a not in used_left and b not in used_right:
+            used_left.add(a)
+            used_right.add(b)
+            kept.append((a, b))
+    return tuple(kept)
+
+
+def _declared(left: TableInfo, right: TableInfo) -> list[Link]:
+    return [
+        _link(left, right, tuple(zip(key.columns, key.to_columns, strict=True)), 1.0, declared=True)
+        for key in left.schema.foreign_keys
+        if key.to_table.casefold() == right.name.casefold() and len(key.columns) == len(key.to_columns)
+    ]
+
+
+def _link(
+    left: TableInfo, right: TableInfo, keys: tuple[tuple[str, str], ...], score: float, *, declared: bool = False
+) -> Link:
+    def covers(table: TableInfo, names: set[str]) -> bool:
+        return bool(table.key) and {name.casefold() for name in table.key} <= {name.casefold() for name in names}
+
+    one_left = covers(left, {a for a, _ in keys})
+    one_right = covers(right, {b for _, b in keys}) or declared
+    one = "both" if one_left and one_right else "left" if one_left else "right" if one_right else "none"
+    return Link(left.name, right.name, keys, score, one, declared)
+
+
+def _pair_score(a: ColumnInfo, left: TableInfo, b: ColumnInfo, right: TableInfo) -> float:
+    if _LOOSE.get(a.kind, a.kind) != _LOOSE.get(b.kind, b.kind) and not _text_and_number(a, b):
+        return 0.0
+    if a.kind in {"date", "timestamp", "boolean", "other"}:
+        return 0.0
+    a_key, b_key = left.key == (a.name,), right.key == (b.name,)
+    a_words, b_words = _plain(a), _plain(b)
+    if a.words == b.words and len(a_words) > 0 and not set(a.words) <= _NEVER:
+        if a_key or b_key:
+            return 0.95
+        if a.is_key_like and b.is_key_like and a_words:
+            return 0.7
+        return 0.45 if a.name.casefold() == b.name.casefold() and not a_words <= _NEVER and a.kind == "text" else 0.0
+    for key, other, owner in ((b_key and b, a, right), (a_key and a, b, left)):
+        if key and other.is_key_like and _plain(other) and _plain(other) <= set(owner.words) | _plain(key):
+            return 0.9 if _plain(other) == set(owner.words) else 0.75
+    for key, other, owner in ((b_key and b, a, right), (a_key and a, b, left)):
+        if key and other.kind == "text" and other.said and set(other.said) == set(owner.words):
+            return 0.7
+    return 0.0
+
+
+def _plain(column: ColumnInfo) -> set[str]:
+    return set(column.words) - KEY_WORDS
+
+
+def _text_and_number(a: ColumnInfo, b: ColumnInfo) -> bool:
+    return {a.kind, b.kind} == {"text", "number"} and (a.is_key_like and b.is_key_like)

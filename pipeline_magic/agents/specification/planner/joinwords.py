@@ -1,0 +1,128 @@
+"""Reading and joining tables, in words: ``join flights with airlines and, keeping flights whose plane is unknown, planes``."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.intent import Item, JoinWish, Keep, Use
+
+__all__ = ["read_join", "read_keep", "read_sources"]
+
+_READ = ("read", "load", "take", "use", "ingest", "pull", "fetch", "start", "extract", "import", "source")
+_JOIN = ("join", "combine", "enrich", "merge", "link", "match", "connect", "add", "attach", "lookup", "join", "left", "inner")
+_BETWEEN = "with|and|to|,|, and|the|from|data|table|tables|records|together|against|onto|plus|all|both|dataset|datasets|details|information|info|as well as|their|its|rows|to the"
+_HOW = {"left": "left", "inner": "inner", "full": "full", "right": "right", "outer": "full"}
+
+
+def _tables(c: Context, i: int) -> tuple[int, list[Use], list[Item]]:
+    """Tables in a row, with the words between them; keep-phrases in between are read too."""
+    uses: list[Use] = []
+    extra: list[Item] = []
+    end = at = i
+    while at < c.end(i):
+        at = c.skip(at, _BETWEEN)
+        keep = read_keep(c, at)
+        if keep is not None:
+            extra += keep.items
+            end = at = keep.end
+            continue
+        link = c.table_at(at) if at < c.end(i) else None
+        if link is None:
+            break
+        uses.append(Use(link.start, link.end, link.table.name, read=True))
+        end = at = link.end
+    return c.skip(end, "data|table|tables|datasets|dataset"), uses, extra
+
+
+def read_sources(c: Context, i: int) -> Found | None:
+    """``Reads customer and order data``."""
+    if not c.verb(i, *_READ):
+        return None
+    at = c.skip(i + 1, "in|with|from|the|data|on|of|all|table|tables")
+    end, uses, extra = _tables(c, at)
+    return Found(end, "source", (*uses, *extra)) if uses else None
+
+
+def read_join(c: Context, i: int) -> Found | None:
+    """``joins them``, ``left join orders to customers``, ``enrich orders with customers on o_custkey = c_custkey``."""
+    start, how = i, None
+    if c.low(i) in _HOW and (c.verb(i + 1, "join") or c.low(i + 1) == "outer"):
+        how = _HOW[c.low(i)]
+        i = i + 1 if c.verb(i + 1, "join") else i + 2
+    if not c.verb(i, "join", "combine", "enrich", "merge", "link", "match", "connect", "attach"):
+        return None
+    if c.verb(i, "merge") and c.low(i + 1) in {"on", "by", "into"}:
+        return None
+    at = c.skip(i + 1, "the|all|both")
+    pronoun = c.match(at, "them|these|those|it|the two|the three|the tables|both|tables|all of them|these tables|all three|together")
+    if pronoun is not None:
+        end = c.skip(pronoun, "together|tables|all")
+        return Found(end, "join", (JoinWish(start, end, how=_how(how)),))
+    end, uses, extra = _tables(c, at)
+    if not uses:
+        return None
+    keys, end = _on(c, end)
+    wish = JoinWish(start, end, tuple(use.table for use in uses), _how(how), keys)
+    return Found(end, "join", (*uses, *extra, wish))
+
+
+def _how(word: str | None) -> Literal["inner", "left", "right", "full"] | None:
+    return word if word in {"inner", "left", "right", "full"} else None  # type: ignore[return-value]  # narrowed by the test
+
+
+def _on(c: Context, end: int) -> tuple[tuple[tuple[str, str], ...], int]:
+    """``on o_custkey = c_custkey``, ``using tailnum``, ``by carrier``."""
+    at = c.match(end, "on|using|by|on the|via|through")
+    if at is None:
+        return (), end
+    left = c.linker.column_at(at, least=0.95)
+    if left is None or left.end > c.end(at):
+        return (), end
+    after = c.match(left.end, "=|==|equals|and|to")
+    right = c.linker.column_at(after, least=0.95) if after is not None else None
+    if right is not None and c.low(left.end) in {"=", "==", "equals"}:
+        return ((left.column.name, right.column.name),), right.end
+    return ((left.column.name, left.column.name),), left.end
+
+
+_KEEP = "keeping|keep|including|include|retaining|retain|preserving|preserve|also include|also keep|but keep|and keep|even|not losing|without losing|not dropping|don't lose|do not lose|do not drop|don't drop"
+_LACK = "without|with no|having no|that have no|who have no|which have no|that do not have|who do not have|that don't have|who don't have|that lack|that had no|who never placed|that are not in|without matching|with no matching|who have not placed|that have never placed|who placed no|even without|even with no|even if they have no|even when they have no"
+_HAVE = "with|that have|who have|having|that placed|who placed|that had|which have|with at least one|that have at least one|who have at least one|with matching|that have matching|who have placed|who made|that made"
+
+
+def read_keep(c: Context, i: int) -> Found | None:
+    """Which rows stay without a partner: ``keeping flights whose plane is unknown``, ``only customers with orders``."""
+    keep = c.match(i, _KEEP)
+    only = c.match(i, "only keep|keep only|only include|only|but only|drop|exclude|excluding|dropping|ignoring|ignore|leaving out|without")
+    at = c.skip(only or keep or i, "all|also|the|those|even|only|any|of|every")
+    if at == i:
+        return None
+    table = c.table_at(at)
+    if table is None:
+        return None
+    after = table.end
+    lack = c.match(after, _LACK)
+    have = c.match(after, _HAVE) if lack is None else None
+    if c.match(after, "whose") is not None:
+        other = c.table_at(after + 1)
+        gone = c.match(c.skip(other.end, "is|are|was"), "unknown|missing|not known|not found|absent|not listed") if other is not None else None
+        if other is None or gone is None:
+            return None
+        return _keep(i, gone, table.table.name, other.table.name, "left" if only is None else "inner")
+    found = lack or have
+    other = c.table_at(c.skip(found, "any|a|an|at|least|one|matching|the|some|more")) if found is not None else None
+    if other is None or other.table.name == table.table.name:
+        return None
+    dropped = only is not None and c.low(i) not in {"only", "keep", "but"}
+    if lack is not None:
+        how: Literal["left", "inner", "anti", "semi"] = "inner" if dropped else "anti" if only is not None else "left"
+    else:
+        how = "anti" if dropped else "inner"
+        if keep is not None and only is None:
+            return None
+    return _keep(i, other.end, table.table.name, other.table.name, how, Use(table.start, table.end, table.table.name), Use(other.start, other.end, other.table.name))
+
+
+def _keep(start: int, end: int, table: str, other: str, how: Literal["left", "inner", "anti", "semi"], *uses: Use) -> Found:
+    return Found(end, "join", (*uses, Keep(start, end, table, other, how)))

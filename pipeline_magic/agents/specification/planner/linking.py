@@ -1,0 +1,264 @@
+"""Linking: which table or column a run of words names.
+
+Scores are of words only: an exact name beats all words of a name, which beat a part of a name. What is in scope (the
+tables a statement names) is tried before the rest of the catalog. Two columns that fit equally well are a tie; a tie is
+reported, never broken by chance. Not here: what is then done with a column; the readers ask for the kind they need.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Kind, Ref, TableInfo
+from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS, STOP, SYNONYMS
+from pipeline_magic.agents.specification.planner.text import Token, stem, words_of
+
+__all__ = ["ColumnLink", "Linker", "TableLink"]
+
+_GOOD = 0.8
+_LONGEST = 4
+
+
+@dataclass(frozen=True)
+class TableLink:
+    """Words from token `start` to before `end` name `table`; `others` fit as well."""
+
+    start: int
+    end: int
+    table: TableInfo
+    score: float
+    others: tuple[TableInfo, ...] = ()
+    by_synonym: bool = False
+
+
+@dataclass(frozen=True)
+class ColumnLink:
+    """Words from token `start` to before `end` name `column`; `others` fit as well."""
+
+    start: int
+    end: int
+    column: ColumnInfo
+    score: float
+    others: tuple[ColumnInfo, ...] = ()
+    by_synonym: bool = False
+
+    @property
+    def ref(self) -> Ref:
+        return self.column.ref
+
+
+class Linker:
+    """Finds tables and columns in the tokens of one statement.
+
+    Args:
+        tokens: Of the statement; stems may already be corrected for typing errors.
+        tables: Tables that may be meant, by full name.
+        scope: Full names of the tables the statement names, in that order; see `table_links`.
+    """
+
+    def __init__(self, tokens: Sequence[Token], tables: Mapping[str, TableInfo], scope: Sequence[str] = ()) -> None:
+        self.tokens = tokens
+        self.tables = tables
+        self.scope = tuple(scope)
+        self._fits: dict[tuple[str, ...], tuple[tuple[float, ColumnInfo], ...]] = {}
+        self._owners: dict[str, set[str]] = {}
+        for table in tables.values():
+            for column in table.columns:
+                for word in {*column.words, *column.said, stem(column.name)}:
+                    self._owners.setdefault(word, set()).add(table.name)
+
+    def with_scope(self, scope: Sequence[str]) -> Linker:
+        """The same, with other tables in scope."""
+        made = Linker.__new__(Linker)
+        made.__dict__.update(self.__dict__)
+        made.scope = tuple(scope)
+        return made
+
+    # --- tables ------------------------------------------------------------------------------------------------
+
+    def table_at(self, start: int, *, synonyms: bool = False) -> TableLink | None:
+        """The table that the words from `start` on name; the longest run of words wins."""
+        for size in range(_LONGEST, 0, -1):
+            window = self._window(start, size)
+            if window is None:
+                continue
+            scored = sorted(
+                ((_table_fit(window, table, synonyms), table) for table in self.tables.values()),
+                key=lambda item: (-item[0], item[1].name),
+            )
+            best = scored[0][0] if scored else 0.0
+            if best < _GOOD:
+                continue
+            same = [table for score, table in scored if score == best]
+            inside = [table for table in same if table.name in self.scope]
+            chosen = inside or same
+            return TableLink(start, start + size, chosen[0], best, tuple(chosen[1:]), synonyms)
+        if not synonyms:
+            return self.table_at(start, synonyms=True)
+        return None
+
+    # --- columns -----------------------------------------------------------------------------------------------
+
+    def column_at(
+        self,
+        start: int,
+        *,
+        kinds: Iterable[Kind] = (),
+        tables: Sequence[str] = (),
+        least: float = 0.5,
+        longest: int = _LONGEST,
+    ) -> ColumnLink | None:
+        """The column that the words from `start` on name.
+
+        Args:
+            start: Index of the first token.
+            kinds: Only columns of these kinds; any when empty.
+            tables: Only columns of these tables; otherwise those in scope first, then the others.
+            least: Score below which nothing is said: 0.8 asks for a whole name, 0.5 takes the last word of one.
+            longest: Most tokens taken.
+        """
+        wanted = frozenset(kinds)
+        rounds: tuple[Sequence[str], ...] = (tables,) if tables else (self.scope, tuple(self.tables))
+        for names in rounds:
+            found = self._best(start, frozenset(names), wanted, least, longest)
+            if found is not None:
+                return self._of_table(found, wanted)
+        return None
+
+    def _best(
+        self, start: int, names: frozenset[str], kinds: frozenset[Kind], least: float, longest: int
+    ) -> ColumnLink | None:
+        best: ColumnLink | None = None
+        for size in range(longest, 0, -1):
+            window = self._window(start, size)
+            if window is None:
+                continue
+            fits = [
+                (score, column)
+                for score, column in self._fit(window)
+                if column.ref.table in names and (not kinds or column.kind in kinds) and score >= least
+            ]
+            if not fits:
+                continue
+            top = fits[0][0]
+            same = [column for score, column in fits if score >= top - 1e-9]
+            same.sort(key=lambda column: (self._rank(column.ref.table), column.name))
+            link = ColumnLink(start, start + size, same[0], top, tuple(same[1:]))
+            if top >= _GOOD:
+                return link
+            if best is None or top > best.score:
+                best = link
+        return best
+
+    def _of_table(self, link: ColumnLink, kinds: frozenset[Kind]) -> ColumnLink:
+        """``name of the customer``: the table that follows decides between columns that fit alike."""
+        after = link.end
+        if after < len(self.tokens) and self.tokens[after].low in {"of", "in"}:
+            after += 1
+            while after < len(self.tokens) and self.tokens[after].low in {"the", "a", "an", "each", "every", "their", "all"}:
+                after += 1
+            owner = self.table_at(after) if after < len(self.tokens) else None
+            if owner is not None and not owner.others:
+                window = tuple(token.stem for token in self.tokens[link.start : link.end])
+                fits = [
+                    (score, column)
+                    for score, column in self._fit(window)
+                    if column.ref.table == owner.table.name and (not kinds or column.kind in kinds)
+                ]
+                if fits and fits[0][0] >= 0.5 and (link.others or link.column.ref.table == owner.table.name):
+                    same = tuple(column for score, column in fits if score >= fits[0][0] - 1e-9)
+                    if same[0] in (link.column, *link.others):
+                        return ColumnLink(link.start, owner.end, same[0], max(link.score, fits[0][0]), same[1:])
+        return link
+
+    def _rank(self, table: str) -> int:
+        return self.scope.index(table) if table in self.scope else len(self.scope)
+
+    def _window(self, start: int, size: int) -> tuple[str, ...] | None:
+        if start + size > len(self.tokens):
+            return None
+        part = self.tokens[start : start + size]
+        if any(token.kind not in {"word", "quoted", "number"} for token in part) or part[0].kind == "number":
+            return None
+        if size == 1:
+            token = part[0]
+            if token.kind == "quoted" and token.text[0] != "`":
+                return None
+            return None if token.low in STOP and token.kind == "word" and len(token.low) < 4 else (token.stem,)
+        if part[0].low in STOP or part[-1].low in STOP or any(token.kind == "quoted" for token in part):
+            return None
+        return tuple(token.stem for token in part)
+
+    def _fit(self, window: tuple[str, ...]) -> tuple[tuple[float, ColumnInfo], ...]:
+        if window not in self._fits:
+            forms = {form for word in window for form in (word, ABBREVIATIONS.get(word, word), *_cut(word))}
+            owners = {name for form in forms for name in self._owners.get(form, ())}
+            scored = []
+            for name in owners:
+                table = self.tables[name]
+                for column in table.columns:
+                    score = _column_fit(window, column, table)
+                    if score > 0:
+                        scored.append((score, column))
+            scored.sort(key=lambda item: (-item[0], item[1].ref))
+            self._fits[window] = tuple(scored)
+        return self._fits[window]
+
+
+def _cut(word: str) -> tuple[str, ...]:
+    """Stems of an identifier's parts: ``orders.o_totalprice`` finds by ``o_totalprice``."""
+    parts = [part for part in word.replace("`", "").split(".") if part]
+    return tuple(stem(part) for part in parts) + tuple(stem(ABBREVIATIONS.get(w, w)) for part in parts for w in words_of(part))
+
+
+def _expanded(window: Sequence[str]) -> tuple[str, ...]:
+    return tuple(stem(ABBREVIATIONS.get(word, word)) for word in window)
+
+
+def _table_fit(window: tuple[str, ...], table: TableInfo, synonyms: bool) -> float:
+    if len(window) == 1:
+        word = window[0].replace("`", "")
+        full = table.name.casefold()
+        if word in {full, stem(full)}:
+            return 1.3
+        parts = full.split(".")
+        if "." in word and (full.endswith("." + word) or stem(full).endswith("." + word)):
+            return 1.25
+        if word in {parts[-1], stem(parts[-1])}:
+            return 1.2
+    words = _expanded(window)
+    if synonyms:
+        words = tuple(SYNONYMS.get(word, word) for word in words)
+    if words == table.words:
+        return 1.0
+    if sorted(words) == sorted(table.words):
+        return 0.95
+    return 0.0
+
+
+def _column_fit(window: tuple[str, ...], column: ColumnInfo, table: TableInfo) -> float:
+    if len(window) == 1:
+        word = window[0]
+        name = column.name.casefold()
+        if word in {name, stem(name)}:
+            return 1.1 if "_" in name or not column.words == (word,) else 1.0
+        if word.endswith((f".{name}", f".{stem(name)}")) and word.split(".")[-2] in {table.short.casefold(), table.words[0]}:
+            return 1.25
+    words = _expanded(window)
+    have, wanted, owner = set(words), set(column.words), set(table.words)
+    if words == column.words or (len(words) > 1 and have == wanted):
+        return 1.0
+    if wanted < have and have - wanted <= owner:
+        return 1.05
+    if have < wanted and wanted - have <= owner and have - owner:
+        return 0.9
+    if column.said and len(column.said) > 1 and have == set(column.said):
+        return 0.85
+    if have < wanted and column.words[-1] == words[-1]:
+        return 0.6
+    if column.said and have == set(column.said):
+        return 0.55
+    if have < wanted and len(have) > 1:
+        return 0.5
+    return 0.0

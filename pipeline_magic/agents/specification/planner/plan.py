@@ -1,0 +1,131 @@
+"""The embedded planner: a statement and a catalog index in, a draft with the origin of every field out.
+
+    tokens -> typing errors forgiven -> tables in scope -> phrases (schedule, target) -> scan -> assemble -> draft
+
+Deterministic: no network, no model, no clock of its own. Prefers asking to guessing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+
+from pipeline_magic.agents.catalog.index import CatalogIndex
+from pipeline_magic.agents.specification.planner import scan as scanning
+from pipeline_magic.agents.specification.planner.assemble import Plan, assemble
+from pipeline_magic.agents.specification.planner.context import Context
+from pipeline_magic.agents.specification.planner.destination import set_target, set_trigger
+from pipeline_magic.agents.specification.planner.entities import TableInfo, describe
+from pipeline_magic.agents.specification.planner.intent import Item, Shape
+from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
+from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
+from pipeline_magic.agents.specification.planner.linking import Linker
+from pipeline_magic.agents.specification.planner.text import Token, tokenise
+from pipeline_magic.errors import StatementError
+from pipeline_magic.runs import Parsed
+from pipeline_magic.spec.model import Draft
+from pipeline_magic.spec.names import slug, split_table
+from pipeline_magic.spec.provenance import Clause, Provenance
+
+__all__ = ["parse_statement"]
+
+_MOST_TABLES = 60
+_LONGEST = 100_000
+
+
+def parse_statement(
+    statement: str, *, catalog: CatalogIndex, now: datetime, answers: Mapping[str, str] | None = None
+) -> Parsed:
+    """Read one statement.
+
+    Args:
+        statement: As a person typed it.
+        catalog: Where tables and columns are looked up.
+        now: The present time; only for words that need it, never part of the draft.
+        answers: Answers to questions of an earlier reading, by question id.
+
+    Raises:
+        StatementError: It is empty, too long, or speaks of nothing in the catalog.
+    """
+    if not statement.strip():
+        raise StatementError("The statement is empty.", hint=f"Say what the pipeline should do with {_some(catalog)}.")
+    if len(statement) > _LONGEST:
+        raise StatementError(
+            f"The statement has {len(statement):,} characters; at most {_LONGEST:,} are read.", hint="Describe one pipeline in a few sentences."
+        )
+    tokens = tokenise(statement)
+    tables = _candidates(tokens, catalog)
+    starts, ends = scanning.segments(statement, tokens)
+    marked = scanning.phrases(statement, tokens)
+    taken = {i for start, found in marked.items() for i in range(start, found.end)}
+    scope = _scope(tokens, Linker(tokens, tables), taken)
+    linker = Linker(tokens, tables, scope)
+    context = Context(tokens, ends, starts, linker, JoinGraph(tables), now, dict(answers or {}))
+    read = scanning.scan(context, marked)
+    clauses = scanning.clauses(statement, tokens, starts, read)
+    plan = Plan(read.items, tables, context.graph, lambda item: _clauses_of(item, tokens, clauses))
+    made = assemble(plan)
+    if not made.sources:
+        raise StatementError(
+            "The statement names no table or column that the catalog has.", hint=f"The catalog has {_some(catalog)}."
+        )
+    made.questions += read.questions
+    target = set_target(made, plan)
+    trigger = set_trigger(made, read.items, plan)
+    deployment = next((item.value for item in read.items if isinstance(item, Shape) and item.field == "deployment"), "job")
+    if not any(isinstance(item, Shape) and item.field == "deployment" for item in read.items):
+        made.assumed("deployment", "the statement does not say how it is deployed; a job that runs a notebook", ("declarative",))
+    name = slug(split_table(target["table"])[2]) if target.get("table") else slug(f"{made.grain or made.subject}_pipeline")
+    made.assumed("name", "called after its target")
+    draft = Draft.model_validate(
+        {
+            "name": name,
+            "sources": made.sources,
+            "steps": made.steps,
+            "expectations": made.expectations,
+            "target": target,
+            "trigger": trigger,
+            "deployment": deployment,
+        }
+    )
+    provenance = Provenance(statements=(statement,), clauses=clauses, origins=made.origins)
+    questions = tuple({question.id: question for question in made.questions}.values())
+    return Parsed(draft=draft, provenance=provenance, questions=questions, notes=tuple(made.notes))
+
+
+def _some(catalog: CatalogIndex) -> str:
+    names = [table.table for table in catalog.tables[:8]]
+    more = len(catalog.tables) - len(names)
+    return (", ".join(f"`{name}`" for name in names) or "no tables at all") + (f" and {more} more tables" if more > 0 else "")
+
+
+def _candidates(tokens: tuple[Token, ...], catalog: CatalogIndex) -> dict[str, TableInfo]:
+    """Tables that may be meant: all of a small catalog, the best found of a large one."""
+    if len(catalog.tables) <= _MOST_TABLES:
+        return describe(catalog.tables)
+    words = [token.low for token in tokens if token.kind in {"word", "quoted"} and token.low not in STOP and token.low not in FILLER]
+    hits = catalog.search(words[:400], k=_MOST_TABLES)
+    found = [catalog.table(hit.table) for hit in hits]
+    return describe(table for table in found if table is not None)
+
+
+def _scope(tokens: tuple[Token, ...], linker: Linker, taken: set[int]) -> tuple[str, ...]:
+    """Full names of the tables that are named, in order."""
+    found: list[str] = []
+    i = 0
+    while i < len(tokens):
+        link = linker.table_at(i) if i not in taken else None
+        if link is None:
+            i += 1
+            continue
+        if not link.others:
+            found.append(link.table.name)
+        i = link.end
+    return tuple(dict.fromkeys(found))
+
+
+def _clauses_of(item: Item, tokens: tuple[Token, ...], clauses: tuple[Clause, ...]) -> tuple[str, ...]:
+    start, end = tokens[item.start].start, tokens[item.end - 1].end
+    return tuple(clause.id for clause in clauses if clause.start < end and clause.end > start)
+
+

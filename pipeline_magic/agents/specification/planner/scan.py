@@ -1,0 +1,214 @@
+"""The scan: readers tried in order at every token, and clauses made of what they read.
+
+A token that a reader took belongs to a clause of the reader's kind. Words without content of their own go with their
+neighbours. What is left over is `unmatched`, and stays visible: nothing of a statement is dropped silently.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+from pipeline_magic.agents.specification.planner.checks import read_check
+from pipeline_magic.agents.specification.planner.columns import read_columns
+from pipeline_magic.agents.specification.planner.context import Context, Found, Reader
+from pipeline_magic.agents.specification.planner.filters import read_filter
+from pipeline_magic.agents.specification.planner.grouping import read_group
+from pipeline_magic.agents.specification.planner.intent import Item, Place, Shape, Timing, Use
+from pipeline_magic.agents.specification.planner.joinwords import read_join, read_keep, read_sources
+from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
+from pipeline_magic.agents.specification.planner.measures import read_measure
+from pipeline_magic.agents.specification.planner.places import read_places
+from pipeline_magic.agents.specification.planner.ranking import read_latest, read_top
+from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
+from pipeline_magic.agents.specification.planner.text import Token
+from pipeline_magic.agents.specification.planner.timing import read_timing
+from pipeline_magic.runs import Question
+from pipeline_magic.spec.provenance import Clause
+
+__all__ = ["Scanned", "phrases", "scan", "segments"]
+
+READERS: tuple[Reader, ...] = (
+    read_sources,
+    read_check,
+    read_latest,
+    read_segment,
+    read_flag,
+    read_keep,
+    read_join,
+    read_top,
+    read_measure,
+    read_group,
+    read_filter,
+    read_columns,
+)
+
+
+@dataclass
+class Scanned:
+    """What was read: items in order, the kind of each token, and questions that readers raised."""
+
+    items: list[Item] = field(default_factory=list)
+    kinds: list[str | None] = field(default_factory=list)
+    groups: list[int] = field(default_factory=list)
+    questions: list[Question] = field(default_factory=list)
+
+
+_BULLET = re.compile(r"(?m)^[ \t]*(?:\d{1,2}[.)]|[-*•–]|[a-z][.)])[ \t]+")
+
+
+def segments(statement: str, tokens: Sequence[Token]) -> tuple[list[int], list[int]]:
+    """For each token the first token of its segment, and the one after its last: list items, sentences, ``;``."""
+    breaks = {match.start() for match in _BULLET.finditer(statement)} | {m.end() for m in re.finditer(r"\n\s*\n|:\s*\n", statement)}
+    bullets = [match.span() for match in _BULLET.finditer(statement)]
+    if bullets:
+        breaks |= {match.end() for match in re.finditer(r"\n", statement)}
+    starts: list[int] = []
+    first = 0
+    for index, token in enumerate(tokens):
+        if index and (
+            any(tokens[index - 1].end <= at <= token.start for at in breaks)
+            or tokens[index - 1].text in {";", "?", "!"}
+            or (tokens[index - 1].text == "." and tokens[index - 1].end < token.start and not _within(tokens[index - 1], bullets))
+        ):
+            first = index
+        starts.append(first)
+    ends = [len(tokens)] * len(tokens)
+    for index in range(len(tokens) - 2, -1, -1):
+        ends[index] = ends[index + 1] if starts[index] == starts[index + 1] else index + 1
+    return starts, ends
+
+
+def _within(token: Token, spans: Sequence[tuple[int, int]]) -> bool:
+    return any(start <= token.start < end for start, end in spans)
+
+
+def phrases(statement: str, tokens: Sequence[Token]) -> dict[int, Found]:
+    """Schedule, target, mode and deployment, read over the text; by the index of their first token."""
+    found: dict[int, Found] = {}
+    taken: set[int] = set()
+
+    def span(start: int, end: int) -> tuple[int, int] | None:
+        inside = [i for i, token in enumerate(tokens) if token.start < end and token.end > start]
+        if not inside or taken & set(inside):
+            return None
+        return inside[0], inside[-1] + 1
+
+    for placed in read_places(statement):
+        at = span(placed.start, placed.end)
+        if at is None and placed.what == "mode":
+            at = _inside(tokens, placed.start, placed.end)
+            if at is not None and at[0] in found:
+                old = found[at[0]]
+                found[at[0]] = replace(old, items=(*old.items, Shape(*at, "mode", placed.value)))
+                continue
+        if at is None:
+            continue
+        taken |= set(range(*at))
+        if placed.what == "place":
+            found[at[0]] = Found(at[1], "target", (Place(*at, *placed.value),))
+        elif placed.what == "deployment":
+            found[at[0]] = Found(at[1], "target", (Shape(*at, "deployment", placed.value),))
+        else:
+            found[at[0]] = Found(at[1], "target", (Shape(*at, placed.what, placed.value),))
+    for timed in read_timing(statement):
+        at = span(timed.start, timed.end)
+        if at is None:
+            continue
+        taken |= set(range(*at))
+        question = timed.question()
+        made = Timing(*at, timed.cron, timed.timezone, timed.assumed, timed.kind, question)
+        found[at[0]] = Found(at[1], "schedule", (made,), (question,) if question else ())
+    return found
+
+
+def _inside(tokens: Sequence[Token], start: int, end: int) -> tuple[int, int] | None:
+    inside = [i for i, token in enumerate(tokens) if token.start < end and token.end > start]
+    return (inside[0], inside[-1] + 1) if inside else None
+
+
+def scan(c: Context, marked: dict[int, Found]) -> Scanned:
+    """Read the whole statement once, from left to right."""
+    made = Scanned(kinds=[None] * len(c.tokens), groups=[-1] * len(c.tokens))
+    taken = {j for start, found in marked.items() for j in range(start, found.end)}
+    ends = list(c.ends)
+    for start in sorted(marked):
+        for j in range(c.starts[start], start):
+            ends[j] = min(ends[j], start)
+    c.ends = ends
+    c.free = lambda index: index not in taken
+    i = 0
+    while i < len(c.tokens):
+        found = marked.get(i)
+        if found is None and c.tokens[i].kind != "punct":
+            found = next((read for reader in READERS if (read := reader(c, i)) is not None and read.end > i), None)
+        if found is None:
+            i += 1
+            continue
+        for j in range(i, found.end):
+            made.kinds[j], made.groups[j] = found.kind, i
+        c.items.extend(found.items)
+        made.questions.extend(found.questions)
+        i = found.end
+    made.items = c.items
+    return made
+
+
+def is_filler(token: Token) -> bool:
+    """It asks for nothing by itself."""
+    return token.kind in {"punct", "op"} or token.low in STOP or token.low in FILLER or token.stem in FILLER
+
+
+def clauses(statement: str, tokens: Sequence[Token], starts: Sequence[int], made: Scanned) -> tuple[Clause, ...]:
+    """The statement cut into clauses: every character that is not white space is in exactly one."""
+    kinds: list[str] = []
+    for index, token in enumerate(tokens):
+        kind = made.kinds[index]
+        kinds.append(kind if kind is not None else "" if is_filler(token) else "unmatched")
+    bullets = [match.span() for match in _BULLET.finditer(statement)]
+    for index, token in enumerate(tokens):
+        if kinds[index] == "unmatched" and _within(token, bullets):
+            kinds[index] = ""
+    runs: list[list[int]] = []
+    for index in range(len(tokens)):
+        if runs and starts[index] == starts[runs[-1][0]]:
+            last = _kind(runs[-1], kinds)
+            if kinds[index] == "" or last in {"", kinds[index]}:
+                runs[-1].append(index)
+                continue
+            runs.append([*_handed_on(tokens, kinds, runs[-1]), index])
+        else:
+            runs.append([index])
+    return tuple(
+        Clause(id=f"c{number}", start=tokens[run[0]].start, end=tokens[run[-1]].end, kind=_kind(run, kinds) or "filler")
+        for number, run in enumerate(runs, start=1)
+    )
+
+
+_CONNECT = {"and", "then", "but", "also", "so"}
+
+
+def _handed_on(tokens: Sequence[Token], kinds: Sequence[str], run: list[int]) -> list[int]:
+    """Words without content at the end of a clause that open the next one (``and calculates``); taken off the run."""
+    tail = len(run)
+    while tail > 1 and kinds[run[tail - 1]] == "":
+        tail -= 1
+    if tail == 0 or tail == len(run):
+        return []
+    cut = next((at for at in range(tail, len(run)) if tokens[run[at]].low in _CONNECT), None)
+    if cut is None:
+        comma = next((at for at in range(tail, len(run)) if tokens[run[at]].kind == "punct"), None)
+        cut = comma + 1 if comma is not None else len(run)
+    moved = run[cut:]
+    del run[cut:]
+    return moved
+
+
+def _kind(run: Sequence[int], kinds: Sequence[str]) -> str:
+    return next((kinds[index] for index in run if kinds[index]), "")
+
+
+def uses(items: Sequence[Item]) -> tuple[Use, ...]:
+    """Tables named by the items, in order."""
+    return tuple(item for item in items if isinstance(item, Use))
