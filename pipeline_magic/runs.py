@@ -299,11 +299,13 @@ class NotebookRun(Model):
         executed: The notebook with its outputs, as JSON text; empty when it did not start.
         error: Name and message of the first failing cell's error; empty when all went well.
         seconds: Wall time.
+        exit_value: What the notebook gave to ``dbutils.notebook.exit``; empty when it did not.
     """
 
     succeeded: bool
     executed: str = ""
     error: str = ""
+    exit_value: str = ""
     seconds: float = 0.0
 
 
