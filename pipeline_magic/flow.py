@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline_magic import planning, snapshots, words
+from pipeline_magic import planning, words
 from pipeline_magic.agents.approval import ApprovalOrchestrator
 from pipeline_magic.agents.catalog import UnityCatalogAgent
 from pipeline_magic.agents.catalog.index import CatalogIndex
@@ -134,10 +134,11 @@ class Flow:
             during="generating",
             done=lambda made: f"Prepared branch `{made.change.branch}`; nothing is written to the code host yet.",
         )
-        approval = self.approvals.request(run, prepared)
+        unmatched = tuple(clause.id for clause in validated.provenance.unmatched)
+        approval = self.approvals.request(run, prepared, findings=quality.findings, unmatched=unmatched)
         work.move("planned")
-        message = words.plan_in_words(approval, quality)
-        if work.recomputed:
+        if work.recomputed or approval.id != run.approval_id:
+            message = words.plan_in_words(approval, quality)
             work.update(digest=prepared.digest, approval_id=approval.id, message=message)
         work.say(work.run.message, state="done" if approval.state == "approved" else "waiting", stage="approval")
 
@@ -153,7 +154,6 @@ class Flow:
             confirmed=confirm,
             plan=prepared.plan,
             observed=planning.observe(self._ports, work.run, prepared.plan),
-            unmatched=snapshots.unmatched_ids(self._ports.store, work.run.id),
         )
 
     def apply(self, work: Work, prepared: Prepared) -> None:

@@ -28,14 +28,13 @@ def run_command(words: list[str], orchestrator: PipelineBuilderOrchestrator) -> 
     add.add_argument("table", help="catalog.schema.table")
     add.add_argument("file", type=Path)
     add.add_argument("--describe", type=Path, metavar="FILE.yml", help="comment, columns, primary_key, foreign_keys")
-    add.add_argument("--replace", action="store_true", help="replace a table that is there already")
     commands.add_parser("list", help="every table")
     show = commands.add_parser("show", help="one table: columns, types, comments, keys")
     show.add_argument("table")
     args = parser.parse_args(words)
     lakehouse = _lakehouse(orchestrator)
     if args.command == "add":
-        made = lakehouse.add(args.table, args.file, describe=args.describe, replace=args.replace)
+        made = lakehouse.add(args.table, args.file, describe=args.describe)
         text = f"Added `{made.table}`: {made.rows or 0:,} rows, {len(made.columns)} columns."
         return Outcome(text=text, data=made.model_dump(mode="json"))
     if args.command == "show":

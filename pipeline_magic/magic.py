@@ -82,7 +82,7 @@ class PipelineMagics(Magics):  # type: ignore[misc]  # IPython's base class is u
         if verb.slow:
             self._slow(verb, orchestrator, args)
         else:
-            self._outcome(verb.run(orchestrator, args, lambda event: None))
+            self._outcome(verb.run(orchestrator, args, lambda event: None), verb.name)
 
     def _slow(self, verb: Verb, orchestrator: PipelineBuilderOrchestrator, args: Any) -> None:
         from pipeline_magic.verbs import run_id_of
@@ -97,13 +97,13 @@ class PipelineMagics(Magics):  # type: ignore[misc]  # IPython's base class is u
 
         self._show(first, work)
 
-    def _outcome(self, outcome: Outcome) -> None:
+    def _outcome(self, outcome: Outcome, label: str) -> None:
         if outcome.snapshot is not None:
             display(self._panel(outcome.snapshot))
         elif outcome.table is not None and outcome.table[1]:
-            from pipeline_magic.ui import table_bundle
+            from pipeline_magic.ui.listing import listing_bundle
 
-            display(table_bundle(*outcome.table, text=outcome.text), raw=True)
+            display(listing_bundle(*outcome.table, label=label, text=outcome.text), raw=True)
         else:
             print(outcome.text)
 

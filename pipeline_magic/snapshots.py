@@ -26,7 +26,7 @@ from pipeline_magic.stages import load_event, load_result
 if TYPE_CHECKING:
     from pipeline_magic.wiring import Ports
 
-__all__ = ["approval_of", "can_generate", "load", "stage_result", "unmatched_ids"]
+__all__ = ["approval_of", "can_generate", "load", "stage_result"]
 
 Result = TypeVar("Result", bound=BaseModel)
 
@@ -56,6 +56,7 @@ def load(ports: Ports, run_id: str) -> Snapshot:
         approval=None if stale else approval,
         deployment=deployment,
         audit=tuple(store.audit(run_id)),
+        policy={} if prepared is None else prepared.plan.policy,
         ports=ports.describe,
         leaves_machine=ports.leaves_machine,
         warnings=ports.warnings,
@@ -83,12 +84,6 @@ def approval_of(store: Store, run: Run) -> Approval | None:
 def can_generate(snapshot: Snapshot) -> bool:
     """Whether nothing stands between the spec and its files."""
     return snapshot.validated is not None and snapshot.validated.typed is not None
-
-
-def unmatched_ids(store: Store, run_id: str) -> tuple[str, ...]:
-    """Ids of the clauses that were not understood; each must be confirmed by the approval."""
-    parsed = stage_result(store, run_id, "parse", Parsed)
-    return () if parsed is None else tuple(clause.id for clause in parsed.provenance.unmatched)
 
 
 def _stages(store: Store, snapshot: Snapshot) -> tuple[StageEvent, ...]:

@@ -101,9 +101,9 @@ def run_id_of(orchestrator: PipelineBuilderOrchestrator, given: str | None) -> s
 
 
 def _shown(snapshot: Snapshot) -> Outcome:
-    from pipeline_magic.ui import snapshot_text
+    from pipeline_magic.ui.document import static_text
 
-    return Outcome(text=snapshot_text(snapshot), data=snapshot.model_dump(mode="json"), snapshot=snapshot)
+    return Outcome(text=static_text(snapshot), data=snapshot.model_dump(mode="json"), snapshot=snapshot)
 
 
 def _review(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:

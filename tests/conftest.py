@@ -1,0 +1,21 @@
+"""Fixtures every test may use."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import pytest
+
+_OURS = ("PIPELINE_MAGIC_", "DATABRICKS_", "GITHUB_", "OPENAI_", "AZURE_OPENAI_")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_settings_from_outside() -> Iterator[None]:
+    """No test sees the settings or the secrets of whoever runs it."""
+    kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_OURS)}
+    for name in ("PIPELINE_MAGIC_TEST_FULL", "PIPELINE_MAGIC_CHROMIUM"):
+        if name in kept:
+            os.environ[name] = kept[name]
+    yield
+    os.environ.update(kept)
