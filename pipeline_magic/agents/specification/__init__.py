@@ -19,6 +19,9 @@ __all__ = ["SpecificationParserAgent"]
 class SpecificationParserAgent:
     """Stage 1: reads a statement."""
 
+    version = "embedded-1"
+    """Changes when the same statement could give another draft; stored results of other versions are not reused."""
+
     def parse(
         self,
         statement: str,
