@@ -16,7 +16,7 @@ import re
 import threading
 import traceback
 from collections.abc import Iterable
-from urllib.parse import quote, quote_plus
+from urllib.parse import quote, quote_plus, unquote
 
 __all__ = ["MASK", "RedactingFilter", "Redactor", "redact", "redact_exception", "register"]
 
@@ -62,21 +62,23 @@ class Redactor:
         self._lock = threading.Lock()
         self._known: frozenset[str] = frozenset()
         self._pattern: re.Pattern[str] | None = None
-        self.register(*values)
+        self.register(values)
 
     def __repr__(self) -> str:
         return f"Redactor({len(self._known)} known forms)"
 
-    def register(self, *values: str | None) -> None:
-        """Remember secrets; None, empty and very short ones are passed over."""
-        forms = {form for value in values if value and len(value) >= _SHORTEST for form in _forms(value)}
+    def register(self, values: Iterable[str | None]) -> None:
+        """Remember secrets; None, empty and very short ones are passed over. Of a URL its password counts too."""
+        known = {value for value in values if value}
+        known |= {unquote(match[1]) for value in known for match in re.finditer(r"://[^\s/:@]*:([^\s/]+)@", value)}
+        forms = {form for value in known if len(value) >= _SHORTEST for form in _forms(value)}
         with self._lock:
-            known = self._known | forms
-            if known != self._known:
+            together = self._known | forms
+            if together != self._known:
                 # Longest first: a secret that holds another one must go as a whole.
-                ordered = sorted(known, key=lambda form: (-len(form), form))
+                ordered = sorted(together, key=lambda form: (-len(form), form))
                 self._pattern = re.compile("|".join(re.escape(form) for form in ordered))
-                self._known = known
+                self._known = together
 
     def redact(self, text: str) -> str:
         """The text with every secret replaced by `MASK`; redacting twice changes nothing more."""
@@ -101,9 +103,9 @@ def _forms(value: str) -> set[str]:
 _shared = Redactor()
 
 
-def register(*values: str | None) -> None:
+def register(values: Iterable[str | None]) -> None:
     """Tell this process's redactor secrets, once, when the settings are read."""
-    _shared.register(*values)
+    _shared.register(values)
 
 
 def redact(text: str) -> str:

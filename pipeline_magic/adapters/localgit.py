@@ -25,7 +25,7 @@ from pipeline_magic.adapters.localgit_records import ATTEMPTS, Comment, Record, 
 from pipeline_magic.errors import CodeHostError, MergeConflict
 from pipeline_magic.runs import Change, File, PullRequest
 
-__all__ = ["LocalGit"]
+__all__ = ["LocalGit", "system_user"]
 
 _TRAILER = "Generated-by: pipeline_magic"
 """Last line of our commits' messages; `last_generated` finds them by it."""
@@ -98,15 +98,8 @@ class LocalGit:
         return sorted(self._requests.all(), key=lambda record: -record.number)
 
     def identity(self) -> str:
-        """The operating system user: by the process, not by an environment variable anybody can set."""
-        try:
-            import pwd
-
-            return pwd.getpwuid(os.geteuid()).pw_name
-        except (ImportError, KeyError):
-            import getpass
-
-            return getpass.getuser()
+        """The operating system user."""
+        return system_user()
 
     # --- writing -----------------------------------------------------------------------------------------------------
 
@@ -361,11 +354,23 @@ class LocalGit:
         return self._now().astimezone(datetime.timezone.utc).isoformat(timespec="seconds")
 
     def _who(self) -> dict[str, str]:
-        author = self._author or f"{self.identity()} <{self.identity()}@localhost>"
-        name, _, address = author.partition("<")
+        name, _, address = (self._author or system_user()).partition("<")
+        address = address or f"{system_user()}@localhost"
         clean = {"NAME": re.sub(r"[<>\n\0]", "", name).strip() or "unknown", "EMAIL": re.sub(r"[<>\n\0]", "", address)}
         clean["DATE"] = f"@{int(self._now().timestamp())} +0000"
         return {f"GIT_{role}_{key}": value for role in ("AUTHOR", "COMMITTER") for key, value in clean.items()}
+
+
+def system_user() -> str:
+    """Name of the operating system user: by the process, not by an environment variable anybody can set."""
+    try:
+        import pwd
+
+        return pwd.getpwuid(os.geteuid()).pw_name
+    except (ImportError, KeyError):
+        import getpass
+
+        return getpass.getuser()
 
 
 def _branch(name: str) -> str:

@@ -1,0 +1,164 @@
+"""GitHubAgent: prepares the change of a plan, and carries it through the code host once it is decided.
+
+Preparing writes nothing. Every write goes through `ports.CodeHost`, which makes it idempotent; everything that leaves
+here as text was redacted. Not here: what stands in the text (`body`), whether a plan may be merged (the approval).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from pipeline_magic.agents.github.body import pull_request_body
+from pipeline_magic.agents.github.hand_edits import hand_edit, hand_edit_diff
+from pipeline_magic.agents.github.markdown import code, prose
+from pipeline_magic.errors import HandEditFound
+from pipeline_magic.ports import CodeHost
+from pipeline_magic.redact import redact as redact_secrets
+from pipeline_magic.runs import Approval, Change, File, Finding, Plan, PullRequest, QualityReport, Question
+from pipeline_magic.spec.provenance import Provenance
+
+__all__ = ["GitHubAgent", "branch_of"]
+
+
+class GitHubAgent:
+    """Stage 5, and the pull request's part of stage 6.
+
+    Args:
+        code_host: Where the files go.
+        redact: Removes secrets from text; files are not text in this sense, they are what was approved.
+    """
+
+    def __init__(self, code_host: CodeHost, redact: Callable[[str], str] = redact_secrets) -> None:
+        self._code_host = code_host
+        self._redact = redact
+
+    def prepare(
+        self,
+        plan: Plan,
+        *,
+        digest: str,
+        summary: str | Sequence[str],
+        provenance: Provenance,
+        questions: Sequence[Question],
+        quality: QualityReport,
+        base: str = "",
+        statement: str | None = None,
+    ) -> Change:
+        """The pull request of a plan; nothing is written.
+
+        Args:
+            plan: What is to be approved.
+            digest: Its digest; the branch is named by it.
+            summary: What the pipeline does in plain words: a text, or a line for each step.
+            provenance: For the assumptions and the clauses nobody understood.
+            questions: Those still open; approving takes their defaults.
+            quality: Checks, rows, findings.
+            base: Branch it goes into; the code host's when empty.
+            statement: Shown in the body where that is allowed; left out when None.
+        """
+        body = pull_request_body(
+            plan,
+            digest=digest,
+            summary=summary,
+            provenance=provenance,
+            questions=questions,
+            quality=quality,
+            statement=statement,
+        )
+        verb = "Add" if all(before is None for before in plan.base_files.values()) else "Change"
+        return Change(
+            branch=branch_of(plan.spec.name, digest),
+            base=base or self._code_host.base,
+            title=f"{verb} pipeline {plan.spec.name}",
+            body=self._redact(body),
+            files=plan.files,
+        )
+
+    def hand_edits(self, files: Sequence[File]) -> tuple[Finding, ...]:
+        """A red finding for every file whose content on the base branch would be lost; see `hand_edits`."""
+        found = (
+            hand_edit(
+                file.path, self._code_host.read(file.path), self._code_host.last_generated(file.path), file.content
+            )
+            for file in files
+        )
+        return tuple(finding for finding in found if finding is not None)
+
+    def require_no_hand_edits(self, files: Sequence[File], *, waived: Sequence[str] = ()) -> None:
+        """Refuse where somebody's edit would be overwritten.
+
+        Args:
+            files: What is about to be written.
+            waived: Ids of findings that a person accepted.
+
+        Raises:
+            HandEditFound: With the difference.
+        """
+        found = [finding for finding in self.hand_edits(files) if finding.id not in waived]
+        if not found:
+            return
+        diffs = (
+            hand_edit_diff(one.where, self._code_host.read(one.where), self._code_host.last_generated(one.where))
+            for one in found
+        )
+        message = "\n".join([*(finding.message for finding in found), "", *diffs])
+        raise HandEditFound(self._redact(message), where=found[0].where, hint=found[0].hint)
+
+    def open(self, change: Change, *, draft: bool = False) -> PullRequest:
+        """Open the pull request, or find it."""
+        return self._code_host.open_pull_request(change, draft=draft)
+
+    def ready(self, number: int) -> PullRequest:
+        """A draft becomes open."""
+        return self._code_host.mark_ready(number)
+
+    def close(self, number: int, reason: str) -> PullRequest:
+        """Close it without merging; the reason stands in a comment."""
+        text = self._redact(reason)
+        self._code_host.comment(number, f"Closed: {prose(text, 1000)}", key=f"close:{text}")
+        return self._code_host.close_pull_request(number, reason=text)
+
+    def merge(self, request: PullRequest) -> PullRequest:
+        """Merge it into the base branch.
+
+        Raises:
+            MergeConflict: The base branch has moved.
+        """
+        return self._code_host.merge(request.number, message=f"Merge pull request {request.number}: {request.branch}")
+
+    def revert(self, number: int, name: str) -> PullRequest:
+        """A pull request that undoes a merged one of the pipeline `name`."""
+        return self._code_host.revert(number, title=f"Undo pull request {number}: pipeline {name}")
+
+    def comment_decision(self, number: int, approval: Approval, *, audit_head: str = "") -> None:
+        """Say under the pull request who decided what; once for each decision.
+
+        Args:
+            number: Of the pull request.
+            approval: With its decisions.
+            audit_head: Number and hash of the audit's last entry, kept here outside the store.
+        """
+        if not approval.decisions:
+            return
+        last = approval.decisions[-1]
+        name = f" ({prose(last.name, 100)})" if last.name and last.name != last.identity else ""
+        word = "Approved" if last.verb == "approve" else "Rejected"
+        lines = [
+            f"{word} by {code(last.identity)}{name} at {last.at}: approval {code(approval.id)} is {approval.state}."
+        ]
+        if last.comment:
+            lines += ["", f"> {prose(last.comment, 1000)}"]
+        lines += ["", f"Plan digest {code(approval.digest)}"]
+        if audit_head:
+            lines.append(f"Audit head {code(audit_head)}")
+        key = f"decision:{approval.id}:{len(approval.decisions)}:{approval.state}"
+        self._code_host.comment(number, self._redact("\n".join(lines)), key=key)
+
+
+def branch_of(name: str, digest: str) -> str:
+    """The branch of a plan: the same plan has the same branch.
+
+    >>> branch_of("daily", "0123456789abcdef")
+    'pipeline/daily/0123456789ab'
+    """
+    return f"pipeline/{name}/{digest[:12]}"
