@@ -172,7 +172,8 @@ def _below(path: str, values: dict[str, str]) -> list[FieldView]:
     if path in values:
         return [FieldView(path, values[path])]
     inner = [FieldView(name, value) for name, value in values.items() if name.startswith(path + ".")]
-    return [field for field in inner if field.value != "(none)"] or [FieldView(path, "")]
+    said = [f for f in inner if f.value != "(none)" and f.path.rpartition(".")[2] not in {"id", "alias"}]
+    return said or [FieldView(path, "")]
 
 
 def _clause(

@@ -218,7 +218,8 @@ def notebook(threshold: str = "0.2") -> str:
         "metrics": 'metrics = join_orders.groupBy("c_custkey", "c_name").agg(\n'
         '    F.expr("coalesce(sum(o_totalprice), 0)").alias("revenue"),\n'
         '    F.expr("count(o_orderkey)").alias("order_count"),\n)',
-        "segment": f'segment = metrics.withColumn(\n    "customer_segment",\n    F.expr("percent_rank() < {threshold}"),\n)',
+        "segment": "segment = metrics.withColumn(\n"
+        f'    "customer_segment",\n    F.expr("percent_rank() < {threshold}"),\n)',
         "target": 'segment.write.mode("overwrite").saveAsTable(dbutils.widgets.get("target"))',
     }
     cells = [
