@@ -48,7 +48,7 @@ def code(text: str, limit: int = 120) -> str:
     """A name or a value in a code span, safe inside a table too.
 
     >>> code("a`b|c")
-    "``a`b\\\\|c``"
+    '``a`b\\\\|c``'
     """
     line = _plain(text, limit) or " "
     longest = max((len(run) for run in re.findall(r"`+", line)), default=0)
