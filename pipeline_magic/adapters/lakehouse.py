@@ -64,9 +64,11 @@ class Lakehouse:
 
     Args:
         home: The home directory; made when something is written.
+        sample_scale: Scale of `samples.tpch`; what the environment says when None.
     """
 
-    def __init__(self, home: Path) -> None:
+    def __init__(self, home: Path, *, sample_scale: float | None = None) -> None:
+        self.sample_scale = sample_scale
         self.home = Path(home).expanduser().absolute()
         self.root = self.home / "lakehouse"
         self.scratch_root = self.home / "scratch"

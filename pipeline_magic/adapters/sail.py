@@ -87,7 +87,8 @@ class SailServer:
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """While held, the server is not replaced for the sake of a new catalog."""
-        with FileLock(self.folder / "busy.lock").held(shared=True, timeout=BUSY_S, otherwise="The engine is restarting."):
+        busy = FileLock(self.folder / "busy.lock")
+        with busy.held(shared=True, timeout=BUSY_S, otherwise="The engine has been restarting for long."):
             yield
 
     def stop(self) -> None:
@@ -160,8 +161,9 @@ class SailServer:
             (self.folder / "server.json").unlink(missing_ok=True)
             log = (self.folder / "server.log").open("wb")
         with log:
+            arguments = [str(self.folder), str(self._port), str(self._idle)]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "pipeline_magic.adapters.sail_supervisor", str(self.folder), str(self._port), str(self._idle)],
+                [sys.executable, "-m", "pipeline_magic.adapters.sail_supervisor", *arguments],
                 env=self._environment(catalogs),
                 cwd=self.folder,
                 stdin=subprocess.DEVNULL,
@@ -232,7 +234,7 @@ def check_packages() -> None:
         except importlib.metadata.PackageNotFoundError:
             continue
         raise EngineUnavailable(
-            f"`{other}` is installed beside `pyspark-client`; both bring a module `pyspark`, and only one can be right.",
+            f"`{other}` is installed beside `pyspark-client`: both bring a module `pyspark`, and one is wrong.",
             hint=f"Run: pip uninstall -y {other} && pip install --force-reinstall pyspark-client==4.2.0 — or use an "
             "environment of its own for Databricks.",
         )

@@ -39,6 +39,7 @@ _NOT_CODE = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`(?:[^`]|``)*`|-
 _READS = re.compile(r"[\s(]*(SELECT|WITH|VALUES|FROM|TABLE)\b", re.IGNORECASE)
 _WRITES = re.compile(r"\)\s*(INSERT|MERGE|UPDATE|DELETE)\b", re.IGNORECASE)
 _LOST = ("UNAVAILABLE", "failed to connect", "Connection refused", "Socket closed", "Connection reset")
+_ENGINE_WORDS = re.compile(r"^((error in DataFusion|invalid argument|Error during planning|internal error)\s*:\s*)+")
 _NO_SESSION = ("SESSION_NOT_FOUND", "SESSION_CLOSED", "SESSION_CHANGED", "session not found")
 
 
@@ -177,7 +178,7 @@ class SailEngine:
                     outcome.set_result(action(session))
                 except InvalidStateError:
                     raise
-                except BaseException as error:
+                except BaseException as error:  # noqa: BLE001  (raised in the thread that waits)
                     outcome.set_exception(error)
 
         def stop() -> None:
@@ -193,7 +194,8 @@ class SailEngine:
                 return _result(outcome, timeout, cancelled)
             except FutureTimeout:
                 _interrupt(session, tag)
-                raise QueryFailed(f"The query took over {timeout:g} s and was stopped.", where=_shorten(sql, 200)) from None
+                message = f"The query took over {timeout:g} s and was stopped."
+                raise QueryFailed(message, where=_shorten(sql, 200)) from None
             except Cancelled:
                 raise
             except KeyboardInterrupt:
@@ -218,7 +220,7 @@ class SailEngine:
         from pipeline_magic.adapters.notebook_runner import NotebookProcess
 
         address = self._server.ensure()
-        process = NotebookProcess(address.url, list(registrations(self._lakehouse).values()), self._server.folder)
+        process = NotebookProcess(address.url, list(registrations(self._lakehouse).values()))
         key = f"notebook-{secrets.token_hex(4)}"
         with self._server.in_use():
             self._running[key] = process.cancel
@@ -307,7 +309,8 @@ class SailEngine:
         try:
             return DeltaTable(str(folder))
         except Exception as error:
-            raise EngineError(f"A Delta table cannot be read: {_shorten(str(error), 300)}", where=str(folder)) from error
+            message = f"A Delta table cannot be read: {_shorten(str(error), 300)}"
+            raise EngineError(message, where=str(folder)) from error
 
     def _register(self, session: SparkSession) -> None:
         wanted = registrations(self._lakehouse)
@@ -326,17 +329,15 @@ class SailEngine:
         if self._session is not None and statement.startswith("CREATE TABLE"):
             try:
                 self._session.sql(f"DROP TABLE IF EXISTS {name}").collect()
-            except Exception:
-                self._forget()  # a session that cannot forget one table is replaced by one that never knew it
+            except Exception:  # noqa: BLE001  (whatever it is: a session that never knew the table takes its place)
+                self._forget()
 
     def _forget(self, *, release: bool = False) -> None:
         session, self._session, self._address, self._registered = self._session, None, None, {}
         if session is not None:
-            try:
-                session.release_session_on_close = release
+            with suppress(Exception):  # it may have been lost with its server
+                session.release_session_on_close = release  # type: ignore[attr-defined]  # only Connect sessions have it
                 session.stop()
-            except Exception:
-                return  # it was lost with its server
 
     def _translate(self, error: BaseException, sql: str) -> Exception:
         text = str(error)
@@ -366,10 +367,8 @@ def _interrupt(session: SparkSession, tag: str) -> None:
     """Ask the server to stop, without waiting for its answer."""
 
     def ask() -> None:
-        try:
+        with suppress(Exception):  # nothing may be left to stop
             session.interruptTag(tag)
-        except Exception:
-            return  # nothing left to stop
 
     threading.Thread(target=ask, daemon=True).start()
 
@@ -389,12 +388,10 @@ def _plain(text: str) -> str:
             break
         kept.append(line.strip())
     message = " ".join(filter(None, kept)) or "the engine gave no reason"
-    message = re.sub(r"^(error in DataFusion|invalid argument|Error during planning|internal error)\s*:\s*", "", message)
+    message = _ENGINE_WORDS.sub("", message)
     return _shorten(f"The query failed: {message}", 600)
 
 
 def _shorten(text: str, most: int) -> str:
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"
-
-

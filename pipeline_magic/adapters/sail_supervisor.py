@@ -33,8 +33,8 @@ def main(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, _leave)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C in a terminal is meant for the notebook, not for the engine
     life = FileLock(folder / "server.lock")
-    if not life.acquire():
-        print("another server has this home directory", file=sys.stderr)
+    if not life.acquire(timeout=5.0):  # whoever asks whether a server lives holds it for a moment
+        sys.stderr.write("another server has this home directory\n")
         return 3
     from pysail.spark import SparkConnectServer
 
@@ -42,7 +42,7 @@ def main(arguments: list[str]) -> int:
     server.start(background=True)
     address = server.listening_address
     if address is None:
-        print("the server does not listen", file=sys.stderr)
+        sys.stderr.write("the server does not listen\n")
         return 4
     me = {
         "pid": os.getpid(),

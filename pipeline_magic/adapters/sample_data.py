@@ -87,7 +87,7 @@ def _make_tpch(lakehouse: Lakehouse, work: Path, say: Callable[[str], None]) -> 
     missing = _missing(lakehouse, TPCH)
     if not missing:
         return
-    scale = sample_scale()
+    scale = sample_scale() if lakehouse.sample_scale is None else lakehouse.sample_scale
     say(f"Making samples.tpch at scale {scale:g}.")
     raw = work / "tpch"
     raw.mkdir(parents=True)

@@ -13,9 +13,9 @@ from collections.abc import Mapping
 __all__ = ["scrubbed_environment"]
 
 _PREFIXES = (
-    "DATABRICKS_", "UNITY_", "UC_", "SAIL_", "SPARK_", "AWS_", "AZURE_", "ARM_", "GOOGLE_", "GCP_", "OPENAI_", "ANTHROPIC_",
-    "GITHUB_", "GH_", "GITLAB_", "CI_JOB_", "LANGSMITH_", "LANGCHAIN_", "HF_", "HUGGING", "SNOWFLAKE_", "PG", "MYSQL_",
-    "KUBE", "VAULT_", "NPM_", "PIP_", "TWINE_", "DOCKER_", "PIPELINE_MAGIC_STORE",
+    "DATABRICKS_", "UNITY_", "UC_", "SAIL_", "SPARK_", "AWS_", "AZURE_", "ARM_", "GOOGLE_", "GCP_", "OPENAI_",
+    "ANTHROPIC_", "GITHUB_", "GH_", "GITLAB_", "CI_JOB_", "LANGSMITH_", "LANGCHAIN_", "HF_", "HUGGING",
+    "SNOWFLAKE_", "PG", "MYSQL_", "KUBE", "VAULT_", "NPM_", "PIP_", "TWINE_", "DOCKER_", "PIPELINE_MAGIC_STORE",
 )  # fmt: skip
 _WORDS = re.compile(
     r"TOKEN|SECRET|PASSW|PASSPHRASE|API_?KEY|ACCESS_?KEY|PRIVATE_?KEY|CREDENTIAL|COOKIE|AUTH|DSN\Z|WEBHOOK|BEARER|_PAT\Z",

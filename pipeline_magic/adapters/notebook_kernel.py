@@ -1,0 +1,96 @@
+"""What a notebook finds in its namespace, as on Databricks: `spark`, `dbutils`, `display`, `sql`, `table`.
+
+Runs inside the kernel that `notebook_runner` starts, and nowhere else. Here: widgets with the values of the run's
+parameters, and `dbutils.notebook.exit`. Not here: file systems, secrets and other notebooks, which a generated
+notebook never asks for; asking says so.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+__all__ = ["Dbutils", "NotebookExit", "namespace"]
+
+
+class NotebookExit(BaseException):
+    """Ends the notebook here, in success; no ``except Exception`` may catch it."""
+
+
+class _Widgets:
+    """Parameters of the notebook: a given value goes before the declared default."""
+
+    def __init__(self, given: Mapping[str, str]) -> None:
+        self._given = dict(given)
+        self._declared: dict[str, str] = {}
+
+    def text(self, name: str, defaultValue: str, label: str | None = None) -> None:
+        self._declared[name] = str(defaultValue)
+
+    def dropdown(self, name: str, defaultValue: str, choices: Iterable[str], label: str | None = None) -> None:
+        self._declared[name] = str(defaultValue)
+
+    combobox = dropdown
+    multiselect = dropdown
+
+    def get(self, name: str) -> str:
+        if name in self._given:
+            return self._given[name]
+        if name in self._declared:
+            return self._declared[name]
+        raise ValueError(f"InputWidgetNotDefined: no widget `{name}` was declared, and no parameter of that name given")
+
+    def getArgument(self, name: str, defaultValue: str = "") -> str:
+        return self._given.get(name, self._declared.get(name, defaultValue))
+
+    def getAll(self) -> dict[str, str]:
+        return {**self._declared, **self._given}
+
+    def remove(self, name: str) -> None:
+        self._declared.pop(name, None)
+
+    def removeAll(self) -> None:
+        self._declared.clear()
+
+
+class _Notebook:
+    def exit(self, value: Any = "") -> None:
+        """End the notebook with a value."""
+        raise NotebookExit(str(value))
+
+
+class Dbutils:
+    """The parts of Databricks' `dbutils` that a generated notebook uses.
+
+    >>> Dbutils({"run_key": "k1"}).widgets.get("run_key")
+    'k1'
+    """
+
+    def __init__(self, parameters: Mapping[str, str]) -> None:
+        self.widgets = _Widgets(parameters)
+        self.notebook = _Notebook()
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(
+            f"`dbutils.{name}` is not there on the local engine; only `widgets` and `notebook.exit` are"
+        )
+
+
+def display(value: Any = None, *more: Any, **options: Any) -> None:
+    """Show a value; of a Spark DataFrame the first 1,000 rows."""
+    from IPython.display import display as show
+
+    if hasattr(value, "toPandas") and hasattr(value, "limit"):
+        value = value.limit(1000).toPandas()
+    show(value, *more, **options)  # type: ignore[no-untyped-call]  # IPython has no types
+
+
+def namespace(url: str, statements: Iterable[str], parameters: Mapping[str, str]) -> dict[str, Any]:
+    """Names for the notebook: a session of its own in which every table is known."""
+    from pipeline_magic.adapters.sail_engine import connect
+
+    spark = connect(url)
+    for statement in statements:
+        spark.sql(statement)
+    made: dict[str, Any] = {"spark": spark, "dbutils": Dbutils(parameters), "display": display}
+    return {**made, "sql": spark.sql, "table": spark.table}
