@@ -2,26 +2,26 @@
 
 Every change of state is a compare-and-set inside one transaction and is checked against `runs.TRANSITIONS`; a change
 and the audit entry that speaks of it are written together or not at all. Any number of threads and processes may use
-one store; readers never wait. Not here: tables, migrations, opening and error texts (`database_schema`), and what a
-decision means (`agents.approval`). Nothing is opened before the first call.
+one store; readers never wait. Not here: tables, migrations, opening and error texts (`database_schema`,
+`database_engine`), the chain of the audit (`database_audit`), what a decision means (`agents.approval`). Nothing is
+opened before the first call.
 """
 
 from __future__ import annotations
 
 import contextlib
 import json
-import math
-import os
-import threading
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from pydantic import JsonValue, ValidationError
-from sqlalchemy.engine import Connection, Engine
+from sqlalchemy.engine import Connection
 
 from pipeline_magic.adapters import database_schema as tables
-from pipeline_magic.digests import canonical_json, chain_hash, digest_of
+from pipeline_magic.adapters.database_audit import append, entries, finite, head, plain
+from pipeline_magic.adapters.database_engine import Conflict, Connector
+from pipeline_magic.digests import digest_of
 from pipeline_magic.errors import NotFound, StaleState, StoreUnavailable
 from pipeline_magic.runs import Approval, AuditDraft, AuditEntry, Deployment, Effect, Plan, Run, Stage, allowed
 from pipeline_magic.spec.schema import Model
@@ -42,10 +42,8 @@ class Database:
     """
 
     def __init__(self, url: str) -> None:
-        self._url = tables.parse_url(url)
-        self.name = tables.address(self._url)
-        self._lock = threading.Lock()
-        self._opened: tuple[int, Engine] | None = None
+        self._db = Connector(url)
+        self.name = self._db.name
 
     def __repr__(self) -> str:
         return f"Database({self.name})"
@@ -58,14 +56,14 @@ class Database:
             raise StaleState(f"A run begins in state `parsing`, and `{run.id}` is `{run.state}`.")
         made = run.model_copy(update={"version": 1})
         row = {"id": made.id, **_run_row(made)}
-        with self._exists(f"There is a run `{run.id}` already."), self._write() as connection:
+        with self._exists(f"There is a run `{run.id}` already."), self._db.write() as connection:
             connection.execute(sa.insert(tables.runs).values(row))
         return made
 
     def run(self, run_id: str) -> Run:
         """Raises NotFound."""
-        with self._read() as connection:
-            row = tables.one(connection, sa.select(tables.runs.c.body).where(tables.runs.c.id == run_id))
+        with self._db.read() as connection:
+            row = _one(connection, sa.select(tables.runs.c.body).where(tables.runs.c.id == run_id))
         return self._load(Run, self._found(row, "run", run_id))
 
     def runs(self, *, limit: int = 50, statement: str | None = None, name: str | None = None) -> Sequence[Run]:
@@ -74,8 +72,8 @@ class Database:
         if statement is not None:
             query = query.where(tables.runs.c.statement_digest == digest_of(statement))
         if name is not None:
-            query = query.where(tables.runs.c.name == _plain(name))
-        with self._read() as connection:
+            query = query.where(tables.runs.c.name == plain(name))
+        with self._db.read() as connection:
             return tuple(self._load(Run, body) for (body,) in connection.execute(query))
 
     def update_run(self, run: Run, **changes: Any) -> Run:
@@ -96,7 +94,7 @@ class Database:
         where = (
             (tables.runs.c.id == run.id) & (tables.runs.c.version == run.version) & (tables.runs.c.state == run.state)
         )
-        with self._write() as connection:
+        with self._db.write() as connection:
             done = connection.execute(sa.update(tables.runs).where(where).values(_run_row(moved))).rowcount
         if not done:
             now = self.run(run.id)
@@ -111,15 +109,15 @@ class Database:
         """Keep the latest result of a stage."""
         key = (tables.stages.c.run_id == run_id) & (tables.stages.c.stage == stage)
         values = {"inputs_digest": inputs_digest, "result": _no_nul(result), "at": at}
-        self._upsert(tables.stages, key, {"run_id": run_id, "stage": stage}, values)
+        self._db.upsert(tables.stages, key, {"run_id": run_id, "stage": stage}, values)
 
     def stage(self, run_id: str, stage: Stage) -> tuple[str, str] | None:
         """(digest of the inputs, result as JSON) of the last time, or None."""
         query = sa.select(tables.stages.c.inputs_digest, tables.stages.c.result).where(
             tables.stages.c.run_id == run_id, tables.stages.c.stage == stage
         )
-        with self._read() as connection:
-            row = tables.one(connection, query)
+        with self._db.read() as connection:
+            row = _one(connection, query)
         return None if row is None else (row.inputs_digest, row.result)
 
     # --- approvals, deployments --------------------------------------------------------------------------------------
@@ -135,17 +133,19 @@ class Database:
         if expected_state is None:
             self._begins("approval", approval.id, approval.state, "pending")
             row = {"id": approval.id, "run_id": approval.run_id, **_state_row(approval, approval.state, 1)}
-            with self._exists(f"There is an approval `{approval.id}` already."), self._write() as connection:
+            with self._exists(f"There is an approval `{approval.id}` already."), self._db.write() as connection:
                 connection.execute(sa.insert(tables.approvals).values(row))
-                self._append(connection, audit)
+                if audit is not None:
+                    append(connection, audit)
             return approval
-        with self._write() as connection:
+        with self._db.write() as connection:
             version, stored = self._locked(connection, tables.approvals, tables.approvals.c.id == approval.id, Approval)
             if stored is None:
                 raise NotFound(f"There is no approval `{approval.id}`.")
             self._check_approval(stored, approval, expected_state)
             self._move(connection, tables.approvals, tables.approvals.c.id == approval.id, approval, version)
-            self._append(connection, audit)
+            if audit is not None:
+                append(connection, audit)
         return approval
 
     @staticmethod
@@ -166,14 +166,14 @@ class Database:
     def approval(self, approval_id: str) -> Approval:
         """Raises NotFound."""
         query = sa.select(tables.approvals.c.body).where(tables.approvals.c.id == approval_id)
-        with self._read() as connection:
-            row = tables.one(connection, query)
+        with self._db.read() as connection:
+            row = _one(connection, query)
         return self._load(Approval, self._found(row, "approval", approval_id))
 
     def approvals(self, run_id: str) -> Sequence[Approval]:
         """Every approval the run ever asked for, newest first."""
         query = sa.select(tables.approvals.c.body).where(tables.approvals.c.run_id == run_id)
-        with self._read() as connection:
+        with self._db.read() as connection:
             rows = connection.execute(query.order_by(tables.approvals.c.seq.desc()))
             return tuple(self._load(Approval, body) for (body,) in rows)
 
@@ -181,17 +181,22 @@ class Database:
         """Keep what an approval is asked for; the plan of an approval never changes, its evidence may."""
         body = _no_nul(plan.model_dump_json())
         key = tables.plans.c.approval_id == approval_id
-        with self._read() as connection:
-            row = tables.one(connection, sa.select(tables.plans.c.plan).where(key))
+        with self._db.read() as connection:
+            row = _one(connection, sa.select(tables.plans.c.plan).where(key))
         if row is not None and self._load(Plan, row.plan) != plan:
             raise StaleState(f"The plan of approval `{approval_id}` never changes; ask for a new approval.")
-        self._upsert(tables.plans, key, {"approval_id": approval_id}, {"plan": body, "evidence": _json(evidence)})
+        self._db.upsert(
+            tables.plans,
+            key,
+            {"approval_id": approval_id},
+            {"plan": body, "evidence": json.dumps(finite(evidence), sort_keys=True)},
+        )
 
     def plan(self, approval_id: str) -> tuple[Plan, dict[str, JsonValue]]:
         """The plan of an approval and the evidence beside it. Raises NotFound."""
         query = sa.select(tables.plans.c.plan, tables.plans.c.evidence).where(tables.plans.c.approval_id == approval_id)
-        with self._read() as connection:
-            row = tables.one(connection, query)
+        with self._db.read() as connection:
+            row = _one(connection, query)
         plan = self._load(Plan, self._found(row, "plan for approval", approval_id))
         return plan, self._json(row.evidence)
 
@@ -207,12 +212,13 @@ class Database:
         if expected_state is None:
             self._begins("deployment", deployment.id, deployment.state, "waiting", "deploying")
             row = {"run_id": run_id, **_state_row(deployment, deployment.state, 1)}
-            with self._exists(f"Run `{run_id}` has a deployment already."), self._write() as connection:
+            with self._exists(f"Run `{run_id}` has a deployment already."), self._db.write() as connection:
                 connection.execute(sa.insert(tables.deployments).values(row))
-                self._append(connection, audit)
+                if audit is not None:
+                    append(connection, audit)
             return deployment
         key = tables.deployments.c.run_id == run_id
-        with self._write() as connection:
+        with self._db.write() as connection:
             version, stored = self._locked(connection, tables.deployments, key, Deployment)
             if stored is None:
                 raise NotFound(f"Run `{run_id}` has no deployment.")
@@ -226,14 +232,15 @@ class Database:
                     f"The deployment of run `{run_id}` cannot go from `{expected_state}` to `{deployment.state}`."
                 )
             self._move(connection, tables.deployments, key, deployment, version)
-            self._append(connection, audit)
+            if audit is not None:
+                append(connection, audit)
         return deployment
 
     def deployment(self, run_id: str) -> Deployment | None:
         """The run's deployment; None when it has none."""
         query = sa.select(tables.deployments.c.body).where(tables.deployments.c.run_id == run_id)
-        with self._read() as connection:
-            row = tables.one(connection, query)
+        with self._db.read() as connection:
+            row = _one(connection, query)
         return None if row is None else self._load(Deployment, row.body)
 
     # --- effects -----------------------------------------------------------------------------------------------------
@@ -243,20 +250,20 @@ class Database:
         effect = Effect(key=key, run_id=run_id, kind=kind, status="started", at=at)
         row = {"key": key, "run_id": run_id, "status": "started", "body": _no_nul(effect.model_dump_json())}
         try:
-            with self._write() as connection:
+            with self._db.write() as connection:
                 found = self._effect(connection, key)
                 if found is not None:
                     return found
                 connection.execute(sa.insert(tables.effects).values(row))
                 return effect
-        except tables.Conflict:
+        except Conflict:
             # On PostgreSQL another process may insert it between the look and the insert.
-            with self._read() as connection:
+            with self._db.read() as connection:
                 return self._effect(connection, key) or effect
 
     def finish_effect(self, key: str, result: JsonValue, at: str) -> Effect:
         """Write the result; the first one stays, whoever finishes again. Raises NotFound."""
-        with self._write() as connection:
+        with self._db.write() as connection:
             found = self._effect(connection, key)
             if found is None:
                 raise NotFound(f"No effect with the key `{key}` was started.")
@@ -270,13 +277,13 @@ class Database:
             return self._effect(connection, key) or done
 
     def _effect(self, connection: Connection, key: str) -> Effect | None:
-        row = tables.one(connection, sa.select(tables.effects.c.body).where(tables.effects.c.key == key))
+        row = _one(connection, sa.select(tables.effects.c.body).where(tables.effects.c.key == key))
         return None if row is None else self._load(Effect, row.body)
 
     def effects(self, run_id: str) -> Sequence[Effect]:
         """The run's effects in the order they were started."""
         query = sa.select(tables.effects.c.body).where(tables.effects.c.run_id == run_id)
-        with self._read() as connection:
+        with self._db.read() as connection:
             rows = connection.execute(query.order_by(tables.effects.c.seq))
             return tuple(self._load(Effect, body) for (body,) in rows)
 
@@ -297,101 +304,35 @@ class Database:
         draft = AuditDraft(
             at=at, run_id=run_id, event=event, identity=identity, name=name, digest=digest, detail=detail or {}
         )
-        with self._write() as connection:
-            entry = self._append(connection, draft)
-        assert entry is not None  # a draft was given
-        return entry
-
-    def _append(self, connection: Connection, draft: AuditDraft | None) -> AuditEntry | None:
-        if draft is None:
-            return None
-        head = tables.audit_head
-        # The row lock (SQLite: the write lock this transaction began with) puts writers in a line.
-        last = connection.execute(sa.select(head.c.seq, head.c.hash).where(head.c.id == 1).with_for_update()).one()
-        fields = {name: _finite(value) for name, value in draft.model_dump().items()}
-        fields = {"seq": last.seq + 1, **fields}
-        entry = AuditEntry.model_validate({**fields, "previous": last.hash, "hash": chain_hash(last.hash, fields)})
-        row = {**entry.model_dump(), "detail": canonical_json(entry.detail)}
-        connection.execute(sa.insert(tables.audit).values(row))
-        connection.execute(sa.update(head).where(head.c.id == 1).values(seq=entry.seq, hash=entry.hash))
+        with self._db.write() as connection:
+            entry = append(connection, draft)
         return entry
 
     def audit(self, run_id: str | None = None) -> Sequence[AuditEntry]:
         """Oldest first; of all runs when None."""
-        query = sa.select(tables.audit).order_by(tables.audit.c.seq)
-        if run_id is not None:
-            query = query.where(tables.audit.c.run_id == run_id)
-        with self._read() as connection:
-            return tuple(
-                AuditEntry.model_construct(**{**row, "detail": self._json(row["detail"])})
-                for row in connection.execute(query).mappings()
-            )
+        with self._db.read() as connection:
+            return entries(connection, run_id)
 
     def audit_head(self) -> tuple[int, str]:
         """Number and hash of the last entry, as the store itself remembers them."""
-        with self._read() as connection:
-            row = connection.execute(sa.select(tables.audit_head.c.seq, tables.audit_head.c.hash)).one()
-        return int(row.seq), str(row.hash)
+        with self._db.read() as connection:
+            return head(connection)
 
     def close(self) -> None:
         """Close every connection; the next call opens the store again."""
-        with self._lock:
-            opened, self._opened = self._opened, None
-        if opened is not None:
-            opened[1].dispose(close=opened[0] == os.getpid())
+        self._db.close()
 
     # --- below the surface -------------------------------------------------------------------------------------------
-
-    def _engine(self) -> Engine:
-        with self._lock:
-            if self._opened is not None and self._opened[0] == os.getpid():
-                return self._opened[1]
-            if self._opened is not None:
-                # After a fork the connections belong to the parent: they are dropped here, not closed.
-                self._opened[1].dispose(close=False)
-                self._opened = None
-            engine = tables.connect(self._url)
-            try:
-                tables.migrate(engine, self.name)
-            except BaseException:
-                engine.dispose()
-                raise
-            self._opened = (os.getpid(), engine)
-            return engine
-
-    @contextlib.contextmanager
-    def _read(self) -> Iterator[Connection]:
-        with tables.translated(self.name), self._engine().connect() as connection:
-            yield connection
-
-    @contextlib.contextmanager
-    def _write(self) -> Iterator[Connection]:
-        with tables.translated(self.name):
-            engine = self._engine()
-            with engine.connect().execution_options(pm_write=True) as connection, connection.begin():
-                yield connection
 
     @contextlib.contextmanager
     def _exists(self, message: str) -> Iterator[None]:
         try:
             yield
-        except tables.Conflict:
+        except Conflict:
             raise StaleState(message) from None
 
-    def _upsert(self, table: sa.Table, key: Any, identity: dict[str, Any], values: dict[str, Any]) -> None:
-        for attempt in (1, 2):
-            try:
-                with self._write() as connection:
-                    if not connection.execute(sa.update(table).where(key).values(values)).rowcount:
-                        connection.execute(sa.insert(table).values(**identity, **values))
-                return
-            except tables.Conflict:
-                # PostgreSQL: another process inserted it first; the second attempt updates that row.
-                if attempt == 2:
-                    raise
-
     def _locked(self, connection: Connection, table: sa.Table, key: Any, model: type[M]) -> tuple[int, M | None]:
-        row = tables.one(connection, sa.select(table.c.version, table.c.body).where(key).with_for_update())
+        row = _one(connection, sa.select(table.c.version, table.c.body).where(key).with_for_update())
         return (0, None) if row is None else (row.version, self._load(model, row.body))
 
     def _move(self, connection: Connection, table: sa.Table, key: Any, model: Any, version: int) -> None:
@@ -434,7 +375,7 @@ class Database:
 
 def _run_row(run: Run) -> dict[str, Any]:
     return {
-        "name": _plain(run.name),
+        "name": plain(run.name),
         "statement_digest": digest_of(run.statement),
         **_state_row(run, run.state, run.version),
     }
@@ -444,28 +385,10 @@ def _state_row(model: Model, state: str, version: int) -> dict[str, Any]:
     return {"state": state, "version": version, "body": _no_nul(model.model_dump_json())}
 
 
-def _plain(text: str) -> str:
-    """PostgreSQL keeps no NUL in a text."""
-    return text.replace("\x00", "\ufffd")
-
-
 def _no_nul(body: str) -> str:
     """JSON writes NUL as an escape; a raw one can only come from text that is not JSON."""
     return body.replace("\x00", "\ufffd")
 
 
-def _json(value: Any) -> str:
-    return json.dumps(_finite(value), sort_keys=True)
-
-
-def _finite(value: Any) -> Any:
-    """The value as every database and every JSON reader gives it back: no NUL, no infinity."""
-    if isinstance(value, str):
-        return _plain(value)
-    if isinstance(value, float) and not math.isfinite(value):
-        return str(value)
-    if isinstance(value, dict):
-        return {_plain(str(key)): _finite(inner) for key, inner in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(inner) for inner in value]
-    return value
+def _one(connection: Connection, query: sa.Select[Any]) -> Any:
+    return connection.execute(query).one_or_none()
