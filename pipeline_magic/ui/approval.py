@@ -13,8 +13,8 @@ __all__ = ["ApprovalView", "Outcome", "approval_html", "approval_text", "approva
 
 _OPEN = ("pending", "partly_approved")
 _STATES = {
-    "pending": ("⏸", "waiting for approval", "waiting"),
-    "partly_approved": ("⏸", "waiting for more approvals", "waiting"),
+    "pending": ("‖", "waiting for approval", "waiting"),
+    "partly_approved": ("‖", "waiting for more approvals", "waiting"),
     "approved": ("✓", "approved", "done"),
     "rejected": ("✗", "rejected", "failed"),
     "void": ("⊘", "void: the plan changed", "cancelled"),

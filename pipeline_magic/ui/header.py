@@ -13,7 +13,7 @@ __all__ = ["HeaderView", "StageView", "header_html", "header_text", "header_view
 _ICONS: dict[StageState, tuple[str, str]] = {
     "pending": ("○", "pending"),
     "running": ("◐", "running"),
-    "waiting": ("⏸", "waiting for you"),
+    "waiting": ("‖", "waiting for you"),
     "done": ("✓", "done"),
     "unchanged": ("=", "unchanged"),
     "failed": ("✗", "failed"),
