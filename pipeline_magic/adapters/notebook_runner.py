@@ -144,6 +144,8 @@ class NotebookProcess:
         except CellExecutionError as error:
             self._ended(document, error)
         except DeadKernelError:
+            if self._error or self._cancelled.is_set():
+                return  # we ended it ourselves
             last = " ".join(log.read_text("utf-8", errors="replace").split())[-300:]
             self._error = _clean(f"DeadKernelError: the notebook's process ended, perhaps for want of memory. {last}")
         finally:
