@@ -43,6 +43,40 @@ _CONFIG = {
     "init.defaultBranch": "main",
 }
 
+_ERRORS: tuple[tuple[tuple[str, ...], str, str], ...] = (
+    (
+        (
+            "not a git repository",
+            "invalid gitfile",
+            "bad object",
+            "corrupt",
+            "is empty",
+            "unable to read",
+            "missing blob",
+            "bad ref",
+            "broken",
+        ),
+        "The repository is damaged.",
+        "Look with `git fsck`, put back a copy of it, or move it away to start with an empty one.",
+    ),
+    (
+        ("no space left", "disk full", "write error", "sha1 file", "file too large"),
+        "The repository cannot be written: its disk is full.",
+        "Free some space, then repeat; nothing was left half done.",
+    ),
+    (
+        ("permission denied", "read-only", "insufficient permission"),
+        "The repository cannot be written.",
+        "Check the rights of its folder, or set PIPELINE_MAGIC_HOME to another one.",
+    ),
+    (
+        ("dubious ownership",),
+        "The repository belongs to another user.",
+        "Use a repository of your own: set PIPELINE_MAGIC_HOME.",
+    ),
+)
+"""Words in git's errors, what they mean, what to do."""
+
 
 class LostRace(Exception):
     """A reference was not what it had to be: somebody else was first. Never leaves the adapter."""
@@ -124,39 +158,10 @@ class Git:
 
     def failed(self, error: Refused, command: str) -> CodeHostError:
         """An error of git in our words."""
+        whole = error.text.casefold()
         text = redact(error.text)[:500]
-        known = (
-            (
-                (
-                    "not a git repository",
-                    "bad object",
-                    "corrupt",
-                    "unable to read",
-                    "missing blob",
-                    "bad ref",
-                    "broken",
-                ),
-                "The repository is damaged.",
-                "Look with `git fsck`, put back a copy of it, or move it away to start with an empty one.",
-            ),
-            (
-                ("no space left", "disk full", "write error", "sha1 file", "file too large"),
-                "The repository cannot be written: its disk is full.",
-                "Free some space, then repeat; nothing was left half done.",
-            ),
-            (
-                ("permission denied", "read-only", "insufficient permission"),
-                "The repository cannot be written.",
-                "Check the rights of its folder, or set PIPELINE_MAGIC_HOME to another one.",
-            ),
-            (
-                ("dubious ownership",),
-                "The repository belongs to another user.",
-                "Use a repository of your own: set PIPELINE_MAGIC_HOME.",
-            ),
-        )
-        for words, message, hint in known:
-            if any(word in text.casefold() for word in words):
+        for words, message, hint in _ERRORS:
+            if any(word in whole for word in words):
                 return CodeHostError(f"{message} git says: {text}", where=str(self.folder), hint=hint)
         return CodeHostError(f"`git {command}` failed: {text or error.status}", where=str(self.folder))
 
