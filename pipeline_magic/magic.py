@@ -12,7 +12,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from IPython.core.magic import Magics, line_cell_magic, magics_class
-from IPython.display import display
+from IPython.display import display as _display
 
 from pipeline_magic.errors import Cancelled, PipelineMagicError, UsageError
 from pipeline_magic.verbs import VERBS, Outcome, Parser, Verb, parser_of
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["PipelineMagics", "register", "unregister"]
 
+display: Callable[..., Any] = _display  # IPython's is untyped
+
 
 @magics_class
-class PipelineMagics(Magics):  # type: ignore[misc]  # IPython's base class is untyped
+class PipelineMagics(Magics):
     """The two magics of one shell; both talk to the same orchestrator."""
 
     def __init__(self, shell: InteractiveShell) -> None:

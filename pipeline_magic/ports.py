@@ -80,8 +80,10 @@ class Privileges(Model):
 class Catalog(Protocol):
     """Tables, their columns, comments and keys."""
 
-    name: str
-    """For a person: ``local lakehouse at …``, ``Unity Catalog at host``."""
+    @property
+    def name(self) -> str:
+        """For a person: ``local lakehouse at …``, ``Unity Catalog at host``."""
+        ...
 
     def tables(self) -> Iterable[TableSchema]:
         """Every table the caller can see, with columns and comments; statistics may be left out."""
@@ -134,7 +136,10 @@ class TableVersion(Model):
 class Engine(Protocol):
     """Runs Spark SQL and notebooks where the data lives."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """For a person."""
+        ...
 
     def query(self, sql: str, *, limit: int = 1000, timeout: float = 600.0) -> Rows:
         """Run one SELECT (or WITH … SELECT) and return at most `limit` rows.
@@ -176,8 +181,15 @@ class Engine(Protocol):
 class CodeHost(Protocol):
     """A repository with pull requests. Every write is idempotent by branch name."""
 
-    name: str
-    base: str
+    @property
+    def name(self) -> str:
+        """For a person."""
+        ...
+
+    @property
+    def base(self) -> str:
+        """The branch that changes go into."""
+        ...
 
     def read(self, path: str, *, ref: str = "") -> str | None:
         """Text of a file on a branch (the base branch when empty); None when it is not there."""
@@ -242,7 +254,10 @@ class DeployRequest(Model):
 class Deployer(Protocol):
     """Jobs and pipelines."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """For a person."""
+        ...
 
     def deploy(self, request: DeployRequest) -> Deployment:
         """Create, or reset to these settings, the job found by its tags; the same key twice is one deployment."""
@@ -270,7 +285,10 @@ class Deployer(Protocol):
 class Store(Protocol):
     """Runs, stage results, approvals, effects, the audit. Every change of state is a compare-and-set."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """For a person."""
+        ...
 
     def create_run(self, run: Run) -> Run: ...
 
@@ -358,7 +376,10 @@ class Store(Protocol):
 class LanguageModel(Protocol):
     """A model that fills in a bounded schema."""
 
-    name: str
+    @property
+    def name(self) -> str:
+        """For a person."""
+        ...
 
     def complete(
         self, *, system: str, user: str, schema: Mapping[str, Any], timeout: float = 60.0

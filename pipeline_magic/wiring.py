@@ -91,12 +91,13 @@ def _local(settings: Settings) -> Ports:
     url = settings.store_url.get_secret_value() if settings.store_url else f"sqlite:///{home / 'state.db'}"
     store = Database(url)
     deployer = LocalJobs(home, engine, lakehouse, clock)
-    ports = {
-        "catalog": lakehouse,
-        "engine": engine,
-        "code host": code_host,
-        "deployer": deployer,
-        "store": store,
+    names = {
+        "parser": "embedded planner",
+        "catalog": lakehouse.name,
+        "engine": engine.name,
+        "code host": code_host.name,
+        "deployer": deployer.name,
+        "store": store.name,
     }
     return Ports(
         catalog=lakehouse,
@@ -105,7 +106,7 @@ def _local(settings: Settings) -> Ports:
         deployer=deployer,
         store=store,
         clock=clock,
-        describe={"parser": "embedded planner", **{port: adapter.name for port, adapter in ports.items()}},
+        describe=names,
         prepare=lambda say: lakehouse.ensure_samples(say),
     )
 
