@@ -78,7 +78,7 @@ def passes(typed: TypedSpec, *, run_time: str) -> tuple[Pass, ...]:
             if isinstance(expectation, Unique):
                 made.append(Pass("unique", data, _unique_sql(expectation, data), (expectation,), (None,), run_time))
             elif isinstance(expectation, Referential):
-                other = query(typed, expectation.to, run_time=run_time, drops=True)
+                other = _after_drops(typed, expectation.to, run_time)
                 text = _referential_sql(expectation, data, other)
                 made.append(Pass("referential", data, text, (expectation,), (None,), run_time))
             else:
@@ -90,10 +90,18 @@ def passes(typed: TypedSpec, *, run_time: str) -> tuple[Pass, ...]:
 
 
 def dataset(typed: TypedSpec, expectation: Expectation, *, run_time: str) -> str:
-    """The rows an expectation is about, earlier drops applied; its node's own drops only where it is none of them."""
-    if expectation.on == "target" and expectation.action != "drop":
-        return target_query(typed, run_time=run_time)
+    """The rows an expectation is about: of its node, before its node's own drops, as in the notebook and in Lakeflow."""
     return query(typed, node_of(expectation, typed), run_time=run_time, drops=True)
+
+
+def _after_drops(typed: TypedSpec, node: str, run_time: str) -> str:
+    """The rows of a node after its own drops: what a target fed by it would take."""
+    named = tuple(item.model_copy(update={"on": node_of(item, typed)}) for item in typed.spec.expectations)
+    if not any(item.enabled and item.action == "drop" and item.on == node for item in named):
+        return query(typed, node, run_time=run_time, drops=True)
+    target = typed.spec.target.model_copy(update={"input": node})
+    spec = typed.spec.model_copy(update={"target": target, "expectations": named})
+    return target_query(typed.model_copy(update={"spec": spec}), run_time=run_time)
 
 
 def _of_commit(expectation: Expectation) -> bool:
@@ -195,9 +203,9 @@ def _fused(expectation: Expectation, rows: int, values: Iterator[Any], run_time:
     if not failing:
         seen = f"all {counted(rows)} pass" if rows else "there are no rows"
     elif isinstance(expectation, NotNull):
-        seen = f"{failing:,} of {counted(rows)} ({share(failing, rows)}) hold a NULL there"
+        seen = f"{failing:,} of {counted(rows)} ({share(failing, rows)}) {'holds' if failing == 1 else 'hold'} a NULL there"
     else:
-        seen = f"{failing:,} of {counted(rows)} ({share(failing, rows)}) fail"
+        seen = f"{failing:,} of {counted(rows)} ({share(failing, rows)}) {'fails' if failing == 1 else 'fail'}"
     return _judged(expectation, failing, rows, seen=seen)
 
 
@@ -205,18 +213,17 @@ def _unique(expectation: Expectation, row: Sequence[Any]) -> CheckResult:
     rows, groups, extra, widest = (int(value) for value in row)
     if not groups:
         return _judged(expectation, 0, rows, seen=f"{counted(rows)}, {counted(rows, 'key')}")
-    passed = within(extra, rows, expectation.tolerance)
     keys = listed(getattr(expectation, "columns", ()))
     seen = f"{counted(groups, 'value')} of {keys} {'occurs' if groups == 1 else 'occur'} more than once, " + (
         f"up to {widest:,} times; {counted(extra, 'row')} of {rows:,} too many"
     )
-    return _result(expectation, "passed" if passed else "failed", rows=rows, failing=groups, observed=seen)
+    return _judged(expectation, groups, rows, seen=seen)
 
 
 def _referential(expectation: Expectation, row: Sequence[Any]) -> CheckResult:
     rows, known, missing = (int(value) for value in row)
     to = getattr(expectation, "to", "")
-    seen = f"{missing:,} of {counted(rows)} ({share(missing, rows)}) point at nothing in {to}"
+    seen = f"{missing:,} of {counted(rows)} ({share(missing, rows)}) {'points' if missing == 1 else 'point'} at nothing in {to}"
     if rows > known:
         seen += f"; {counted(rows - known)} without a key {'is' if rows - known == 1 else 'are'} not counted"
     return _judged(expectation, missing, rows, seen=seen)

@@ -125,11 +125,11 @@ def join_note(typed: TypedSpec, join: Join, keys: JoinKeys, counts: Mapping[str,
     left, right = _called(typed, join, "left", counts), _called(typed, join, "right", counts)
     said = [f"{counted(keys.right)} of {right}"]
     if keys.unmatched:
-        said.append(f"{without_partner(join, keys, 'left', left, right)}; {_fate(join, 'left')}")
+        said.append(f"{without_partner(join, keys, 'left', left, right)}; {_fate(join, 'left', right)}")
     else:
         said.append(f"every row of {left} has a partner" if keys.left else f"{left} has no rows")
     if keys.unmatched_right:
-        said.append(f"{without_partner(join, keys, 'right', right, left)}; {_fate(join, 'right')}")
+        said.append(f"{without_partner(join, keys, 'right', right, left)}; {_fate(join, 'right', left)}")
     if join.how not in {"semi", "anti"} and keys.widest > 1:
         said.append(f"one row of {left} meets up to {keys.widest:,} of {right}")
     for (side, column), (before, after) in keys.sums.items():
@@ -158,13 +158,13 @@ def _article(name: str) -> str:
     return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
 
 
-def _fate(join: Join, side: str) -> str:
+def _fate(join: Join, side: str, other: str) -> str:
     if join.how == "semi":
         return "they are left out, as asked" if side == "left" else "nothing is taken from them"
     if join.how == "anti":
         return "they are kept, as asked" if side == "left" else "nothing is taken from them"
     kept = join.how in {side, "full"}
-    return "they are kept, with NULL in the other's columns" if kept else "they are lost"
+    return f"they are kept, with NULL in the columns of {other}" if kept else "they are lost"
 
 
 def _called(typed: TypedSpec, join: Join, side: str, counts: Mapping[str, int]) -> str:

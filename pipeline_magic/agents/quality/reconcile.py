@@ -3,8 +3,7 @@
 Two kinds of query. One counts the rows of every source and of every step that can change their number, all in a single
 UNION ALL; a step that cannot (derive, rename, segment, …) has its input's rows by construction. One for each join
 groups both sides by the keys and so tells, in one pass, who has no partner, whose key is NULL, who has several
-partners, and
-what sums of the columns become. Not here: what the numbers mean for the plan (`losses`).
+partners, and what sums of the columns become. Not here: what the numbers mean for the plan (`losses`).
 """
 
 from __future__ import annotations
@@ -170,7 +169,7 @@ def join_query(typed: TypedSpec, step: Join, *, run_time: str, totals: Sequence[
     missing = " OR ".join(f"k{at} IS NULL" for at in keys)
     sums = [f"sum(s{at}) AS s{at}" for at in range(len(totals))]
     inner = ", ".join([f"({missing}) AS missing", "sum(l) AS l", "sum(r) AS r", *sums])
-    outer = [f"coalesce({text}, 0) AS {name}" for name, text in _FIELDS]
+    outer = [f"coalesce({text}, 0) AS n_{name}" for name, text in _FIELDS]
     for at, (side, _) in enumerate(totals):
         outer.append(f"sum(s{at}) AS before{at}")
         outer.append(f"sum({_times(side, step.how)} * s{at}) AS after{at}")
