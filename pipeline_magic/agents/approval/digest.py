@@ -7,6 +7,7 @@ anything derived from the digest (branch name, tags, comments): it could not be 
 from __future__ import annotations
 
 import difflib
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -23,23 +24,16 @@ _SHOWN = 80
 
 
 def plan_digest(plan: Plan) -> str:
-    """SHA-256 of everything the plan says, 64 hexadecimal digits; any byte changed gives another."""
-    return digest_of({"plan": 1, **{name: _tagged(value) for name, value in plan.model_dump(mode="json").items()}})
+    """SHA-256 of everything the plan says, 64 hexadecimal digits; any byte changed gives another.
 
-
-def _tagged(value: Any) -> Any:
-    """Infinities have no JSON; they are written so that no text can look the same."""
-    if isinstance(value, float) and (value != value or value in (float("inf"), float("-inf"))):
-        return {"\x00float": str(value)}
-    if isinstance(value, dict):
-        return {key: _tagged(inner) for key, inner in value.items()}
-    if isinstance(value, list):
-        return [_tagged(inner) for inner in value]
-    return value
+    What counts is the plan as JSON, so that it has the same digest after the store gave it back.
+    """
+    return digest_of({"plan": 1, **json.loads(plan.model_dump_json())})
 
 
 def differences(old: Plan, new: Plan) -> tuple[str, ...]:
     """Every way in which `new` is not `old`, one sentence each; empty when they have the same digest."""
+    old, new = (Plan.model_validate_json(plan.model_dump_json()) for plan in (old, new))
     found: list[str] = []
     found += _spec(old, new)
     found += _files(old, new)
