@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline_magic.compiler.columns import carried, needs, upstream
+from pipeline_magic.compiler.columns import carried, needs, reads, upstream
 from pipeline_magic.compiler.expectations import failing_condition, node_of, run_literals
 from pipeline_magic.compiler.fragments import (
     case_of_segment,
@@ -27,6 +27,7 @@ from pipeline_magic.spec.model import (
     Cast,
     Deduplicate,
     Derive,
+    Expectation,
     Explode,
     Fill,
     Filter,
@@ -50,7 +51,7 @@ from pipeline_magic.spec.types import parse_type
 from pipeline_magic.spec.typing.groups import pivot_names
 from pipeline_magic.spec.typing.sets import join_columns
 
-__all__ = ["query", "table_name", "target_query"]
+__all__ = ["checked_columns", "query", "select_list", "table_name", "target_query", "unchecked"]
 
 _WIDTH = 100
 
@@ -89,6 +90,14 @@ def table_name(table: str) -> str:
     return ".".join(identifier(part) for part in split_table(table))
 
 
+def unchecked(node_id: str, typed: TypedSpec) -> str:
+    """Name of a node's rows before its `drop` expectations; no other node is called so."""
+    name = f"{node_id}_unchecked"
+    while any(node.id == name for node in typed.nodes):
+        name += "_"
+    return name
+
+
 def select_list(items: Sequence[str]) -> str:
     """The columns of a SELECT: on one line where they fit, else one a line."""
     line = ", ".join(items)
@@ -115,7 +124,7 @@ class _Writer:
         self.dropping = [item for item in drops if node_of(item, typed) in reached]
         for item in self.dropping:
             name = node_of(item, typed)
-            roots.setdefault(name, set()).update(_checked_columns(item, typed))
+            roots.setdefault(name, set()).update(checked_columns(item, typed))
             if isinstance(item, Referential):
                 roots.setdefault(item.to, set()).update(item.to_columns)
         self.have = carried(typed, needs(typed, roots))
@@ -124,7 +133,7 @@ class _Writer:
             if node.id not in self.have:
                 continue
             mine = [item for item in self.dropping if node_of(item, typed) == node.id]
-            name = f"{node.id}_unchecked" if mine else node.id
+            name = unchecked(node.id, typed) if mine else node.id
             parts.append((name, self.node(node.id)))
             if mine:
                 parts.append((node.id, self.kept(name, mine)))
@@ -135,25 +144,25 @@ class _Writer:
         body = ",\n".join(f"{identifier(name)} AS (\n{_indent(text)}\n)" for name, text in parts)
         return f"WITH {body}\nSELECT {last}\nFROM {identifier(node_id)}"
 
-    def kept(self, name: str, items: Sequence[object]) -> str:
+    def kept(self, name: str, items: Sequence[Expectation]) -> str:
         """The rows of `name` that fail none of the expectations."""
         conditions: list[str] = []
         for item in items:
             if isinstance(item, Referential):
                 conditions.append(self.has_parent(name, item))
                 continue
-            text = failing_condition(item, self.typed)  # type: ignore[arg-type]  # expectations of one spec
+            text = failing_condition(item, self.typed)
             assert text is not None
             conditions.append(f"NOT coalesce({self.timed(text)}, FALSE)")
         return f"SELECT *\nFROM {identifier(name)}\nWHERE " + "\n  AND ".join(conditions)
 
     def has_parent(self, name: str, item: Referential) -> str:
         pairs = " AND ".join(
-            f"parent.{identifier(two)} = {identifier(name)}.{identifier(one)}"
+            f"_parent.{identifier(two)} = {identifier(name)}.{identifier(one)}"
             for one, two in zip(item.columns, item.to_columns, strict=True)
         )
         nulls = "".join(f"{identifier(one)} IS NULL OR " for one in item.columns)
-        return f"({nulls}EXISTS (SELECT 1 FROM {identifier(item.to)} AS parent WHERE {pairs}))"
+        return f"({nulls}EXISTS (SELECT 1 FROM {identifier(item.to)} AS _parent WHERE {pairs}))"
 
     def timed(self, text: str) -> str:
         return with_run_time(text, self.timestamp, self.date)
@@ -263,18 +272,20 @@ class _Writer:
         return f"{select_list([*groups, *items])}\nFROM {identifier(step.input)}\nGROUP BY {', '.join(groups)}"
 
     def unpivot(self, step: Unpivot) -> str:
-        nulls = "INCLUDE NULLS" if step.keep_nulls else "EXCLUDE NULLS"
+        where = "" if step.keep_nulls else f"\nWHERE {identifier(step.value_column)} IS NOT NULL"
         listed = ", ".join(identifier(name) for name in step.columns)
         value, name = identifier(step.value_column), identifier(step.name_column)
-        return f"SELECT *\nFROM {identifier(step.input)}\nUNPIVOT {nulls} ({value} FOR {name} IN ({listed}))"
+        return (
+            f"SELECT *\nFROM {identifier(step.input)}\nUNPIVOT INCLUDE NULLS ({value} FOR {name} IN ({listed})){where}"
+        )
 
     def explode(self, step: Explode) -> str:
         outer, source = " OUTER" if step.outer else "", identifier(step.input)
         kept = [f"{source}.{identifier(name)}" for name in self.have[step.input] if name != step.name]
         new = [*([identifier(step.position)] if step.position else []), identifier(step.name)]
         word = "posexplode" if step.position else "explode"
-        view = f"LATERAL VIEW{outer} {word}({source}.{identifier(step.column)}) item AS {', '.join(new)}"
-        return f"{select_list([*kept, *(f'item.{name}' for name in new)])}\nFROM {source}\n{view}"
+        view = f"LATERAL VIEW{outer} {word}({source}.{identifier(step.column)}) _item AS {', '.join(new)}"
+        return f"{select_list([*kept, *(f'_item.{name}' for name in new)])}\nFROM {source}\n{view}"
 
     def window(self, step: Window) -> str:
         node = self.typed.node(step.input)
@@ -309,7 +320,7 @@ class _Writer:
         inner = f"SELECT *, {function}() OVER ({by}{order}) AS {rank}\nFROM {identifier(name)}"
         columns = select_list([identifier(column) for column in self.have[name]])
         test = f"{rank} = 1" if n == 1 else f"{rank} <= {n}"
-        return f"{columns}\nFROM (\n{_indent(inner)}\n) AS ranked\nWHERE {test}"
+        return f"{columns}\nFROM (\n{_indent(inner)}\n) AS _ranked\nWHERE {test}"
 
     def sql(self, step: Sql) -> str:
         return (
@@ -344,13 +355,12 @@ def _timed_raw(text: str, timestamp: str, date: str) -> str:
     return "".join(made)
 
 
-def _checked_columns(item: object, typed: TypedSpec) -> set[str]:
-    from pipeline_magic.compiler.columns import reads
-
-    node = typed.node(node_of(item, typed))  # type: ignore[arg-type]  # expectations of one spec
-    columns = getattr(item, "columns", None) or ([item.column] if getattr(item, "column", None) else [])  # type: ignore[attr-defined]  # guarded by getattr
-    condition = getattr(item, "condition", None)
-    return {*columns, *(reads(condition, node) if condition else ())}
+def checked_columns(item: Expectation, typed: TypedSpec) -> set[str]:
+    """Columns of its node that an expectation reads."""
+    names = set(getattr(item, "columns", None) or ())
+    single, condition = getattr(item, "column", None), getattr(item, "condition", None)
+    node = typed.node(node_of(item, typed))
+    return {*names, *([single] if single else ()), *(reads(condition, node) if condition else ())}
 
 
 def _indent(text: str) -> str:
