@@ -11,6 +11,7 @@ somewhere first, and only the notebook may write. Above `MOST_ROWS` source rows 
 
 from __future__ import annotations
 
+import json
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -41,6 +42,9 @@ __all__ = [
 
 MOST_ROWS = 5_000_000
 """Source rows up to which the notebook is run twice."""
+
+_ELSEWHERE = "quarantine"
+"""The part of a notebook that writes tables other than the target."""
 
 _MOST_DIFFERENT = 2_000
 """Differing rows that are paired one by one; more than that are different."""
@@ -140,7 +144,7 @@ def _try_out(
     say: Callable[[str], None],
 ) -> None:
     table = scratch_table(scratch, typed.spec.target.table)
-    notebook = generated.file(generated.notebook).content
+    notebook = without_quarantine(generated.file(generated.notebook).content)
     parameters = {"target": table, "run_time": run_time, "run_key": f"sample-{run_id}"}
     attempt.notes = tuple(_notes(typed))
     say("Running the notebook into a scratch schema")
@@ -174,10 +178,25 @@ def _notes(typed: TypedSpec) -> list[str]:
         made.append(
             f"the scratch table was empty at the start, so what {mode} does to rows that are there was not tried"
         )
+    kept = [item.quarantine for item in typed.spec.expectations if item.enabled and item.quarantine]
+    if kept:
+        made.append(f"dropped rows were not put into {listed(dict.fromkeys(kept))}, which is outside the scratch schema")
     left_out = [column.name for column in typed.target_columns() if not parse_type(column.type).groupable]
     if left_out:
         made.append(f"values of {listed(left_out)} were not compared: their type cannot be")
     return made
+
+
+def without_quarantine(notebook: str) -> str:
+    """The notebook without the cell that keeps dropped rows: its tables are not in the scratch schema."""
+    try:
+        document = json.loads(notebook)
+        kept = [cell for cell in document["cells"] if cell["metadata"].get("pipeline_magic", {}).get("part") != _ELSEWHERE]
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return notebook  # no notebook of ours; the engine says what is wrong with it
+    if len(kept) == len(document["cells"]):
+        return notebook
+    return json.dumps({**document, "cells": kept}, ensure_ascii=False)
 
 
 def _source_rows(typed: TypedSpec) -> int:
@@ -221,14 +240,22 @@ def difference_query(columns: Sequence[Column], left: str, right: str, *, whole:
         columns: What is compared; both queries have them.
         whole: False: only rows that `right` lacks altogether.
     """
+    taken = {column.name.casefold() for column in columns}
+    one, two, left_n, right_n = (_free(name, taken) for name in ("in_left", "in_right", "left_rows", "right_rows"))
     names = ", ".join(quote(column.name) for column in columns)
-    wrong = "sum(pm_l) <> sum(pm_r)" if whole else "sum(pm_l) > 0 AND sum(pm_r) = 0"
+    wrong = f"{left_n} <> {right_n}" if whole else f"{left_n} > 0 AND {right_n} = 0"
     return (
-        f"SELECT {names}, sum(pm_l) AS pm_l, sum(pm_r) AS pm_r FROM ("
-        f"SELECT {names}, 1 AS pm_l, 0 AS pm_r FROM ({left}) AS a UNION ALL "
-        f"SELECT {names}, 0 AS pm_l, 1 AS pm_r FROM ({right}) AS b"
-        f") AS u GROUP BY {names} HAVING {wrong}"
+        f"SELECT * FROM (SELECT {names}, sum({one}) AS {left_n}, sum({two}) AS {right_n} FROM ("
+        f"SELECT {names}, 1 AS {one}, 0 AS {two} FROM ({left}) AS a UNION ALL "
+        f"SELECT {names}, 0 AS {one}, 1 AS {two} FROM ({right}) AS b"
+        f") AS u GROUP BY {names}) AS g WHERE {wrong}"
     )
+
+
+def _free(name: str, taken: set[str]) -> str:
+    while name in taken:
+        name += "_"
+    return name
 
 
 def same_but_for_rounding(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> bool:
