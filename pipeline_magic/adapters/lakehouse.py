@@ -26,12 +26,12 @@ from pipeline_magic.ports import Privileges
 from pipeline_magic.spec.names import join_table, split_table
 from pipeline_magic.spec.schema import ForeignKey, TableSchema
 
-__all__ = ["SCRATCH", "Lakehouse", "Location", "folder_name", "name_of_folder"]
+__all__ = ["DESCRIBED", "SCRATCH", "Lakehouse", "Location", "folder_name", "name_of_folder"]
 
 SCRATCH = "scratch"
 """Catalog of the tables that a run makes for itself; its folders are not part of the lakehouse."""
 
-_DESCRIBED = "_described.json"
+DESCRIBED = "_described.json"
 _ESCAPED = re.compile(r"\+([0-9A-F]{2,6})\+")
 # The engine mistakes blanks, percent signs and letters outside ASCII in paths, so that folders hold none of them.
 _KEPT = re.compile(r"[A-Za-z0-9_-]")
@@ -208,14 +208,8 @@ class Lakehouse:
     @staticmethod
     def described(folder: Path) -> dict[str, Any]:
         """The description beside a table; empty when there is none."""
-        known = read_json(folder / _DESCRIBED)
+        known = read_json(folder / DESCRIBED)
         return known if isinstance(known, dict) else {}
-
-    @staticmethod
-    def write_description(folder: Path, description: Mapping[str, Any]) -> None:
-        """Replace the description in a table's folder."""
-        with explain(folder, "write the description of a table", CatalogError):
-            write_json(folder / _DESCRIBED, dict(description))
 
     def describe(self, name: str, *, comment: str, columns: Mapping[str, str], tags: Mapping[str, str]) -> None:
         """Set the comments of a table and of its columns, and add its tags; keys stay as they are declared.
@@ -230,7 +224,8 @@ class Lakehouse:
         notes = {**(known.get("columns") or {}), **columns}
         merged = {**known, "comment": comment, "columns": notes, "tags": {**(known.get("tags") or {}), **tags}}
         if merged != known:
-            self.write_description(location.folder, merged)
+            with explain(self.home, f"write the description of `{location.name}`", CatalogError):
+                write_json(location.folder / DESCRIBED, merged)
 
     # --- catalogs and schemas --------------------------------------------------------------------------------------
 

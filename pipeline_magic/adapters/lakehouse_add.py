@@ -23,7 +23,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from pipeline_magic.adapters.files import FileLock, explain, put_folder
+from pipeline_magic.adapters.files import FileLock, explain, put_folder, write_json
+from pipeline_magic.adapters.lakehouse import DESCRIBED, SCRATCH
 from pipeline_magic.errors import CatalogError
 from pipeline_magic.spec.names import join_table, split_table
 from pipeline_magic.spec.schema import ForeignKey, TableSchema
@@ -35,6 +36,7 @@ __all__ = ["add_table"]
 
 _NULLS = ["", "NULL", "null", "NA", "N/A", "NaN", "nan"]
 _KEYS = ("comment", "columns", "primary_key", "unique_keys", "foreign_keys", "tags")
+_DAY = "[0-9]{4}-[0-9]{2}-[0-9]{2}"
 _BATCH_BYTES = 16 << 20
 _BATCH_ROWS = 500_000
 
@@ -65,15 +67,13 @@ def add_table(lakehouse: Lakehouse, table: str, file: Path, describe: Path | Non
         def make(made: Path) -> None:
             _fill(made, file)
             columns = _columns(lakehouse, made)
-            lakehouse.write_description(made, _checked(described, columns, describe))
+            write_json(made / DESCRIBED, _checked(described, columns, describe))
 
         put_folder(folder, make, temporary=lakehouse.home / "tmp" / "add")
     return lakehouse.table(name)
 
 
 def _name(lakehouse: Lakehouse, table: str) -> str:
-    from pipeline_magic.adapters.lakehouse import SCRATCH
-
     try:
         catalog, schema, last = split_table(table)
     except ValueError as error:
@@ -111,9 +111,11 @@ def _fill(made: Path, file: Path) -> None:
             _write(made, *_read_csv(file, "\t" if ".tsv" in suffixes else ","))
         else:
             raise CatalogError(f"`{file.name}` is not a kind of file that can be added.", hint="Give .csv or .parquet.")
-    except (CatalogError, OSError):
+    except CatalogError:
         raise
     except Exception as error:
+        if isinstance(error, OSError) and error.errno:
+            raise  # the system's; what pyarrow cannot read is an OSError without a number
         raise CatalogError(
             f"`{file.name}` cannot be read: {_short(error)}", where=str(file), hint="Look at the file at that place."
         ) from error
@@ -190,9 +192,12 @@ class _Guess:
         ("bigint", r"^[+-]?(0|[1-9][0-9]{0,17})$"),
         ("decimal", r"^[+-]?(0|[1-9][0-9]*)(\.[0-9]+)?$"),
         ("double", r"^[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?$"),
-        ("date", r"^[0-9]{4}-[0-9]{2}-[0-9]{2}$"),
-        ("timestamp", r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[ T][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]{1,6})?)?(Z|[+-][0-9]{2}:?[0-9]{2})?$"),
-    )  # fmt: skip
+        ("date", rf"^{_DAY}$"),
+        (
+            "timestamp",
+            rf"^{_DAY}[ T][0-9]{{2}}:[0-9]{{2}}(:[0-9]{{2}}(\.[0-9]{{1,6}})?)?(Z|[+-][0-9]{{2}}:?[0-9]{{2}})?$",
+        ),
+    )
 
     def __init__(self) -> None:
         self._open = {name for name, _ in self._SHAPES}
@@ -232,10 +237,11 @@ class _Guess:
         if digits > (38 if self._after == 0 else 18):
             self._open -= {"decimal", "double"} if self._after == 0 else {"decimal"}
         choice = next((name for name, _ in self._SHAPES if name in self._open), "string")
+        if choice == "decimal":
+            return pa.decimal128(digits, self._after)
         return {
             "boolean": pa.bool_(),
             "bigint": pa.int64(),
-            "decimal": pa.decimal128(max(digits, 1), self._after),
             "double": pa.float64(),
             "date": pa.date32(),
             "timestamp": pa.timestamp("us", "UTC"),

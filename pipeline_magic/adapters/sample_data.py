@@ -19,7 +19,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from pipeline_magic.adapters.files import FileLock, explain, put_folder
+from pipeline_magic.adapters.files import FileLock, explain, put_folder, write_json
+from pipeline_magic.adapters.lakehouse import DESCRIBED
 from pipeline_magic.adapters.samples import NYCFLIGHTS, SAMPLES, TPCH
 from pipeline_magic.errors import CatalogError, ConfigurationError
 from pipeline_magic.spec.schema import TableSchema
@@ -180,6 +181,6 @@ def _write(lakehouse: Lakehouse, schema: TableSchema, work: Path, found: Any, ba
     def make(folder: Path) -> None:
         write_deltalake(str(folder), pa.RecordBatchReader.from_batches(wanted, cast()))
         notes = {column.name: column.comment for column in schema.columns}
-        lakehouse.write_description(folder, {"comment": schema.comment, "columns": notes})
+        write_json(folder / DESCRIBED, {"comment": schema.comment, "columns": notes})
 
     put_folder(lakehouse.folder(schema.table), make, temporary=work / "made")
