@@ -24,8 +24,10 @@ def test_seed_steps():
     join, metrics, segment = draft.steps
     assert (join.id, join.left, join.right, join.how) == ("join_orders", "customer", "orders", "left")
     assert [(key.left, key.right) for key in join.keys] == [("c_custkey", "o_custkey")]
-    assert metrics.group_by == ("c_custkey", "c_name", "c_mktsegment")
+    assert metrics.group_by == ("c_custkey",)
     assert {m.name: m.expression for m in metrics.measures} == {
+        "c_name": "max(c_name)",
+        "c_mktsegment": "max(c_mktsegment)",
         "revenue": "sum(o_totalprice)",
         "order_count": "count(o_orderkey)",
         "average_order_value": "avg(o_totalprice)",

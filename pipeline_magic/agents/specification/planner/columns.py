@@ -1,19 +1,101 @@
-"""Single columns and tables, named without more: they are shown, or read."""
+"""New columns, and columns to be shown: ``add net price as extended price * (1 - discount)``, ``with columns a, b``."""
 
 from __future__ import annotations
 
-from pipeline_magic.agents.specification.planner.context import Context, Found
-from pipeline_magic.agents.specification.planner.intent import Selected, Use
+import re
 
-__all__ = ["read_columns"]
+from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.formulas import Formula, derived_at, formula_at
+from pipeline_magic.agents.specification.planner.intent import Derive, Distinct, Item, Measure, Note, Selected, Use, measures_in
+from pipeline_magic.spec.names import slug
+
+__all__ = ["read_columns", "read_derive"]
+
+_IS = "as|=|:=|is|equals|equal to|to be|computed as|calculated as|defined as|which is|as the|which equals|, which is|, computed as|, calculated as|, defined as"
+
+
+def read_derive(c: Context, i: int) -> Found | None:
+    """``add a column margin as a - b``, ``net price = extended price * (1 - discount)``."""
+    at = i
+    verb = c.verb(i, "add", "derive", "compute", "calculate", "create", "define", "call")
+    if verb:
+        at = i + 1
+    at = c.skip(at, "a|an|the|new|column|columns|field|called|named|computed|calculated|each|line|row|derived")
+    return _name_first(c, i, at, verb) or (_formula_first(c, i, at) if verb else None)
+
+
+def _name_first(c: Context, i: int, at: int, verb: bool) -> Found | None:
+    for size in (1, 2, 3, 4):
+        if at + size >= c.end(i) or any(token.kind not in {"word", "quoted"} for token in c.tokens[at : at + size]):
+            return None
+        after = c.match(at + size, _IS)
+        if after is None:
+            continue
+        sign = c.low(at + size) in {"=", ":"}
+        formula = formula_at(c, after)
+        if formula is None or formula.operators == 0 or not (verb or sign or formula.operators):
+            return None
+        name = slug("_".join(token.low for token in c.tokens[at : at + size]), "value")
+        return _made(c, i, name, formula)
+    return None
+
+
+def _formula_first(c: Context, i: int, at: int) -> Found | None:
+    """``compute extended price * (1 - discount) as net_price``."""
+    formula = formula_at(c, at)
+    if formula is None or formula.operators == 0:
+        return None
+    after = c.match(formula.end, "as|as the|called|named|and call it|, called|, named|and call this|call it")
+    if after is not None and after < c.end(i) and c.tokens[after].kind in {"word", "quoted"}:
+        end = after
+        while end < c.end(i) and end - after < 4 and c.tokens[end].kind in {"word", "quoted"} and c.low(end) not in {"and", "per", "for", "by", "then", "in"}:
+            end += 1
+        name = slug("_".join(token.low for token in c.tokens[after:end]), "value")
+        return _made(c, i, name, Formula(end, formula.expression, formula.operators, formula.words, formula.table))
+    name = slug(f"{formula.words}_computed".strip("_")) if formula.words != "days" else "days"
+    return _made(c, i, name, formula)
+
+
+def _made(c: Context, i: int, name: str, formula: Formula) -> Found:
+    used = set(measures_in(formula.expression))
+    kind: Item = Derive(i, formula.end, name, formula.expression)
+    measured = used & {measure.name for measure in c.of(Measure)}
+    return Found(formula.end, "measure" if measured else "derive", (kind,)) if measured else Found(formula.end, "derive", (kind,))
+
+
+_SHOWN = re.compile(r"\w+\Z")
 
 
 def read_columns(c: Context, i: int) -> Found | None:
-    """A table that is named, or a column that is shown."""
+    """A table that is named, a column that is shown, or words about the order of rows, which a table does not have."""
+    distinct = c.match(i, "distinct|unique|different")
+    if distinct is not None:
+        return Found(distinct, "select", (Distinct(i, distinct),))
+    order = _order(c, i)
+    if order is not None:
+        return order
+    new = derived_at(c, i)
+    if new is not None:
+        return Found(new[0], "select", (Note(i, new[0]),))
     link = c.table_at(i)
     column = c.linker.column_at(i, least=0.8)
-    if column is not None and column.end <= c.end(i) and (link is None or column.end > link.end):
+    if column is not None and column.end <= c.end(i) and (link is None or column.end > link.end or column.score > link.score):
         return Found(column.end, "select", (Selected(i, column.end, column.ref),))
     if link is not None:
         return Found(link.end, "source", (Use(i, link.end, link.table.name),))
     return None
+
+
+def _order(c: Context, i: int) -> Found | None:
+    """``ordered by name``: a table has no order; said, and no field."""
+    at = c.match(
+        i,
+        "ordered by|order by|sorted by|sort by|order the results by|sort the results by|order results by|ordered from|sort them by|order them by|"
+        "in ascending order|in descending order|in order|starting from the top|ordered",
+    )
+    if at is None:
+        return None
+    end = at
+    while end < c.end(i) and c.low(end) not in {",", ";", ".", "into", "then"} and c.free(end):
+        end += 1
+    return Found(end, "comment", (Note(i, end, "a table has no order of rows; the words about sorting change nothing"),))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline_magic.agents.specification.planner.assemble import Assembly, Plan
+from pipeline_magic.agents.specification.planner.draft import Assembly, Plan
 from pipeline_magic.agents.specification.planner.intent import Item, Place, Shape, Timing
 from pipeline_magic.runs import Option, Question
 from pipeline_magic.spec.names import join_table, slug

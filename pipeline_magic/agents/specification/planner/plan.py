@@ -12,14 +12,16 @@ from datetime import datetime
 
 from pipeline_magic.agents.catalog.index import CatalogIndex
 from pipeline_magic.agents.specification.planner import scan as scanning
-from pipeline_magic.agents.specification.planner.assemble import Plan, assemble
+from pipeline_magic.agents.specification.planner.assemble import assemble
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.destination import set_target, set_trigger
+from pipeline_magic.agents.specification.planner.draft import Plan
 from pipeline_magic.agents.specification.planner.entities import TableInfo, describe
 from pipeline_magic.agents.specification.planner.intent import Item, Shape
 from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.agents.specification.planner.linking import Linker
+from pipeline_magic.agents.specification.planner.settle import settle
 from pipeline_magic.agents.specification.planner.text import Token, tokenise
 from pipeline_magic.errors import StatementError
 from pipeline_magic.runs import Parsed
@@ -30,7 +32,7 @@ from pipeline_magic.spec.provenance import Clause, Provenance
 __all__ = ["parse_statement"]
 
 _MOST_TABLES = 60
-_LONGEST = 100_000
+_LONGEST = 20_000
 
 
 def parse_statement(
@@ -63,7 +65,8 @@ def parse_statement(
     context = Context(tokens, ends, starts, linker, JoinGraph(tables), now, dict(answers or {}))
     read = scanning.scan(context, marked)
     clauses = scanning.clauses(statement, tokens, starts, read)
-    plan = Plan(read.items, tables, context.graph, lambda item: _clauses_of(item, tokens, clauses))
+    read.items = settle(context, read.items)
+    plan = Plan(read.items, tables, context.graph, lambda item: _clauses_of(item, tokens, clauses), context.answers)
     made = assemble(plan)
     if not made.sources:
         raise StatementError(

@@ -1,17 +1,347 @@
-"""Top and latest: ``top 3 orders per customer by total price``, ``keep the latest order per customer``."""
+"""Top and latest: ``top 3 orders per customer by total price``, ``keep the latest order per customer``.
+
+``Top`` keeps the first rows by an order, in each group; ``Latest`` one row a key. Equal values at the edge are cut by
+the order of the key, which is said; asking for ties is an edit away.
+"""
 
 from __future__ import annotations
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref, TableInfo
+from pipeline_magic.agents.specification.planner.grouping import entity_columns, read_group
+from pipeline_magic.agents.specification.planner.intent import (
+    Group,
+    Item,
+    Latest,
+    Measure,
+    Top,
+    Use,
+    col,
+    measure_ref,
+)
+from pipeline_magic.agents.specification.planner.measures import counted, money_column, read_measure
+from pipeline_magic.agents.specification.planner.predicates import date_column
+from pipeline_magic.agents.specification.planner.text import number_of
 
-__all__ = ["read_latest", "read_top"]
+__all__ = ["foreign", "read_latest", "read_top"]
+
+_BY = "by|based on|ranked by|in terms of|ordered by|sorted by|according to|with the highest|with the most|with the largest|by their|by the|having the highest|on"
+_LOW = "with the lowest|with the fewest|with the least|with the smallest|having the lowest"
+_PER = "per|for each|for every|in each|within each|of each|by each|from each"
+_DESC = "descending|desc|from highest to lowest|highest first|in descending order"
+_ASC = "ascending|asc|from lowest to highest|lowest first|in ascending order"
 
 
 def read_top(c: Context, i: int) -> Found | None:
-    """The first rows by an order."""
+    """``top N noun [per X] by Y [per X]``, ``the N largest orders``, ``with the most orders``."""
+    for read in (_top_n, _superlative_n, _most):
+        found = read(c, i)
+        if found is not None:
+            return found
     return None
+
+
+def _number(c: Context, i: int) -> tuple[int, int] | None:
+    if i >= c.end(i):
+        return None
+    number = number_of(c.tokens[i])
+    return (i + 1, int(number)) if number and number.isdigit() and 0 < int(number) <= 1_000_000 else None
+
+
+def _top_n(c: Context, i: int) -> Found | None:
+    at = c.skip(i, "the|only|keep|their|its|keep only|only the")
+    low = c.match(at, "bottom|lowest|worst|smallest")
+    top = c.match(at, "top|first|highest|largest|best|biggest") if low is None else low
+    found = _number(c, top) if top is not None else None
+    if top is None or found is None or c.low(found[0]) in {"%", "percent"}:
+        return None
+    return _ranked(c, i, found[0], found[1], low is None)
+
+
+_SIZE = {
+    True: "largest|biggest|highest|greatest|most expensive|most valuable|longest|most delayed|top|best",
+    False: "smallest|lowest|cheapest|shortest|least expensive|worst",
+}
+_TIME = {True: "most recent|latest|newest|last", False: "oldest|earliest|first"}
+
+
+def _superlative_n(c: Context, i: int) -> Found | None:
+    """``the 5 largest orders per customer``, ``the 3 most recent orders of each customer``."""
+    found = _number(c, c.skip(i, "the|only|keep|their"))
+    if found is None:
+        return None
+    for descending, words in _SIZE.items():
+        after = c.match(found[0], words)
+        if after is not None:
+            return _ranked(c, i, after, found[1], descending)
+    for descending, words in _TIME.items():
+        after = c.match(found[0], words)
+        link = c.table_at(after) if after is not None else None
+        if link is not None:
+            date = date_column(c, after or i, link.table)
+            if date is not None:
+                return _finish(c, i, link.end, found[1], link.table, col(date[0].ref), descending, [Use(link.start, link.end, link.table.name)])
+    return None
+
+
+def _ranked(c: Context, i: int, at: int, n: int, descending: bool) -> Found | None:
+    """What is ranked (a table's rows, or the values of a column), and by what."""
+    at = c.skip(at, "the|best|selling|most|performing|best selling|of")
+    link = c.table_at(at)
+    column = c.linker.column_at(at, least=0.8)
+    entity: TableInfo | None = None
+    group: ColumnInfo | None = None
+    items: list[Item] = []
+    if column is not None and (link is None or column.end > link.end):
+        group, end = column.column, column.end
+    elif link is not None:
+        entity, end = link.table, link.end
+        items.append(Use(link.start, link.end, link.table.name))
+    else:
+        return None
+    per, end = _per(c, end)
+    items += per
+    by = c.match(end, _BY)
+    if by is None and (lowest := c.match(end, _LOW)) is not None:
+        by, descending = lowest, False
+    if by is None:
+        return _without_order(c, i, end, n, entity, descending, items)
+    by = c.skip(by, "the|their|its|total number of") if c.match(by, "the total number of|total number of") is None else c.skip(by, "the")
+    measure = read_measure(c, by)
+    aggregated = measure is not None and _is_aggregate(c, by, measure, entity)
+    if not aggregated:
+        plain = c.linker.column_at(by, tables=(entity.name,)) if entity is not None else None
+        plain = plain or c.linker.column_at(by, kinds=("number", "date", "timestamp"))
+        if plain is not None and (entity is not None and plain.ref.table == entity.name or measure is None):
+            if entity is not None and plain.ref.table == entity.name:
+                return _finish(c, i, plain.end, n, entity, col(plain.ref), descending, items)
+            summed = Measure(by, plain.end, f"total_{plain.column.name}", f"sum({col(plain.ref)})", plain.ref.table)
+            measure = Found(plain.end, "measure", (summed,))
+        elif measure is None:
+            computed = _named_measure(c, by)
+            if computed is None:
+                return None
+            measure = Found(computed[0], "measure", ())
+            return _grouped(c, i, computed[0], n, entity, group, measure_ref(computed[1]), descending, items)
+    assert measure is not None
+    made = [item for item in measure.items if isinstance(item, Measure)]
+    items += measure.items
+    return _grouped(c, i, measure.end, n, entity, group, measure_ref(made[0].name), descending, items)
+
+
+def _is_aggregate(c: Context, by: int, measure: Found, entity: TableInfo | None) -> bool:
+    """A measure by words; of a row's own table it is a column unless a function is named."""
+    made = [item for item in measure.items if isinstance(item, Measure)]
+    if not made:
+        return False
+    link = c.linker.column_at(by, least=0.95)
+    return not (entity is not None and link is not None and link.ref.table == entity.name and link.end >= measure.end)
+
+
+def _named_measure(c: Context, i: int) -> tuple[int, str] | None:
+    from pipeline_magic.agents.specification.planner.formulas import _computed
+    from pipeline_magic.agents.specification.planner.intent import measures_in
+
+    found = _computed(c, i)
+    return (found.end, measures_in(found.expression)[0]) if found is not None else None
+
+
+def _per(c: Context, end: int) -> tuple[list[Item], int]:
+    if c.match(end, _PER) is None:
+        return [], end
+    found = read_group(c, end)
+    return (list(found.items), found.end) if found is not None else ([], end)
+
+
+def _without_order(
+    c: Context, i: int, end: int, n: int, entity: TableInfo | None, descending: bool, items: list[Item]
+) -> Found | None:
+    """``top 10 customers`` alone: by what was measured, else by the table's money column."""
+    if entity is None:
+        return None
+    measures = c.of(Measure)
+    if measures:
+        return _grouped(c, i, end, n, entity, None, measure_ref(measures[0].name), descending, items)
+    money = money_column(entity)
+    return _finish(c, i, end, n, entity, col(money.ref), descending, items) if money is not None else None
+
+
+def _grouped(
+    c: Context,
+    i: int,
+    end: int,
+    n: int,
+    entity: TableInfo | None,
+    group: ColumnInfo | None,
+    order: str,
+    descending: bool,
+    items: list[Item],
+) -> Found:
+    """The groups are ranked: one row for each entity or value, the first `n` in each ``per``."""
+    more, end = _per(c, end)
+    pers = [item for item in (*items, *more) if isinstance(item, Group)]
+    items = [item for item in (*items, *more) if not isinstance(item, Group)]
+    per = tuple(key for item in pers for key in item.columns)
+    if entity is not None:
+        keys = tuple((column.name, col(column.ref)) for column in entity_columns(entity))
+    else:
+        assert group is not None
+        keys = ((group.name, col(group.ref)),)
+    end, descending = _direction(c, end, descending)
+    items.append(Group(i, end, (*per, *keys), entity.name if entity else ""))
+    items.append(Top(i, end, n, order, descending, tuple(name for name, _ in per), entity.name if entity else ""))
+    return Found(end, "measure", tuple(items))
+
+
+def _finish(
+    c: Context, i: int, end: int, n: int, entity: TableInfo, order: str, descending: bool, items: list[Item]
+) -> Found:
+    """Rows of the table are ranked; ``per`` names the partition."""
+    more, end = _per(c, end)
+    pers = [item for item in (*items, *more) if isinstance(item, Group)]
+    items = [item for item in (*items, *more) if not isinstance(item, Group)]
+    end, descending = _direction(c, end, descending)
+    per: list[str] = []
+    for item in pers:
+        per += [foreign(c, entity, item.entity)] if item.entity else [text for _, text in item.columns]
+    if any(item.entity for item in pers):
+        owners = {item.entity for item in pers}
+        items = [item for item in items if not (isinstance(item, Use) and item.table in owners and not item.read)]
+    items.append(Top(i, end, n, order, descending, tuple(per), entity.name))
+    return Found(end, "measure", tuple(items))
+
+
+def foreign(c: Context, table: TableInfo, owner: str) -> str:
+    """The column of `table` that points at `owner`; the owner's key where there is none."""
+    if owner == table.name:
+        return col(Ref(owner, table.key[0]))
+    links = c.graph.links(table.name, owner)
+    if links and links[0].one in {"right", "both"}:
+        return col(Ref(table.name, links[0].keys[0][0]))
+    return col(Ref(owner, c.linker.tables[owner].key[0]))
+
+
+def _direction(c: Context, end: int, descending: bool) -> tuple[int, bool]:
+    if (after := c.match(end, _DESC)) is not None:
+        return after, True
+    if (after := c.match(end, _ASC)) is not None:
+        return after, False
+    return end, descending
+
+
+def _most(c: Context, i: int) -> Found | None:
+    """``with the most orders``, ``that has the largest number of employees``: the one group that has most."""
+    at = c.skip(i, "with|that|which|who|has|have|had|having|is|are|was|the|a|hired|hiring|by")
+    after = c.match(at, "most number of|largest number of|highest number of|greatest number of|maximum number of|most")
+    fewest = c.match(at, "fewest|least number of|smallest number of|lowest number of") if after is None else None
+    found = after or fewest
+    link = c.table_at(found) if found is not None else None
+    if link is None or at == i or not any(isinstance(item, Use) for item in c.items):
+        return None
+    entity = next((item.table for item in reversed(c.items) if isinstance(item, Use) and item.table != link.table.name), None)
+    if entity is None:
+        return None
+    owner = c.linker.tables[entity]
+    name = f"{link.table.words[-1]}_count"
+    measure = Measure(i, link.end, name, counted(c, link.table), link.table.name)
+    keys = tuple((column.name, col(column.ref)) for column in entity_columns(owner))
+    group = Group(i, link.end, keys, owner.name)
+    top = Top(i, link.end, 1, measure_ref(name), after is not None, (), owner.name)
+    return Found(link.end, "measure", (Use(link.start, link.end, link.table.name), measure, group, top))
+
+
+# --- latest ------------------------------------------------------------------------------------------------------
 
 
 def read_latest(c: Context, i: int) -> Found | None:
-    """One row a key, the newest."""
-    return None
+    """``keep only the latest order per customer [by order date]``, ``deduplicate orders on o_orderkey …``."""
+    return _latest_per(c, i) or _deduplicate(c, i)
+
+
+def _latest_per(c: Context, i: int) -> Found | None:
+    at = c.skip(i, "keep|take|keeping|only|just|the|with|use|select|for|get|find|and|their")
+    newest = c.match(at, "latest|most recent|newest|last")
+    oldest = c.match(at, "earliest|oldest|first") if newest is None else None
+    link = c.table_at(newest or oldest or 0) if (newest or oldest) else None
+    if link is None:
+        return None
+    by, end = _by_date(c, link.end, link.table)
+    per = read_group(c, c.skip(end, ",")) if c.match(end, _PER) is not None else None
+    if per is None:
+        return None
+    end = per.end
+    if by is None:
+        by, end = _by_date(c, end, link.table)
+    groups = [item for item in per.items if isinstance(item, Group)]
+    keys: list[Ref] = []
+    for item in groups:
+        if item.entity:
+            keys.append(_ref(foreign(c, link.table, item.entity)))
+        else:
+            keys += [_ref(text) for _, text in item.columns]
+    return _dedup(c, i, end, link.table, tuple(keys), by, newest is not None, Use(link.start, link.end, link.table.name))
+
+
+def _ref(template: str) -> Ref:
+    from pipeline_magic.agents.specification.planner.intent import refs_in
+
+    return refs_in(template)[0]
+
+
+def _by_date(c: Context, i: int, table: TableInfo) -> tuple[Ref | None, int]:
+    """``by order date``, ``according to updated_at``."""
+    at = c.match(i, "by|by the|by their|according to|based on|ordered by|on|in terms of|( by|, by|using")
+    link = c.linker.column_at(at, tables=(table.name,), kinds=("date", "timestamp", "number")) if at is not None else None
+    return (link.ref, c.skip(link.end, ")")) if link is not None and link.end <= c.end(i) else (None, i)
+
+
+def _deduplicate(c: Context, i: int) -> Found | None:
+    if not c.verb(i, "deduplicate", "dedupe", "dedup", "deduplicat") and c.match(i, "remove duplicates|remove duplicate|drop duplicates|drop duplicate|removing duplicates|eliminate duplicate|eliminate duplicates") is None:
+        return None
+    at = c.match(i, "remove duplicates|remove duplicate|drop duplicates|drop duplicate|removing duplicates|eliminate duplicate|eliminate duplicates") or i + 1
+    at = c.skip(at, "the|from|of|in|all|rows|row|records")
+    link = c.table_at(at)
+    table = link.table if link is not None else (c.scope[0] if c.scope else None)
+    if table is None:
+        return None
+    end = link.end if link is not None else at
+    keys: list[Ref] = []
+    by = c.match(end, "by|on|per|using|based on|with the same|by the|for each|over|having the same|that share the same")
+    while by is not None:
+        column = c.linker.column_at(c.skip(by, "the|same"), tables=(table.name,), least=0.6)
+        if column is None or column.end > c.end(i):
+            break
+        keys.append(column.ref)
+        end = column.end
+        by = c.match(end, ", and|and|,|+|and the")
+    order, newest, end = _keeping(c, end, table)
+    uses = (Use(link.start, link.end, link.table.name),) if link is not None else ()
+    return _dedup(c, i, end, table, tuple(keys), order, newest, *uses)
+
+
+def _keeping(c: Context, end: int, table: TableInfo) -> tuple[Ref | None, bool, int]:
+    """``, keeping the latest [row] [by updated_at]``."""
+    at = c.match(c.skip(end, ",|and"), "keeping|keep|keeping only|retain|retaining|with|take|taking|keep only")
+    if at is None:
+        return None, True, end
+    at = c.skip(at, "the|only|one|row|record|with")
+    newest = c.match(at, "latest|most recent|newest|last|highest|largest|maximum")
+    oldest = c.match(at, "earliest|oldest|first|lowest|smallest|minimum") if newest is None else None
+    found = newest or oldest
+    if found is None:
+        return None, True, end
+    column = c.linker.column_at(c.skip(found, "row|record|one|version|entry"), tables=(table.name,), least=0.6)
+    if column is not None and column.end <= c.end(end):
+        return column.ref, newest is not None, column.end
+    found = c.skip(found, "row|record|one|version|entry|of each|for each|rows")
+    order, after = _by_date(c, found, table)
+    return order, newest is not None, after
+
+
+def _dedup(
+    c: Context, i: int, end: int, table: TableInfo, keys: tuple[Ref, ...], order: Ref | None, newest: bool, *uses: Use
+) -> Found:
+    if order is None:
+        date = date_column(c, i, table)
+        order = date[0].ref if date is not None and not date[1] else None
+    return Found(end, "measure", (*uses, Latest(i, end, table.name, keys, order, newest)))

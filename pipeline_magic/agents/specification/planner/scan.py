@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline_magic.agents.specification.planner.checks import read_check
-from pipeline_magic.agents.specification.planner.columns import read_columns
+from pipeline_magic.agents.specification.planner.columns import read_columns, read_derive
 from pipeline_magic.agents.specification.planner.context import Context, Found, Reader
 from pipeline_magic.agents.specification.planner.filters import read_filter
 from pipeline_magic.agents.specification.planner.grouping import read_group
@@ -38,6 +38,7 @@ READERS: tuple[Reader, ...] = (
     read_keep,
     read_join,
     read_top,
+    read_derive,
     read_measure,
     read_group,
     read_filter,

@@ -5,68 +5,182 @@ from __future__ import annotations
 import re
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
-from pipeline_magic.agents.specification.planner.intent import Flag, Segment, Use, measures_in
-from pipeline_magic.agents.specification.planner.predicates import condition_at
+from pipeline_magic.agents.specification.planner.formulas import formula_at
+from pipeline_magic.agents.specification.planner.intent import Flag, Item, Segment, Use, measures_in
+from pipeline_magic.agents.specification.planner.predicates import comparison_at, condition_at, value_at
 from pipeline_magic.agents.specification.planner.text import number_of
 from pipeline_magic.spec.names import slug
 
 __all__ = ["read_flag", "read_segment"]
 
-_SEGMENT = ("segment", "classify", "categorize", "categorise", "identify", "tier", "label", "tag", "rank", "bucket", "mark")
+_SEGMENT = ("segment", "classify", "categorize", "categorise", "identify", "tier", "label", "tag", "bucket", "mark", "split", "divide", "group", "sort")
 _HIGH = {
-    "high value": ("high_value", True),
-    "high - value": ("high_value", True),
-    "most valuable": ("high_value", True),
-    "top": ("top", True),
-    "best": ("best", True),
-    "vip": ("vip", True),
-    "premium": ("premium", True),
-    "low value": ("low_value", False),
-    "low - value": ("low_value", False),
+    "high value": "high_value",
+    "high - value": "high_value",
+    "most valuable": "most_valuable",
+    "top": "top",
+    "best": "best",
+    "vip": "vip",
+    "premium": "premium",
+    "big spending": "big_spending",
 }
 
 
 def read_segment(c: Context, i: int) -> Found | None:
-    """``segments high-value customers``: a label for the top by the first measure; the share is a question."""
+    """``segments high-value customers``, or labels with their rules."""
     if not c.verb(i, *_SEGMENT):
         return None
+    return _high_value(c, i) or _labelled(c, i)
+
+
+def _high_value(c: Context, i: int) -> Found | None:
+    """A label for the top by the first measure; how high is a question unless it is said."""
     at = c.skip(i + 1, "the|all|our|out|into|as")
-    for phrase, (label, high) in _HIGH.items():
+    for phrase, label in _HIGH.items():
         after = c.match(at, phrase)
         link = c.table_at(after) if after is not None else None
-        if after is None or link is None:
+        if link is None:
             continue
-        if not high:
-            return None
-        end, top, condition = _threshold(c, link.end)
+        end, top, condition, by = _threshold(c, link.end)
         word = slug(" ".join(token.stem for token in c.tokens[link.start : link.end]))
-        made = Segment(
-            i,
-            end,
-            f"{word}_segment",
-            ((label, condition, None if condition else top or 0.2),),
-            otherwise="standard",
-            entity=link.table.name,
-            asked="" if condition or top else label,
-        )
+        rule = (label, condition, None if condition else top or 0.2)
+        asked = "" if condition or top else label
+        made = Segment(i, end, f"{word}_segment", (rule,), by, "standard", link.table.name, asked)
         return Found(end, "segment", (Use(link.start, link.end, link.table.name), made))
     return None
 
 
-def _threshold(c: Context, end: int) -> tuple[int, float | None, str | None]:
+def _threshold(c: Context, end: int) -> tuple[int, float | None, str | None, str | None]:
     """``(top 10 %)``, ``as the top 5% by revenue``, ``with revenue over 1000``."""
-    at = c.skip(end, "(|as|the|,|i.e.|being|are|meaning")
-    top = c.match(at, "top")
-    if top is not None and top < c.end(end - 1):
-        number = number_of(c.tokens[top])
-        after = c.match(top + 1, "%|percent") if number else None
-        if number and after is not None and 0 < float(number) < 100:
-            by = c.match(after, "by revenue|of revenue|by|in")
-            return c.skip(by or after, ")"), float(number) / 100, None
-    found = condition_at(c, at, opened=True)
-    if found is not None and measures_in(found.expression):
-        return c.skip(found.end, ")"), None, found.expression
-    return end, None, None
+    at = c.skip(end, "(|as|the|,|i.e.|being|are|meaning|those in|in")
+    found = _top_share(c, at)
+    if found is not None:
+        after, top, by = found
+        return c.skip(after, ")"), top, None, by
+    condition = condition_at(c, at, opened=True)
+    if condition is not None and measures_in(condition.expression):
+        return c.skip(condition.end, ")"), None, condition.expression, None
+    return end, None, None, None
+
+
+def _top_share(c: Context, i: int) -> tuple[int, float, str | None] | None:
+    """``top 10 % [by revenue]``."""
+    top = c.match(i, "top|the top|upper|in the top")
+    if top is None or top >= c.end(i):
+        return None
+    number = number_of(c.tokens[top])
+    after = c.match(top + 1, "%|percent|per cent") if number else None
+    if number is None or after is None or not 0 < float(number) < 100:
+        return None
+    by = c.match(after, "by|of|in terms of|based on|by total")
+    subject = formula_at(c, by) if by is not None else None
+    if subject is not None and subject.operators == 0:
+        return subject.end, float(number) / 100, subject.expression
+    return after, float(number) / 100, None
+
+
+# --- labels with rules -------------------------------------------------------------------------------------------
+
+_REST = "otherwise|the rest|rest|everything else|all others|the others|others|else|everyone else|all other|remaining|the remaining"
+_IF = "if|when|where|for|with|:|if the|as|=|are|is"
+_STOP_LABEL = {"(", "if", "when", "where", "for", "with", ",", "and", "otherwise", ":", ";", ")", "else", "are", "is", "the"}
+
+
+def _labelled(c: Context, i: int) -> Found | None:
+    """``segment suppliers by balance into gold (over 9000), silver (over 5000) and bronze (the rest)``."""
+    at = c.skip(i + 1, "the|all|each|every|our")
+    link = c.table_at(at)
+    at = link.end if link is not None else c.skip(at, "rows|row|them|results|groups|it")
+    subject = None
+    by = c.match(at, "by their|by the|by|based on the|based on their|based on|on")
+    if by is not None:
+        formula = formula_at(c, by)
+        if formula is None or formula.operators:
+            return None
+        subject, at = formula.expression, formula.end
+    into = c.match(at, "into|as|in|to be|:|into the classes|into the segments|into segments|into tiers")
+    if into is None:
+        return None
+    rules, otherwise, end, subject = _rules(c, into, subject)
+    if not rules:
+        return None
+    word = slug(" ".join(token.stem for token in c.tokens[link.start : link.end])) if link is not None else "row"
+    uses: tuple[Item, ...] = (Use(link.start, link.end, link.table.name),) if link is not None else ()
+    entity = link.table.name if link is not None else ""
+    made = Segment(i, end, f"{word}_segment", tuple(rules), subject, otherwise, entity)
+    return Found(end, "segment", (*uses, made))
+
+
+def _rules(
+    c: Context, i: int, subject: str | None
+) -> tuple[list[tuple[str, str | None, float | None]], str | None, int, str | None]:
+    rules: list[tuple[str, str | None, float | None]] = []
+    otherwise: str | None = None
+    at = end = i
+    while at < c.end(i):
+        at = c.skip(at, ",|and|;|or|as|the|label|a")
+        rest = c.match(at, _REST)
+        if rest is not None:
+            label = _label(c, c.skip(rest, "as|is|are|:|to|="))
+            if label is None:
+                break
+            otherwise, end = label[1], label[0]
+            break
+        label = _label(c, at)
+        if label is None:
+            break
+        closing = c.match(label[0], "(")
+        opened = c.skip(label[0], f"(|{_IF}")
+        rest = c.match(opened, _REST)
+        if rest is not None:
+            otherwise, end = label[1], c.skip(rest, ")")
+            break
+        rule = _rule(c, opened, subject)
+        if rule is None:
+            break
+        after, condition, top, found = rule
+        subject = subject or found
+        rules.append((label[1], condition, top))
+        end = at = c.skip(after, ")") if closing is not None else after
+    return rules, otherwise, end, subject
+
+
+def _label(c: Context, i: int) -> tuple[int, str] | None:
+    if i < c.end(i) if i < len(c.tokens) else False:
+        token = c.tokens[i]
+        if token.kind == "quoted":
+            return i + 1, token.low
+    end = i
+    while end < len(c.tokens) and end < c.end(i) and end - i < 4 and c.tokens[end].kind in {"word", "punct"}:
+        if c.low(end) in _STOP_LABEL or (c.tokens[end].kind == "punct" and c.tokens[end].text != "-"):
+            break
+        end += 1
+    if end == i:
+        return None
+    return end, "_".join(token.text for token in c.tokens[i:end] if token.kind == "word")
+
+
+def _rule(c: Context, i: int, subject: str | None) -> tuple[int, str | None, float | None, str | None] | None:
+    """A condition, a comparison of the subject, or a top share: (end, condition, top, subject)."""
+    share = _top_share(c, c.skip(i, "the"))
+    if share is not None:
+        return share[0], None, share[1], share[2]
+    at = c.skip(i, "it is|they are|is|are|the")
+    if subject is not None:
+        between = c.match(at, "between|from")
+        low = value_at(c, between, None) if between is not None else None
+        high = value_at(c, low[0] + 1, None) if low is not None and c.low(low[0]) in {"and", "to", "-"} else None
+        if low is not None and high is not None:
+            return high[0], f"{subject} BETWEEN {low[1]} AND {high[1]}", None, None
+        compared = comparison_at(c, at)
+        value = value_at(c, compared[0], None) if compared is not None else None
+        if compared is not None and value is not None:
+            return value[0], f"{subject} {compared[1]} {value[1]}", None, None
+    condition = condition_at(c, i, opened=True)
+    if condition is None:
+        return None
+    head = re.match("\ue000[^\ue002]*\ue002", condition.expression)
+    return condition.end, condition.expression, None, head.group() if head else None
 
 
 def read_flag(c: Context, i: int) -> Found | None:
@@ -76,13 +190,15 @@ def read_flag(c: Context, i: int) -> Found | None:
     at = c.skip(i + 1, "the|all|those|any|every|rows|row|records|groups|them|as")
     link = c.table_at(at)
     at = link.end if link is not None else at
-    found = condition_at(c, at, opened=True)
+    end, name = at, "flagged"
+    named = c.match(at, "as|called|named")
+    if named is not None and named < c.end(i) and re.fullmatch(r"[A-Za-z]\w*", c.low(named)):
+        end, name = named + 1, slug(c.low(named))
+    found = condition_at(c, end, opened=True)
     if found is None:
         return None
-    end, name = found.end, "flagged"
+    end = found.end
     after = c.match(end, "as|called|named")
-    if after is not None and after < c.end(i) and c.tokens[after].kind in {"word", "quoted"} and re.fullmatch(r"\w+", c.low(after)):
+    if after is not None and after < c.end(i) and re.fullmatch(r"[A-Za-z]\w*", c.low(after)):
         end, name = after + 1, slug(c.low(after))
     return Found(end, "segment", (Flag(i, end, name, found.expression),))
-
-

@@ -1,0 +1,196 @@
+"""The draft as it grows, and the items it grows from. Plain data, so that one validation at the end sees everything."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from pipeline_magic.agents.specification.planner.entities import TableInfo
+from pipeline_magic.agents.specification.planner.intent import (
+    Check,
+    Derive,
+    Distinct,
+    Filter,
+    Flag,
+    Group,
+    Item,
+    JoinWish,
+    Keep,
+    Latest,
+    Measure,
+    Segment,
+    Selected,
+    Top,
+    Use,
+    refs_in,
+    render,
+)
+from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
+from pipeline_magic.agents.specification.planner.layout import Layout
+from pipeline_magic.runs import Question
+from pipeline_magic.spec.names import quote
+from pipeline_magic.spec.provenance import Origin
+
+__all__ = ["Assembly", "Plan", "sql", "tables_of"]
+
+_Item = TypeVar("_Item", bound=Item)
+
+
+@dataclass
+class Assembly:
+    """Sources, steps, expectations and questions, and where each field came from.
+
+    Attributes:
+        last: Id of the node that the next step reads.
+        grain: Word for what one row of the result is, where that is known.
+        subject: Short name of the base table.
+        columns: Columns of the result where they are known (after grouping); empty otherwise.
+    """
+
+    sources: list[dict[str, Any]] = field(default_factory=list)
+    steps: list[dict[str, Any]] = field(default_factory=list)
+    expectations: list[dict[str, Any]] = field(default_factory=list)
+    origins: dict[str, Origin] = field(default_factory=dict)
+    questions: list[Question] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    last: str = ""
+    grain: str = ""
+    subject: str = ""
+    columns: list[str] = field(default_factory=list)
+
+    def step(self, data: dict[str, Any]) -> str:
+        """Add a step behind the last one; returns its id, which has a number behind it where the id was taken."""
+        taken = {step["id"] for step in self.steps} | {source["alias"] for source in self.sources}
+        base, number = data["id"], 2
+        while data["id"] in taken:
+            data["id"], number = f"{base[:60]}_{number}", number + 1
+        if not {"input", "left", "inputs"} & data.keys():
+            data["input"] = self.last
+        self.steps.append(data)
+        self.last = data["id"]
+        return self.last
+
+    def said(self, path: str, clauses: Sequence[str]) -> None:
+        """The field at `path` was read from these clauses."""
+        self.origins[path] = Origin(kind="clause", clauses=tuple(dict.fromkeys(clauses)))
+
+    def assumed(
+        self, path: str, reason: str, alternatives: Sequence[str] = (), clauses: Sequence[str] = (), question: str = ""
+    ) -> None:
+        """Nobody asked for the value at `path` in words."""
+        self.origins[path] = Origin(
+            kind="assumption",
+            reason=reason,
+            alternatives=tuple(alternatives),
+            clauses=tuple(dict.fromkeys(clauses)),
+            question=question,
+        )
+
+
+class Plan:
+    """The items of a statement by kind, with what the steps need of them."""
+
+    def __init__(
+        self,
+        items: Sequence[Item],
+        tables: dict[str, TableInfo],
+        graph: JoinGraph,
+        clause_of: Callable[[Item], tuple[str, ...]],
+        answers: dict[str, str],
+    ) -> None:
+        self.items = items
+        self.tables = tables
+        self.graph = graph
+        self.answers = answers
+        self._clause_of = clause_of
+        self.measures = _unique(self.of(Measure))
+        self.filters = self.of(Filter)
+        self.groups = self.of(Group)
+        self.segments = self.of(Segment)
+        self.flags = self.of(Flag)
+        self.derives = self.of(Derive)
+        self.keeps = self.of(Keep)
+        self.joins = self.of(JoinWish)
+        self.uses = self.of(Use)
+        self.selected = self.of(Selected)
+        self.tops = self.of(Top)
+        self.latest = self.of(Latest)
+        self.checks = self.of(Check)
+        self.distinct = self.of(Distinct)
+
+    def of(self, kind: type[_Item]) -> list[_Item]:
+        """The items of one kind, in the order of the statement."""
+        return [item for item in self.items if isinstance(item, kind)]
+
+    def clauses(self, *items: Item) -> tuple[str, ...]:
+        """Ids of the clauses these items were read from."""
+        return tuple(dict.fromkeys(clause for item in items for clause in self._clause_of(item)))
+
+    @property
+    def read(self) -> tuple[str, ...]:
+        """Tables that words ask to read or join."""
+        return tuple(dict.fromkeys(use.table for use in self.uses if use.read))
+
+    @property
+    def entity(self) -> str:
+        """The table whose rows are the groups: of the grouping, else of the segments."""
+        for group in self.groups:
+            if group.entity:
+                return group.entity
+        if not self.groups:
+            for segment in self.segments:
+                if segment.entity:
+                    return segment.entity
+        return ""
+
+    def wanted(self) -> tuple[str, ...]:
+        """Every table the draft needs, those named first."""
+        found = [use.table for use in self.uses]
+        for item in self.items:
+            found += tables_of(item)
+        return tuple(dict.fromkeys(name for name in found if name))
+
+
+def tables_of(item: Item) -> list[str]:
+    """Full names of the tables an item speaks of, but for plain uses."""
+    texts = [text for name in ("expression", "order", "by") if isinstance(text := getattr(item, name, None), str)]
+    found: list[str] = []
+    if isinstance(item, Group):
+        texts += [text for _, text in item.columns]
+    if isinstance(item, Segment):
+        texts += [condition for _, condition, _ in item.rules if condition]
+    if isinstance(item, Top):
+        texts += item.per
+    if isinstance(item, Selected):
+        found.append(item.ref.table)
+    if isinstance(item, Keep):
+        found += [item.table, item.other]
+    if isinstance(item, Latest):
+        found += [item.table, *(key.table for key in item.keys)]
+    return [*found, *(ref.table for text in texts for ref in refs_in(text))]
+
+
+def _unique(measures: Sequence[Measure]) -> list[Measure]:
+    kept: dict[str, Measure] = {}
+    for measure in measures:
+        name, number = measure.name, 2
+        while name in kept and kept[name].expression != measure.expression:
+            name, number = f"{measure.name}_{number}", number + 1
+        if name != measure.name:
+            measure = Measure(
+                measure.start, measure.end, name, measure.expression, measure.table, measure.words, measure.assumed
+            )
+        kept.setdefault(name, measure)
+    return list(kept.values())
+
+
+def sql(layout: Layout, template: str) -> str:
+    """A template as Spark SQL over the columns after the joins."""
+    return render(template, layout.name, quoted)
+
+
+def quoted(name: str) -> str:
+    """A column in an expression, in backticks only where it must be."""
+    return name if re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) else quote(name)

@@ -1,0 +1,120 @@
+"""Formulas in words and signs: ``extended price times (1 - discount)``, ``days between hire date and termination date``.
+
+Operators bind as in arithmetic. Not here: functions by their SQL names; a person who writes SQL edits the field.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pipeline_magic.agents.specification.planner.context import Context
+from pipeline_magic.agents.specification.planner.intent import Derive, Measure, col, measure_ref
+from pipeline_magic.agents.specification.planner.text import number_of, stem
+
+__all__ = ["Formula", "derived_at", "formula_at"]
+
+_PLUS = {"+": "+|plus|added to", "-": "-|minus|less"}
+_TIMES = {"*": "*|x|times|multiplied by", "/": "/|divided by|over"}
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A template up to before token `end`; `operators` counts what was computed (0: a single column)."""
+
+    end: int
+    expression: str
+    operators: int = 0
+    words: str = ""
+    table: str = ""
+
+
+def formula_at(c: Context, i: int) -> Formula | None:
+    """The formula at token `i`; a single column or number is one without operators."""
+    return _chain(c, i, _PLUS, lambda at: _chain(c, at, _TIMES, lambda inner: _term(c, inner)))
+
+
+def _chain(c: Context, i: int, operators: dict[str, str], part: object) -> Formula | None:
+    read = part
+    first: Formula | None = read(i)  # type: ignore[operator]  # a nested reader; mypy cannot name its own type here
+    if first is None:
+        return None
+    made = first
+    while made.end < c.end(i):
+        sign = next(((s, after) for s, words in operators.items() if (after := c.match(made.end, words)) is not None), None)
+        following: Formula | None = read(sign[1]) if sign else None  # type: ignore[operator]  # as above
+        if sign is None or following is None:
+            break
+        made = Formula(
+            following.end,
+            f"{made.expression} {sign[0]} {following.expression}",
+            made.operators + following.operators + 1,
+            made.words,
+            made.table or following.table,
+        )
+    return made
+
+
+def _term(c: Context, i: int) -> Formula | None:
+    i = c.skip(i, "the|a|an|its|their")
+    if i >= len(c.tokens) or i >= c.end(i):
+        return None
+    if c.low(i) == "(":
+        inner = formula_at(c, i + 1)
+        if inner is None or c.low(inner.end) != ")":
+            return None
+        return Formula(inner.end + 1, f"({inner.expression})", inner.operators, inner.words, inner.table)
+    between = _between(c, i)
+    if between is not None:
+        return between
+    number = number_of(c.tokens[i])
+    if number is not None:
+        return Formula(i + 1, number)
+    part = c.match(i, "year of|month of|day of|quarter of|hour of")
+    if part is not None:
+        link = c.linker.column_at(c.skip(part, "the|its"), kinds=("date", "timestamp"))
+        if link is not None and link.end <= c.end(i):
+            return Formula(link.end, f"{c.low(i)}({col(link.ref)})", 1, c.low(i), link.ref.table)
+    computed = _computed(c, i)
+    if computed is not None:
+        return computed
+    link = c.linker.column_at(i, least=0.6)
+    if link is None or link.end > c.end(i) or (link.column.kind == "text" and link.score < 0.8):
+        return None
+    return Formula(link.end, col(link.ref), 0, " ".join(link.column.words), link.ref.table)
+
+
+def _between(c: Context, i: int) -> Formula | None:
+    """``(number of) days between A and B``, ``days from A to B``."""
+    at = c.match(i, "number of days between|days between|number of days from|days from|difference in days between")
+    if at is None:
+        return None
+    first = c.linker.column_at(c.skip(at, "the|its"), kinds=("date", "timestamp"))
+    joined = c.match(first.end, "and|to|until") if first is not None else None
+    second = c.linker.column_at(c.skip(joined, "the|its"), kinds=("date", "timestamp")) if joined is not None else None
+    if first is None or second is None:
+        return None
+    return Formula(second.end, f"datediff({col(second.ref)}, {col(first.ref)})", 1, "days", first.ref.table)
+
+
+def _computed(c: Context, i: int) -> Formula | None:
+    """A measure or new column that was named before, by its name or by its words."""
+    for size in (4, 3, 2, 1):
+        if i + size > c.end(i):
+            continue
+        words = [token.stem for token in c.tokens[i : i + size]]
+        for item in (*c.of(Derive), *c.of(Measure)):
+            if [stem(part) for part in item.name.split("_")] == words or (size == 1 and c.low(i) == item.name):
+                return Formula(i + size, measure_ref(item.name), 0, " ".join(words))
+    return None
+
+
+def derived_at(c: Context, i: int) -> tuple[int, Derive] | None:
+    """A new column named before, at token `i`."""
+    for size in (4, 3, 2, 1):
+        if i + size > c.end(i):
+            continue
+        words = [token.stem for token in c.tokens[i : i + size]]
+        for item in c.of(Derive):
+            if [stem(part) for part in item.name.split("_")] == words or (size == 1 and c.low(i) == item.name):
+                return i + size, item
+    return None

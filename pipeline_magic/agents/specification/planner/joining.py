@@ -1,0 +1,297 @@
+"""Sources, filters that stand before the joins, and the joins: which table is the base, how rows without a match are kept."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from pipeline_magic.agents.specification.planner.draft import Assembly, Plan, sql, tables_of
+from pipeline_magic.agents.specification.planner.entities import Ref
+from pipeline_magic.agents.specification.planner.intent import Filter, Latest, measures_in, refs_in
+from pipeline_magic.agents.specification.planner.joingraph import Link
+from pipeline_magic.agents.specification.planner.layout import How, Layout, aliases
+from pipeline_magic.runs import Option, Question
+from pipeline_magic.spec.paths import Edit
+
+__all__ = ["add_joins", "add_sources", "base_table", "fixed_links", "multiplied"]
+
+
+def base_table(plan: Plan, wanted: Sequence[str]) -> str:
+    """The table whose rows are kept: said by words; the one side where that is what is segmented; else what is measured."""
+    for keep in plan.keeps:
+        if keep.how in {"left", "anti", "semi"}:
+            return keep.table
+    entity = plan.entity
+    first = next((wish.tables[0] for wish in plan.joins if len(wish.tables) > 1), entity)
+    if len(plan.read) > 1 and entity in plan.read and first == entity:
+        return entity
+    facts = [measure.table for measure in plan.measures if measure.table] or list(wanted)
+    ranked = sorted(wanted, key=lambda name: (-_reach(plan, name, wanted), name not in facts, wanted.index(name)))
+    return ranked[0]
+
+
+def _reach(plan: Plan, base: str, wanted: Sequence[str]) -> int:
+    """How many of the other tables hang on `base` with at most one row each."""
+    count = 0
+    for other in wanted:
+        path = plan.graph.path([base], other, wanted) if other != base else ()
+        if path and all(link.one in {"right", "both"} for link in path):
+            count += 1
+    return count
+
+
+def fixed_links(plan: Plan) -> dict[frozenset[str], Link]:
+    """Links whose columns words or answers name, by the pair of tables."""
+    found: dict[frozenset[str], Link] = {}
+    for wish in plan.joins:
+        tables = wish.tables if len(wish.tables) > 1 else (*plan.read, *wish.tables)
+        for left in tables:
+            for right in tables:
+                for pair in wish.keys:
+                    link = _named(plan, left, right, pair)
+                    if link is not None:
+                        found.setdefault(frozenset({left, right}), link)
+    for key, answer in plan.answers.items():
+        if key.startswith("keys:"):
+            for left in plan.tables:
+                for right in plan.tables:
+                    for link in plan.graph.links(left, right) if left < right else ():
+                        if answer == keys_text(link):
+                            found[frozenset({left, right})] = link
+    return found
+
+
+def _named(plan: Plan, left: str, right: str, pair: tuple[str, str]) -> Link | None:
+    if left == right:
+        return None
+    a, b = plan.tables[left].column(pair[0]), plan.tables[right].column(pair[1])
+    if a is None or b is None:
+        return None
+    for link in plan.graph.links(left, right):
+        if link.keys == ((a.name, b.name),):
+            return link
+    one = "right" if plan.tables[right].key == (b.name,) else "left" if plan.tables[left].key == (a.name,) else "none"
+    return Link(left, right, ((a.name, b.name),), 0.99, one)
+
+
+def keys_text(link: Link) -> str:
+    """The key columns of a link, for a person and as an answer."""
+    return " and ".join(f"{left} = {right}" for left, right in link.keys)
+
+
+def multiplied(layout: Layout, table: str) -> bool:
+    """Whether the joins repeat rows of `table`: some table hangs on the way away from it with many rows each."""
+    reached, edges = {table}, list(layout.joins)
+    changed = True
+    while changed:
+        changed = False
+        for joined in edges:
+            if joined.how in {"anti", "semi"}:
+                continue
+            link = joined.link
+            for here, there, one in ((link.left, link.right, {"right", "both"}), (link.right, link.left, {"left", "both"})):
+                if here in reached and there not in reached:
+                    if link.one not in one:
+                        return True
+                    reached.add(there)
+                    changed = True
+    return False
+
+
+# --- sources -----------------------------------------------------------------------------------------------------
+
+
+def add_sources(made: Assembly, plan: Plan, layout: Layout) -> dict[str, str]:
+    """Sources, with what stands on each before the joins; returns the id that stands for each table."""
+    short = aliases([plan.tables[name] for name in layout.tables])
+    heads: dict[str, str] = {}
+    for name in layout.tables:
+        alias = short[name]
+        heads[name] = alias
+        made.sources.append({"alias": alias, "table": name})
+        named = [use for use in plan.uses if use.table == name]
+        columns = [item for item in plan.items if name in tables_of(item)]
+        if named or columns:
+            made.said(f"sources.{alias}.table", plan.clauses(*(named or columns)))
+        else:
+            made.assumed(f"sources.{alias}.table", f"{name} links the tables that the statement names")
+    for name in layout.tables:
+        made.last = heads[name]
+        for latest in plan.latest:
+            if latest.table == name:
+                _add_latest(made, plan, latest, short[name])
+        for item in plan.filters:
+            if _before(plan, layout, item) == name:
+                _add_filter(made, plan, layout, item, f"filter_{short[name]}")
+        heads[name] = made.last
+    made.subject = plan.tables[layout.base].short
+    made.last = heads[layout.base]
+    return heads
+
+
+def _before(plan: Plan, layout: Layout, item: Filter) -> str | None:
+    """The table a filter can stand on before the joins without changing what the words mean."""
+    if measures_in(item.expression):
+        return None
+    tables = {ref.table for ref in refs_in(item.expression)}
+    if len(tables) != 1:
+        return None
+    name = tables.pop()
+    if name == layout.base:
+        return name
+    joined = next((joined for joined in layout.joins if joined.table == name), None)
+    if joined is not None and (joined.link.one in {"left", "none"} or joined.how in {"anti", "semi"}):
+        return name
+    return None
+
+
+def _add_filter(made: Assembly, plan: Plan, layout: Layout, item: Filter, identity: str) -> None:
+    own = Layout(layout.base)
+    identity = made.step({"id": identity[:63], "kind": "filter", "condition": sql(own, item.expression)})
+    _origin_of(made, plan, item, f"steps.{identity}.condition")
+
+
+def _origin_of(made: Assembly, plan: Plan, item: Filter, path: str) -> None:
+    if item.assumed:
+        made.assumed(path, item.assumed, clauses=plan.clauses(item))
+    else:
+        made.said(path, plan.clauses(item))
+
+
+def _add_latest(made: Assembly, plan: Plan, latest: Latest, alias: str) -> None:
+    """One row a key: the newest. Without key or order the words are not enough, and that is asked."""
+    table = plan.tables[latest.table]
+    answer = plan.answers.get("dedup:key", "")
+    keys = tuple(key.column for key in latest.keys) or ((answer,) if answer and table.column(answer) else ())
+    clauses = plan.clauses(latest)
+    if not keys:
+        options = tuple(Option(id=column.name, label=column.name) for column in table.columns[:30])
+        made.questions.append(
+            Question(
+                id="dedup:key",
+                text=f"Which column says that two rows of {table.short} are the same?",
+                why="The statement asks for one row each and names no key.",
+                options=options,
+                clauses=clauses,
+            )
+        )
+        return
+    order = [{"column": latest.order.column, "descending": latest.descending}] if latest.order else []
+    rest = [name for name in table.key if name not in keys and (latest.order is None or name != latest.order.column)]
+    order += [{"column": name, "descending": latest.descending} for name in rest]
+    identity = made.step({"id": f"latest_{alias}"[:63], "kind": "deduplicate", "keys": list(keys), "order_by": order})
+    made.said(f"steps.{identity}.keys", clauses)
+    if latest.order is None:
+        made.questions.append(_which_order(identity, table.columns, clauses))
+    else:
+        made.assumed(f"steps.{identity}.order_by", f"newest by {latest.order.column}; equal ones by {', '.join(rest) or 'nothing'}", clauses=clauses)
+
+
+def _which_order(identity: str, columns: Sequence[Any], clauses: Sequence[str]) -> Question:
+    path = f"steps.{identity}.order_by"
+    fitting = [column for column in columns if column.kind in {"date", "timestamp", "number"}]
+    return Question(
+        id="dedup:order",
+        text="By which column is one row newer than another?",
+        why="The statement does not say it, and no single date column does.",
+        options=tuple(
+            Option(id=column.name, label=column.name, edits=(Edit(path=path, value=[{"column": column.name, "descending": True}]),))
+            for column in fitting[:20]
+        ),
+        path=path,
+        clauses=tuple(clauses),
+    )
+
+
+# --- joins -------------------------------------------------------------------------------------------------------
+
+
+def decide_how(plan: Plan, layout: Layout) -> None:
+    """Set how each join of the layout keeps rows without a match."""
+    from dataclasses import replace
+
+    layout.joins = tuple(replace(joined, how=_how(plan, joined.link)[0]) for joined in layout.joins)
+
+
+def add_joins(made: Assembly, plan: Plan, layout: Layout, heads: dict[str, str]) -> None:
+    """The joins, each with its keys, and a question where words do not say what becomes of rows without a match."""
+    short = aliases([plan.tables[name] for name in layout.tables])
+    for joined in layout.joins:
+        alias = short[joined.table]
+        how, clauses, said = _how(plan, joined.link)
+        pairs = [(layout.names.get(Ref(joined.link.left, left), left), right) for left, right in joined.link.keys]
+        step: dict[str, Any] = {
+            "id": f"join_{alias}"[:63],
+            "kind": "join",
+            "left": made.last,
+            "right": heads[joined.table],
+            "how": how,
+            "keys": [{"left": left, "right": right} for left, right in pairs],
+        }
+        identity = made.step(step)
+        path = f"steps.{identity}"
+        if said:
+            made.said(f"{path}.how", clauses)
+        elif joined.table in plan.read or joined.link.left in plan.read:
+            _ask_how(made, plan, joined.link, alias, path, clauses)
+        else:
+            made.assumed(f"{path}.how", f"a left join keeps every row of {plan.tables[joined.link.left].short}", ("inner",), clauses)
+        why = "the catalog declares this key" if joined.link.declared else "names and types of the columns fit; no key is declared"
+        made.assumed(f"{path}.keys", f"joined on {keys_text(joined.link)}: {why}", clauses=clauses)
+        _tied_keys(made, plan, joined.link, path, clauses)
+
+
+def _tied_keys(made: Assembly, plan: Plan, link: Link, path: str, clauses: Sequence[str]) -> None:
+    """Two ways to join that fit alike (``origin`` and ``dest`` with an airport) must be told apart by a person."""
+    options = [other for other in plan.graph.links(link.left, link.right) if other.score >= link.score - 1e-9]
+    if len(options) < 2 or link.score >= 0.98:
+        return
+    identity = f"keys:{plan.tables[link.right].short}"
+    if plan.answers.get(identity) in {keys_text(option) for option in options}:
+        return
+    made.questions.append(
+        Question(
+            id=identity,
+            text=f"On which columns are {plan.tables[link.left].short} and {plan.tables[link.right].short} joined?",
+            why="More than one pair of columns fits alike.",
+            options=tuple(Option(id=keys_text(option), label=keys_text(option)) for option in options),
+            path=f"{path}.keys",
+            clauses=tuple(clauses),
+        )
+    )
+
+
+def _how(plan: Plan, link: Link) -> tuple[How, tuple[str, ...], bool]:
+    """How to join, the clauses that ask for the join, and whether words say how."""
+    for keep in plan.keeps:
+        if {keep.table, keep.other} == {link.left, link.right}:
+            return keep.how, plan.clauses(keep), True
+    for wish in plan.joins:
+        if wish.how is not None and (not wish.tables or link.right in wish.tables):
+            return wish.how, plan.clauses(wish), True
+    wishes = [wish for wish in plan.joins if not wish.tables or link.right in wish.tables]
+    return "left", plan.clauses(*wishes), False
+
+
+def _ask_how(made: Assembly, plan: Plan, link: Link, alias: str, path: str, clauses: Sequence[str]) -> None:
+    left, right = plan.tables[link.left].short, plan.tables[link.right].short
+    question, path = f"join:{alias}", f"{path}.how"
+    made.assumed(path, f"a left join keeps every row of {left}", ("inner",), clauses, question)
+    made.questions.append(
+        Question(
+            id=question,
+            text=f"Keep rows of {left} that have no match in {right}?",
+            why="The statement joins the tables and does not say what becomes of rows without a match.",
+            options=(
+                Option(id="left", label=f"Keep every row of {left} (left join)", edits=(Edit(path=path, value="left"),)),
+                Option(
+                    id="inner",
+                    label=f"Only rows of {left} with a match in {right} (inner join)",
+                    edits=(Edit(path=path, value="inner"),),
+                ),
+            ),
+            default="left",
+            path=path,
+            clauses=tuple(clauses),
+        )
+    )
