@@ -28,6 +28,7 @@ from pipeline_magic.runs import (
     Validated,
 )
 from pipeline_magic.snapshots import stage_result
+from pipeline_magic.spec.model import PipelineSpec
 from pipeline_magic.spec.schema import TableSchema
 from pipeline_magic.spec.typed import TypedSpec
 
@@ -238,20 +239,29 @@ def prepare(
 ) -> Prepared:
     """The pull request of a plan, ready to be opened."""
     from pipeline_magic.agents.approval.digest import plan_digest
-    from pipeline_magic.compiler.describe import describe_pipeline
-
-    assert validated.typed is not None  # require_complete
     digest = plan_digest(plan)
     change = github.prepare(
         plan,
         digest=digest,
-        summary=describe_pipeline(validated.typed),
+        summary=_summary(plan.spec),
         provenance=validated.provenance,
         questions=validated.questions,
         quality=quality,
         base=generated.base,
     )
     return Prepared(plan=plan, digest=digest, change=change)
+
+
+def _summary(spec: PipelineSpec) -> tuple[str, ...]:
+    """What the pipeline does, a sentence for each source and step, the target and the trigger."""
+    from pipeline_magic.compiler.describe import describe, describe_source, describe_target, describe_trigger
+
+    return (
+        *(describe_source(source) for source in spec.sources),
+        *(describe(step) for step in spec.steps),
+        describe_target(spec.target),
+        describe_trigger(spec.trigger),
+    )
 
 
 def notebook_text(prepared: Prepared) -> str:
