@@ -22,6 +22,7 @@ def assemble(plan: Plan) -> Assembly:
         return made
     layout = lay_out(base_table(plan, wanted), wanted, plan.tables, plan.graph, fixed_links(plan))
     decide_how(plan, layout)
+    made.joined = layout.columns(plan.tables)
     heads = add_sources(made, plan, layout)
     add_joins(made, plan, layout, heads)
     for name in layout.unreachable:

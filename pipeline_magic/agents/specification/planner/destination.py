@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Any
 
@@ -86,14 +87,79 @@ def _proposal(made: Assembly, plan: Plan) -> str:
 
 
 def _mode(made: Assembly, plan: Plan, target: dict[str, Any]) -> None:
-    shapes = [item for item in plan.items if isinstance(item, Shape)]
+    shapes = plan.of(Shape)
     modes = [item for item in shapes if item.field == "mode"]
+    if len({item.value for item in modes}) > 1 and {item.value for item in modes} != {"merge", "scd1"}:
+        _two_modes(made, modes, plan.clauses(*modes))
+        return
     if modes:
         target["mode"] = modes[0].value
         made.said("target.mode", plan.clauses(*modes))
     else:
         target["mode"] = "overwrite"
-        made.assumed("target.mode", "the statement does not say how to write; every run replaces the table", ("append", "merge"))
+        made.assumed(
+            "target.mode", "the statement does not say how to write; every run replaces the table", ("append", "merge")
+        )
+    if target["mode"] in {"merge", "scd1", "scd2"}:
+        _keys(made, plan, target, [item for item in shapes if item.field == "keys"])
+
+
+def _two_modes(made: Assembly, modes: Sequence[Shape], clauses: tuple[str, ...]) -> None:
+    made.questions.append(
+        Question(
+            id="target:mode",
+            text="How should the target be written?",
+            why="The statement says more than one thing about it.",
+            options=tuple(
+                Option(id=mode, label=mode, edits=(Edit(path="target.mode", value=mode),))
+                for mode in dict.fromkeys(str(item.value) for item in modes)
+            ),
+            path="target.mode",
+            clauses=clauses,
+        )
+    )
+
+
+def _keys(made: Assembly, plan: Plan, target: dict[str, Any], said: Sequence[Shape]) -> None:
+    """What identifies a row; without a word about it that is a question, for which there is no default."""
+    names = []
+    for item in said:
+        for part in re.split(r"\s*(?:,|\band\b|\+|&)\s*", str(item.value[0])):
+            name = _column(made, part.strip("` ."))
+            if name:
+                names.append(name)
+    clauses = plan.clauses(*said)
+    if names:
+        target["keys"] = list(dict.fromkeys(names))
+        made.said("target.keys", clauses)
+        return
+    made.questions.append(
+        Question(
+            id="target:keys",
+            text="Which columns identify a row of the target?",
+            why=f"`{target['mode']}` updates rows with the same key, and the statement names none.",
+            options=tuple(
+                Option(id=name, label=name, edits=(Edit(path="target.keys", value=[name]),)) for name in made.result[:30]
+            ),
+            path="target.keys",
+            free=True,
+            clauses=clauses or plan.clauses(*[item for item in plan.of(Shape) if item.field == "mode"]),
+        )
+    )
+
+
+def _column(made: Assembly, text: str) -> str | None:
+    """The column of the result that a key's words name: exactly, or with the prefix of its table left out."""
+    wanted = text.casefold()
+    plain = [part for part in re.split(r"[\s_]+", wanted) if part]
+    for name in made.result:
+        if name.casefold() == wanted:
+            return name
+    for name in made.result:
+        low = name.casefold()
+        if low.endswith("_" + wanted) or [part for part in re.split(r"_", low)] == plain or low == "".join(plain):
+            return name
+    return None
 
 
 def set_trigger(made: Assembly, items: Sequence[Item], plan: Plan) -> dict[str, Any] | None:
@@ -110,7 +176,9 @@ def set_trigger(made: Assembly, items: Sequence[Item], plan: Plan) -> dict[str, 
         return None
     made.said("trigger.kind", clauses)
     if "hour" in timing.assumed:
-        made.assumed("trigger.cron", "the statement does not name the hour; 06:00", ("another hour",), clauses)
+        minute, hour = timing.cron.split()[1:3]
+        at = f"{int(hour):02d}:{int(minute):02d}" if hour.isdigit() and minute.isdigit() else "the hours taken"
+        made.assumed("trigger.cron", f"the statement does not name the hour; {at}", ("another hour",), clauses)
     elif "day" in timing.assumed:
         made.assumed("trigger.cron", "the statement does not name the day", (), clauses)
     else:

@@ -46,7 +46,8 @@ class Assembly:
         last: Id of the node that the next step reads.
         grain: Word for what one row of the result is, where that is known.
         subject: Short name of the base table.
-        columns: Columns of the result where they are known (after grouping); empty otherwise.
+        columns: Columns of the result after grouping or selecting; empty while neither is done.
+        joined: Columns after the joins.
     """
 
     sources: list[dict[str, Any]] = field(default_factory=list)
@@ -59,6 +60,18 @@ class Assembly:
     grain: str = ""
     subject: str = ""
     columns: list[str] = field(default_factory=list)
+    joined: list[str] = field(default_factory=list)
+
+    @property
+    def result(self) -> list[str]:
+        """Columns of the result: those of the groups or of the selection, else all after the joins and new ones."""
+        return self.columns or [*self.joined, *self.added]
+
+    @property
+    def added(self) -> list[str]:
+        """Columns that steps add to the joined rows."""
+        found = [column["name"] for step in self.steps if step["kind"] == "derive" for column in step["columns"]]
+        return [*found, *(step["column"] for step in self.steps if step["kind"] == "segment")]
 
     def step(self, data: dict[str, Any]) -> str:
         """Add a step behind the last one; returns its id, which has a number behind it where the id was taken."""

@@ -69,9 +69,7 @@ def _place(made: Assembly, plan: Plan, layout: Layout, refs: list[Any], names: l
     short = aliases([plan.tables[name] for name in layout.tables])
     if check.kind == "row_count" or not refs:
         return short[layout.base] if check.kind == "freshness" else "target"
-    shown = {name.casefold() for name in made.columns}
-    if not made.columns:
-        shown = {name.casefold() for name in layout.names.values()}
+    shown = {name.casefold() for name in made.result}
     if all(layout.name(ref).casefold() in shown and ref.table in layout.tables for ref in refs):
         return "target"
     tables = {ref.table for ref in refs}

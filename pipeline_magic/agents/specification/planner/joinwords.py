@@ -7,7 +7,7 @@ from typing import Literal
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.intent import Item, JoinWish, Keep, Use
 
-__all__ = ["read_join", "read_keep", "read_sources"]
+__all__ = ["read_join", "read_keep", "read_lacking", "read_sources"]
 
 _READ = ("read", "load", "take", "use", "ingest", "pull", "fetch", "start", "extract", "import", "source")
 _JOIN = ("join", "combine", "enrich", "merge", "link", "match", "connect", "add", "attach", "lookup", "join", "left", "inner")
@@ -122,6 +122,23 @@ def read_keep(c: Context, i: int) -> Found | None:
         if keep is not None and only is None:
             return None
     return _keep(i, other.end, table.table.name, other.table.name, how, Use(table.start, table.end, table.table.name), Use(other.start, other.end, other.table.name))
+
+
+def read_lacking(c: Context, i: int) -> Found | None:
+    """``customers … without orders``, ``cars that have no sales records``: those of the table named before."""
+    at = c.match(i, _LACK)
+    how: Literal["anti", "semi"] = "anti"
+    if at is None:
+        at = c.match(i, "with at least one|that have at least one|who have at least one|having at least one|that have any|who have placed|that have placed|who placed at least one")
+        how = "semi"
+    other = c.table_at(c.skip(at, "any|a|an|matching|the|single")) if at is not None else None
+    if other is None:
+        return None
+    subject = next((u.table for u in reversed(c.of(Use)) if u.table != other.table.name and c.starts[u.start] == c.starts[i]), None)
+    if subject is None:
+        return None
+    end = c.skip(other.end, "records|record|rows|entries|at all")
+    return Found(end, "join", (Keep(i, end, subject, other.table.name, how),))
 
 
 def _keep(start: int, end: int, table: str, other: str, how: Literal["left", "inner", "anti", "semi"], *uses: Use) -> Found:

@@ -40,6 +40,14 @@ class Layout:
     def tables(self) -> tuple[str, ...]:
         return (self.base, *(joined.table for joined in self.joins))
 
+    def columns(self, tables: dict[str, TableInfo]) -> list[str]:
+        """Names of all columns after the joins; those of `semi` and `anti` joins bring none."""
+        found = [column.name for column in tables[self.base].columns]
+        for joined in self.joins:
+            if joined.how not in {"semi", "anti"}:
+                found += [self.name(column.ref) for column in tables[joined.table].columns]
+        return list(dict.fromkeys(found))
+
     def name(self, ref: Ref) -> str:
         """The column's name after all joins; its own where it is not part of them."""
         return self.names.get(ref, ref.column)

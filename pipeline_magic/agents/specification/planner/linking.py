@@ -61,6 +61,7 @@ class Linker:
         self.tokens = tokens
         self.tables = tables
         self.scope = tuple(scope)
+        self.near = tuple(tables)
         self._fits: dict[tuple[str, ...], tuple[tuple[float, ColumnInfo], ...]] = {}
         self._owners: dict[str, set[str]] = {}
         for table in tables.values():
@@ -68,11 +69,11 @@ class Linker:
                 for word in {*column.words, *column.said, stem(column.name)}:
                     self._owners.setdefault(word, set()).add(table.name)
 
-    def with_scope(self, scope: Sequence[str]) -> Linker:
-        """The same, with other tables in scope."""
+    def with_scope(self, scope: Sequence[str], near: Sequence[str]) -> Linker:
+        """The same with tables in scope; of the others only `near` ones, which can be joined to it, are looked at."""
         made = Linker.__new__(Linker)
         made.__dict__.update(self.__dict__)
-        made.scope = tuple(scope)
+        made.scope, made.near = tuple(scope), tuple(near)
         return made
 
     # --- tables ------------------------------------------------------------------------------------------------
@@ -119,7 +120,7 @@ class Linker:
             longest: Most tokens taken.
         """
         wanted = frozenset(kinds)
-        rounds: tuple[Sequence[str], ...] = (tables,) if tables else (self.scope, tuple(self.tables))
+        rounds: tuple[Sequence[str], ...] = (tables,) if tables else (self.scope, self.near)
         for names in rounds:
             found = self._best(start, frozenset(names), wanted, least, longest)
             if found is not None:

@@ -12,13 +12,14 @@ from dataclasses import dataclass
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
-from pipeline_magic.agents.specification.planner.intent import Item, Measure, Use, col
+from pipeline_magic.agents.specification.planner.formulas import derived_at, formula_at
+from pipeline_magic.agents.specification.planner.intent import Filter, Item, Measure, Use, col, measure_ref, refs_in
 from pipeline_magic.agents.specification.planner.lexicon import MONEY
-from pipeline_magic.agents.specification.planner.predicates import Condition, condition_at, state_at
+from pipeline_magic.agents.specification.planner.predicates import Condition, comparison_at, condition_at, state_at, value_at
 from pipeline_magic.agents.specification.planner.text import stem
 from pipeline_magic.spec.names import slug
 
-__all__ = ["counted", "money_column", "read_measure"]
+__all__ = ["counted", "money_column", "read_having", "read_measure"]
 
 _FUNCTIONS = {
     "avg": "average|mean|avg|the average|average of|mean of|the mean",
@@ -88,6 +89,8 @@ def _alias(c: Context, found: Found) -> Found:
 
 def _count(c: Context, i: int) -> Found | None:
     at = c.match(i, _COUNT)
+    if at is None and c.verb(i, "count", "tally"):
+        at = c.skip(i + 1, "of|up")
     if at is None:
         return None
     distinct = c.match(at, _DISTINCT)
@@ -112,6 +115,22 @@ def _count(c: Context, i: int) -> Found | None:
         expression = f"count({'DISTINCT ' if distinct else ''}{col(column.ref)})"
         return Found(column.end, "measure", (Measure(i, column.end, name, expression, column.ref.table, _said(c, i, column.end)),))
     return None
+
+
+def read_having(c: Context, i: int) -> Found | None:
+    """``with more than 1000 flights``: a count for each group, and a condition on it."""
+    at = c.match(i, "with|having|that have|who have|which have|that had|who placed|that placed|who made|have|has|had")
+    compared = comparison_at(c, at) if at is not None else None
+    if compared is None:
+        return None
+    value = value_at(c, compared[0], None)
+    link = c.table_at(c.skip(value[0], "different|distinct|of")) if value is not None else None
+    if value is None or link is None or not value[1].isdigit():
+        return None
+    name = slug(" ".join(token.stem for token in c.tokens[link.start : link.end])) + "_count"
+    measure = Measure(i, link.end, name, counted(c, link.table), link.table.name, _said(c, i, link.end))
+    use = Use(link.start, link.end, link.table.name)
+    return Found(link.end, "filter", (use, measure, Filter(i, link.end, f"{measure_ref(name)} {compared[1]} {value[1]}")))
 
 
 def _state_name(c: Context, state: Condition | None, at: int) -> str:
@@ -217,8 +236,11 @@ def _functions(c: Context, i: int) -> Found | None:
         return None
     whole = c.linker.column_at(i, kinds=("number",), least=0.95)
     if whole is not None and len(found) == 1 and whole.end > found[0].end and found[0].name != "avg":
-        found, at = [_Function(i, "sum" if found[0].name == "sum" else found[0].name)], i
+        found, at = [_Function(i, found[0].name)], i
     at = c.skip(at, "of|the|for|all|their|its|in")
+    computed = _of_formula(c, i, at, found)
+    if computed is not None:
+        return computed
     noun = _noun(c, at, found)
     if noun is None:
         return None
@@ -231,6 +253,22 @@ def _functions(c: Context, i: int) -> Found | None:
             Measure(i, end, _name(function, words), _expression(function, inner), column.ref.table, _said(c, i, end), condition.assumed if condition else assumed)
         )
     return Found(end, "measure", tuple(made))
+
+
+def _of_formula(c: Context, i: int, at: int, functions: list[_Function]) -> Found | None:
+    """``total net price`` of a column computed before, ``sum of extended price * (1 - discount)``."""
+    new = derived_at(c, at)
+    formula = formula_at(c, at) if new is None else None
+    if new is not None:
+        end, inner, words, table = new[0], measure_ref(new[1].name), new[1].name, ""
+        table = next((ref.table for ref in refs_in(new[1].expression)), "")
+    elif formula is not None and formula.operators:
+        end, inner, table = formula.end, formula.expression, formula.table
+        words = formula.words if formula.words == "days" else f"{formula.words} computed"
+    else:
+        return None
+    made = tuple(Measure(i, end, _name(f, words), _expression(f, inner), table, _said(c, i, end)) for f in functions)
+    return Found(end, "measure", made)
 
 
 def _expression(function: _Function, inner: str) -> str:
@@ -282,8 +320,19 @@ def _money(c: Context, i: int) -> tuple[int, ColumnInfo, str, str, tuple[Use, ..
 
 
 def _money_tables(c: Context, i: int) -> list[TableInfo]:
-    """Tables that may hold revenue: those in scope, finest first where one is the detail of another."""
-    return [table for table in c.scope if money_column(table) is not None]
+    """Tables that may hold revenue: those in scope, else those that can be joined to it, nearest first."""
+    found = [table for table in c.scope if money_column(table) is not None]
+    if found:
+        return found
+    near = []
+    for name in c.linker.near:
+        table = c.linker.tables[name]
+        column = money_column(table)
+        path = c.graph.path(c.linker.scope, name) if column is not None and c.linker.scope else None
+        if column is not None and path is not None:
+            rank = next(place for place, words in enumerate(MONEY) if tuple(stem(word) for word in words) == column.words)
+            near.append((len(path), rank, name))
+    return [c.linker.tables[name] for _, _, name in sorted(near)]
 
 
 _ROWS = "of|for|among|over|across|in"

@@ -7,6 +7,7 @@ proposed and asked. Not here: whether the place exists or may be written; the ca
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,9 +55,24 @@ class Placed:
     value: Any
 
 
-def read_places(text: str) -> list[Placed]:
-    """Everything the text says of target, mode and deployment, in order, without overlap inside one kind."""
+_ANY = re.compile(rf"(?:\b(?:in|to|as|at|called|named|table)\s+(?:the\s+)?)?(?<![\w.`]){_FULL}(?![\w(]|\.\w)", re.IGNORECASE)
+_KEYED = re.compile(r"\b(?:keyed\s+(?:on|by)|(?:with\s+)?(?:the\s+)?(?:primary\s+|merge\s+|business\s+|natural\s+)?keys?\s*(?:is|are|:|=|being)|key\s+columns?\s*(?:is|are|:)?)\s+(?:the\s+)?", re.IGNORECASE)
+
+
+def read_places(text: str, known: Callable[[str], bool] = lambda _: False) -> list[Placed]:
+    """Everything the text says of target, mode and deployment, in order, without overlap inside one kind.
+
+    Args:
+        known: Whether the catalog has a table of that full name: such a name is a source unless a verb writes to it.
+    """
     found: list[Placed] = []
+    for m in _ANY.finditer(text):
+        if not known(m["full"]):
+            found.append(Placed(m.start(), m.end(), "place", tuple(part.strip("`") for part in re.findall(_NAME, m["full"]))))
+    for m in _KEYED.finditer(text):
+        names = _KEY_NAMES.match(text, m.end())
+        if names:
+            found.append(Placed(m.start(), names.end(), "keys", (names["keys"], names.start("keys"))))
     for m in _INTO.finditer(text):
         catalog, schema, table = (part.strip("`") for part in re.findall(_NAME, m["full"]))
         found.append(Placed(m.start(), m.end(), "place", (catalog, schema, table)))

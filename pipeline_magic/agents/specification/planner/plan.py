@@ -58,11 +58,13 @@ def parse_statement(
     tokens = tokenise(statement)
     tables = _candidates(tokens, catalog)
     starts, ends = scanning.segments(statement, tokens)
-    marked = scanning.phrases(statement, tokens)
+    marked = scanning.phrases(statement, tokens, lambda name: catalog.table(name) is not None)
     taken = {i for start, found in marked.items() for i in range(start, found.end)}
-    scope = _scope(tokens, Linker(tokens, tables), taken)
-    linker = Linker(tokens, tables, scope)
-    context = Context(tokens, ends, starts, linker, JoinGraph(tables), now, dict(answers or {}))
+    graph = JoinGraph(tables)
+    linker = Linker(tokens, tables)
+    scope = _scope(tokens, linker, taken)
+    near = [name for name in tables if not scope or name in scope or graph.path(scope, name)]
+    context = Context(tokens, ends, starts, linker.with_scope(scope, near), graph, now, dict(answers or {}))
     read = scanning.scan(context, marked)
     clauses = scanning.clauses(statement, tokens, starts, read)
     read.items = settle(context, read.items)

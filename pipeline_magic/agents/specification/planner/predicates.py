@@ -7,6 +7,7 @@ measure); its reader knows.
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from pipeline_magic.agents.specification.planner.context import Context
@@ -177,7 +178,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
     if negated is not None:
         inner = _single(c, negated, about, opened, least)
         return Condition(inner.end, f"NOT ({inner.expression})", inner.assumed, inner.tied) if inner else None
-    for read in (_missing_first, _measure_compared, _column_compared, _value_first):
+    for read in (_missing_first, _measure_compared, _named_value, _unit_compared, _column_compared, _value_first, _happened):
         found = read(c, i, about, least)
         if found is not None:
             return found
@@ -225,6 +226,8 @@ def _column_compared(c: Context, i: int, about: TableInfo | None, least: float) 
     link = c.linker.column_at(i, tables=_tables(c, i, about), least=max(least, 0.5))
     if link is None or link.end > c.end(i):
         return None
+    if link.end == i + 1 and c.tokens[i].low != c.tokens[i].stem and c.table_at(i) is not None:
+        return None  # a plural names the table: `flights over 500 miles` is not about the flight's number
     found = _compared(c, link.end, link.column)
     if found is None:
         return None
@@ -392,6 +395,46 @@ def _dated(name: str, phrase: str, period: Period) -> str:
     if phrase.startswith(("since", "starting", "from", "as of", "on or after", "not before", "no earlier", ">=")):
         return f"{name} >= {period.low}"
     return _and(f"{name} >= {period.low}", period.high and f"{name} < {period.high}")
+
+
+def _named_value(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``in the BUILDING segment``, ``of ship mode AIR``: a value beside the word for its column."""
+    at = c.skip(i, "in|from|of|the|within|at|on")
+    if at >= c.end(i) or c.tokens[at].kind not in {"word", "quoted"} or (c.low(at) in _STOPPERS and at == i):
+        return None
+    for after in range(at + 1, min(at + 4, c.end(i))):
+        link = c.linker.column_at(after, kinds=("text",), tables=_tables(c, i, about), least=0.55, longest=2)
+        if link is None or not all(token.kind == "word" and (token.text[0].isupper() or token.low in dict(link.column.values)) for token in c.tokens[at:after]):
+            continue
+        value = value_at(c, at, link.column)
+        if value is not None and value[0] == after and c.table_at(at) is None:
+            return Condition(link.end, f"{col(link.ref)} = {value[1]}", tied=link if link.others else None)
+    return None
+
+
+def _unit_compared(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``over 500 miles``: the column whose comment speaks of the unit."""
+    compared = comparison_at(c, i)
+    value = value_at(c, compared[0], None) if compared is not None else None
+    if compared is None or value is None:
+        return None
+    unit = c.tokens[value[0]].stem if value[0] < c.end(i) else ""
+    if c.tokens[value[0] - 1].kind == "word" and number_of(c.tokens[value[0] - 1]) is None:
+        unit = c.tokens[value[0] - 1].stem
+    end = value[0] + 1 if value[0] < c.end(i) and c.tokens[value[0]].stem == unit else value[0]
+    for table in (about,) if about else c.focus(i)[:1]:
+        fitting = [column for column in table.of_kind("number") if unit and unit in column.said]
+        if len(fitting) == 1:
+            column = fitting[0]
+            return Condition(end, f"{col(column.ref)} {compared[1]} {value[1]}", f"{unit}s are read as {column.name}")
+    return None
+
+
+def _happened(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``shipped in 1996``, ``placed since March``: a verb before a period."""
+    if i + 1 >= c.end(i) or not re.fullmatch(r"\w+(?:ed|en|un|id)|made|bought|sold|sent|paid", c.low(i)):
+        return None
+    return _value_first(c, i + 1, about, least)
 
 
 _RECORD_TIMES = {"created", "updated", "modified", "load", "loaded", "ingested", "inserted"}

@@ -7,7 +7,7 @@ neighbours. What is left over is `unmatched`, and stays visible: nothing of a st
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline_magic.agents.specification.planner.checks import read_check
@@ -16,9 +16,9 @@ from pipeline_magic.agents.specification.planner.context import Context, Found, 
 from pipeline_magic.agents.specification.planner.filters import read_filter
 from pipeline_magic.agents.specification.planner.grouping import read_group
 from pipeline_magic.agents.specification.planner.intent import Item, Place, Shape, Timing, Use
-from pipeline_magic.agents.specification.planner.joinwords import read_join, read_keep, read_sources
+from pipeline_magic.agents.specification.planner.joinwords import read_join, read_keep, read_lacking, read_sources
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
-from pipeline_magic.agents.specification.planner.measures import read_measure
+from pipeline_magic.agents.specification.planner.measures import read_having, read_measure
 from pipeline_magic.agents.specification.planner.places import read_places
 from pipeline_magic.agents.specification.planner.ranking import read_latest, read_top
 from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
@@ -37,6 +37,8 @@ READERS: tuple[Reader, ...] = (
     read_flag,
     read_keep,
     read_join,
+    read_lacking,
+    read_having,
     read_top,
     read_derive,
     read_measure,
@@ -85,7 +87,7 @@ def _within(token: Token, spans: Sequence[tuple[int, int]]) -> bool:
     return any(start <= token.start < end for start, end in spans)
 
 
-def phrases(statement: str, tokens: Sequence[Token]) -> dict[int, Found]:
+def phrases(statement: str, tokens: Sequence[Token], known: Callable[[str], bool]) -> dict[int, Found]:
     """Schedule, target, mode and deployment, read over the text; by the index of their first token."""
     found: dict[int, Found] = {}
     taken: set[int] = set()
@@ -96,7 +98,7 @@ def phrases(statement: str, tokens: Sequence[Token]) -> dict[int, Found]:
             return None
         return inside[0], inside[-1] + 1
 
-    for placed in read_places(statement):
+    for placed in read_places(statement, known):
         at = span(placed.start, placed.end)
         if at is None and placed.what == "mode":
             at = _inside(tokens, placed.start, placed.end)
