@@ -110,6 +110,7 @@ function render({ model, el }) {
       viewBox: `0 0 ${graph.width} ${graph.height}`,
       width: graph.width,
       height: graph.height,
+      style: `min-width:${Math.round(graph.width * 0.62)}px`,
       class: "pm-graph",
       role: "group",
       "aria-label": "Lineage from sources to target",

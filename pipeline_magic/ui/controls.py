@@ -6,12 +6,14 @@ A section with very many fields shows one element at a time, chosen from a list.
 
 from __future__ import annotations
 
+import contextlib
 import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import ipywidgets as w
 from pydantic import JsonValue
+from traitlets import TraitError
 
 from pipeline_magic.errors import Problem, SpecError
 from pipeline_magic.runs import Answer
@@ -85,6 +87,17 @@ class FormControls:
             raise SpecError(problems)
         return made
 
+    def typed(self) -> dict[str, Any]:
+        """What stands in the controls that differ from the spec, unread."""
+        return {path: self._controls[path].value for path in self._fields if path in self._dirty}
+
+    def restore(self, typed: Mapping[str, Any]) -> None:
+        """Put typed values back, where their fields are still there and still take them."""
+        for path, value in typed.items():
+            if path in self._fields:
+                with contextlib.suppress(TraitError):
+                    self._control(self._fields[path]).value = value
+
     def mark(self, marks: Mapping[str, str]) -> None:
         """Show messages beside the fields they are of; those of the key '' stand above the form."""
         self._marks = dict(marks)
@@ -98,7 +111,8 @@ class FormControls:
 
     def _section(self, section: Section) -> Any:
         count = sum(len(group.fields) for group in section.groups)
-        title = w.HTML(tag("h4", f"{section.title} ({len(section.groups)})" if count else section.title))
+        many = section.title in {"Sources", "Steps", "Checks"}
+        title = w.HTML(tag("h4", f"{section.title} ({len(section.groups)})" if many else section.title))
         if count <= _MANY:
             return w.VBox((title, *(self._group(group) for group in section.groups)))
         groups = {group.id: group for group in section.groups}
@@ -118,12 +132,12 @@ class FormControls:
         return w.VBox((title, picker, slot))
 
     def _group(self, group: Group) -> Any:
-        head = tag("span", tag("strong", data(group.title)), " ", data(group.kind), class_="pm-quiet")
+        head = tag("span", tag("strong", data(group.title)), " ", data(group.kind)) if group.kind else ""
         said = tag("div", data(group.note), class_="pm-quiet") if group.note else ""
         box = classed(w.Box(), "pm-fields")
         self._boxes[group.id] = (box, group.fields)
         self._fill(box, group.fields)
-        return classed(w.VBox((w.HTML(head + said), box)), "pm-group")
+        return classed(w.VBox((w.HTML(head + said), box) if head or said else (box,)), "pm-group")
 
     def _fill(self, box: Any, fields: tuple[Field, ...]) -> None:
         children: list[Any] = []
@@ -164,7 +178,7 @@ class FormControls:
         if field.kind in {"column", "table"} and field.options:
             return w.Combobox(value=field.text, options=field.options[:1000], style=self._style(w.Combobox), **same)
         if field.kind == "long":
-            rows = min(12, max(2, len(field.text) // 110 + field.text.count("\n") + 1))
+            rows = min(12, max(1, len(field.text) // 90 + field.text.count("\n") + 1))
             return w.Textarea(value=field.text, rows=rows, style=self._style(w.Textarea), **same)
         hint = "with commas" if field.kind in {"columns", "list", "scalars", "keys", "order"} else ""
         return w.Text(value=field.text, placeholder=hint, style=self._style(w.Text), **same)

@@ -222,7 +222,7 @@ def _leaf(
     else:
         kind, options = _kind(model, name, annotation, known, columns)
         plain = list(value) if isinstance(value, tuple) else value
-        label = path.split(".", 2)[-1] if path.count(".") > 1 else name
+        label = f"{path.split('.')[-2]} · {name}" if path.count(".") > 2 else name
         yield Field(path, label, kind, plain, options, _origin(path, known), _optional(annotation))
 
 

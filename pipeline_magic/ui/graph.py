@@ -162,6 +162,7 @@ def svg(drawn: Layout, label: str) -> Html:
         viewBox=f"0 0 {drawn.width:g} {drawn.height:g}",
         width=f"{drawn.width:g}",
         height=f"{drawn.height:g}",
+        style=f"min-width:{drawn.width * 0.62:.0f}px",
         role="group",
         aria_label=label,
         class_="pm-graph",

@@ -126,7 +126,11 @@ def header_html(view: HeaderView) -> Html:
         class_="pm-head",
     )
     stages = tag("ol", *(_stage_html(stage) for stage in view.stages), class_="pm-stages", aria_label="Stages")
-    says = [note(tag("strong", "Failed: "), data(view.error), kind="error")] if view.error else []
+    says = (
+        [note(tag("strong", "Failed: "), tag("span", data(view.error), class_="pm-lines"), kind="error")]
+        if view.error
+        else []
+    )
     says += [note(data(line), kind="warn") for line in view.warnings]
     says += [note(data(line)) for line in view.notes]
     return tag("div", head, stages, *says, _ports_html(view), class_="pm-header")

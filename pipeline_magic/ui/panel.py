@@ -51,7 +51,7 @@ class Actions(Protocol):
         """Answer questions."""
         ...
 
-    def generate(self, run_id: str, progress: Progress) -> Snapshot:
+    def generate(self, run_id: str, *, progress: Progress) -> Snapshot:
         """Stages 3 to 6, up to the plan."""
         ...
 
@@ -148,7 +148,6 @@ class Panel:
             self._live.clear()
             self._draw_header()
             self._draw_questions()
-            self._spec.show(snapshot) if self._spec.controls is not None else None
             self._show_tab()
             self._buttons()
 
@@ -216,6 +215,7 @@ class Panel:
         pending = self._spec.dirty + len(self._questions.answers())
         self._generate.disabled = busy or run.state not in _CAN_GENERATE
         self._generate.description = "Generate again" if self._snapshot.generated else "Generate"
+        self._generate.button_style = "" if run.state == "planned" and not pending else "primary"
         self._apply.disabled = busy or not pending or run.state not in _CAN_GENERATE
         self._cancel.disabled = not busy or self._stopping
         view = self._approval.view
@@ -250,7 +250,7 @@ class Panel:
             snapshot = self._apply_pending(answers)
             if snapshot is not None and any(question.must_answer for question in snapshot.questions):
                 return snapshot
-            return self._actions.generate(self._snapshot.run.id, self.progress)
+            return self._actions.generate(self._snapshot.run.id, progress=self.progress)
 
         self._start("Generating", work)
 
@@ -259,14 +259,19 @@ class Panel:
         self._start("Applying", lambda: self._apply_pending(answers) or self._snapshot)
 
     def _apply_pending(self, answers: Sequence[Answer]) -> Snapshot | None:
-        """Answers, then edits; None when there were neither. Edits are read first, so that a typing error stops all."""
+        """Answers, then edits; None when there were neither. Edits are read first, so that a typing error stops all.
+
+        What was applied is forgotten here, so that the controls are made again from what the run then holds.
+        """
         controls = self._spec.controls
         changes = edits(controls.view, controls.values()) if controls is not None else ()
         snapshot = None
         if answers:
             snapshot = self._actions.answer(self._snapshot.run.id, answers)
+            self._questions = QuestionControls(())
         if changes:
             snapshot = self._actions.edit(self._snapshot.run.id, changes)
+            self._spec.forget()
         return snapshot
 
     def _on_approve(self) -> None:
@@ -340,6 +345,7 @@ class Panel:
         snapshot = None
         try:
             snapshot = work()
+            self._say(_outcome(self._snapshot, snapshot))
         except Cancelled as error:
             self._say(f"Stopped. {error.message}")
         except SpecError as error:
@@ -378,3 +384,15 @@ class Panel:
             "; what was finished is kept.",
             kind="error",
         )
+
+
+def _outcome(before: Snapshot, after: Snapshot) -> str:
+    """What is said when work ended well: where to look next."""
+    state = after.run.state
+    if state == "awaiting_input" and any(question.must_answer for question in after.questions):
+        return "There is a question left that must be answered."
+    if after.unchanged:
+        return "Nothing changed: the plan is the one you have."
+    if state == "planned" and after.approval_id and after.approval_id != before.approval_id:
+        return "The plan is ready. Look at Notebook and Quality, then decide under Approval."
+    return ""

@@ -120,6 +120,7 @@ class SpecTab(Tab):
         self._tables = tables
         self._changed = changed
         self._view: FormView | None = None
+        self._problems: tuple[tuple[str, str], ...] = ()
         self.controls: FormControls | None = None
 
     def draw(self, snapshot: Snapshot) -> None:
@@ -131,9 +132,17 @@ class SpecTab(Tab):
             words = "The spec appears here once the statement is read; every field of it can be edited."
             self.widget.children = (w.HTML(note(words)),)
             return
+        typed = self.controls.typed() if self.controls else {}
         self.controls = FormControls(view, lambda _: self._changed())
+        self.controls.restore(typed)
+        self.mark(self._problems)
         self.widget.children = (self.controls.widget,)
         self._changed()
+
+    def forget(self) -> None:
+        """Make the form again at the next drawing, without what was typed: it is applied."""
+        self._view = self.controls = None
+        self._drawn = None
 
     @property
     def dirty(self) -> int:
@@ -142,6 +151,7 @@ class SpecTab(Tab):
 
     def mark(self, problems: tuple[tuple[str, str], ...]) -> None:
         """Show problems at their fields; none takes all marks away."""
+        self._problems = problems
         if self.controls is not None:
             self.controls.mark(mark_problems(self.controls.view, problems))
 

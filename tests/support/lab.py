@@ -254,7 +254,7 @@ class Lab:
         """``JupyterLab Dark`` or ``JupyterLab Light``."""
         self._command("apputils:change-theme", {"theme": name})
         light = "false" if "Dark" in name else "true"
-        self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]', timeout=20_000)
+        self.page.wait_for_selector(f'body[data-jp-theme-light="{light}"]', state="attached", timeout=20_000)
 
     def _count(self, index: int) -> Any:
         script = "i => window.jupyterapp.shell.currentWidget.content.widgets[i].model.executionCount"

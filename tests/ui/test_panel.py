@@ -7,87 +7,20 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from pipeline_magic import runs
-from pipeline_magic.errors import Cancelled, Problem, SpecError, StaleState
-from pipeline_magic.ports import Progress
+from pipeline_magic.errors import Problem, SpecError, StaleState
 from pipeline_magic.runs import Answer, Snapshot, StageEvent
-from pipeline_magic.spec.model import Draft, PipelineSpec
-from pipeline_magic.spec.paths import Edit, apply_edits
+from pipeline_magic.spec.model import Draft
+from pipeline_magic.spec.paths import Edit
 from pipeline_magic.spec.schema import Column, TableSchema
 from pipeline_magic.ui.panel import Panel
 from tests.support import snapshots
-
-
-class Recorder:
-    """Actions over hand-made snapshots: keeps every call, applies edits for real, waits where a test asks it to."""
-
-    def __init__(self, snapshot: Snapshot) -> None:
-        self.now = snapshot
-        self.calls: list[tuple[Any, ...]] = []
-        self.error: Exception | None = None
-        self.gate = threading.Event()
-        self.gate.set()
-        self.cancelled = threading.Event()
-
-    def _do(self, *call: Any) -> None:
-        self.calls.append(call)
-        while not self.gate.wait(0.02):
-            if self.cancelled.is_set():
-                raise Cancelled("Nothing half done.")
-        if self.error is not None:
-            raise self.error
-
-    def snapshot(self, run_id: str) -> Snapshot:
-        return self.now
-
-    def edit(self, run_id: str, edits: Sequence[Edit]) -> Snapshot:
-        self._do("edit", tuple(edits))
-        validated = self.now.validated
-        assert validated is not None
-        draft = apply_edits(validated.draft, edits)
-        spec = PipelineSpec.model_validate(draft.model_dump(mode="json"))
-        changed = validated.model_copy(update={"draft": draft, "spec": spec})
-        self.now = self.now.model_copy(update={"validated": changed})
-        return self.now
-
-    def answer(self, run_id: str, answers: Sequence[Answer]) -> Snapshot:
-        self._do("answer", tuple(answers))
-        run = self.now.run.model_copy(update={"answers": tuple(answers)})
-        self.now = self.now.model_copy(update={"run": run})
-        return self.now
-
-    def generate(self, run_id: str, progress: Progress) -> Snapshot:
-        progress(StageEvent(stage="generate", state="running", message="Writing the notebook"))
-        self._do("generate")
-        self.now = snapshots.planned()
-        return self.now
-
-    def approve(
-        self, approval_id: str, approver: str, comment: str = "", *, confirm: Sequence[str] = (), progress: Progress
-    ) -> Snapshot:
-        self._do("approve", approval_id, approver, comment, tuple(confirm))
-        self.now = snapshots.deployed()
-        return self.now
-
-    def reject(self, approval_id: str, approver: str, reason: str) -> Snapshot:
-        self._do("reject", approval_id, approver, reason)
-        return self.now
-
-    def waive(self, run_id: str, finding: str, reason: str) -> Snapshot:
-        self._do("waive", finding, reason)
-        waiver = runs.Waiver(finding=finding, by="ada", reason=reason)
-        self.now = self.now.model_copy(update={"run": self.now.run.model_copy(update={"waivers": (waiver,)})})
-        return self.now
-
-    def cancel(self, run_id: str) -> Snapshot:
-        self.calls.append(("cancel",))
-        self.cancelled.set()
-        return self.now
+from tests.support.actions import Recorder
 
 
 def _tab(panel: Panel, title: str) -> Any:
@@ -151,6 +84,7 @@ def test_generate_applies_answers_then_edits_then_generates() -> None:
         ("generate",),
     ]
     assert panel.snapshot.run.state == "planned"
+    assert "The plan is ready" in _message(panel)
     assert _find(panel.widget, "pm-generate").description == "Generate again"
 
 
@@ -185,6 +119,22 @@ def test_an_invalid_edit_marks_its_field_and_keeps_the_plan() -> None:
     actions.error = None
     field.value = "revenue"
     assert "pm-changed" not in field._dom_classes
+
+
+def test_what_was_typed_survives_a_change_of_the_spec_from_elsewhere() -> None:
+    """The form is made again from the new spec, with what was typed and its marks still there."""
+    actions = Recorder(snapshots.awaiting_input())
+    panel = Panel(actions, actions.now)
+    _tab(panel, "Spec")
+    _find(panel.widget, "pm-field-steps-segment-by").value = "revenu"
+    actions.error = SpecError([Problem("steps.segment.by", "there is no column `revenu`.")])
+    _press(panel, "pm-apply")
+    actions.error = None
+    panel.update(actions.edit(snapshots.RUN_ID, [Edit(path="target.mode", value="append")]))
+    assert _find(panel.widget, "pm-field-target-mode").value == "append"
+    field = _find(panel.widget, "pm-field-steps-segment-by")
+    assert field.value == "revenu" and "pm-invalid" in field._dom_classes
+    assert panel._spec.dirty == 1
 
 
 def test_text_that_is_no_number_never_reaches_the_actions() -> None:

@@ -1,0 +1,119 @@
+"""The panel in JupyterLab: what a person types and presses reaches the actions, and what comes back is drawn."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.lab import Lab, notebook
+
+pytestmark = pytest.mark.browser
+
+_MAKE = """
+from tests.support import snapshots
+from tests.support.actions import Recorder
+from pipeline_magic.ui.panel import Panel
+
+actions = Recorder(snapshots.awaiting_input(unmatched="Create a"))
+panel = Panel(actions, actions.now)
+panel
+"""
+
+
+def test_edit_answer_generate_and_approve(lab: Lab) -> None:
+    """A question answered, a field edited, Generate, a look at every tab, Approve: each call arrives as typed."""
+    lab.open(lab.write("panel.ipynb", notebook(_MAKE, "actions.calls", "panel.snapshot.run.state")))
+    lab.run_cell(0)
+    lab.wait(".pm-panel .pm-generate")
+
+    clause = lab.wait(".pm-live .pm-kind-join")
+    clause.focus()
+    lab.wait_text(".pm-trace-detail", "steps.join_orders.how left")
+    assert not lab.find(".pm-fallback").first.is_visible()
+
+    lab.find(".pm-question-segment-threshold").get_by_text("The top 10 %").first.click()
+    lab.tab("Spec")
+    lab.choose(".pm-field-steps-join_orders-how", "inner")
+    lab.fill(".pm-field-expectations-auto_rows-minimum", "ten")
+    lab.click(".pm-generate")
+    lab.wait_text(".pm-field-error", "a whole number is expected")
+    assert lab.find(".pm-field-expectations-auto_rows-minimum.pm-invalid").count() == 1
+    lab.fill(".pm-field-expectations-auto_rows-minimum", "10")
+    lab.click(".pm-generate")
+    lab.wait_text(".pm-stage-approval", "waiting for you")
+
+    for title, seen in {
+        "Schemas": "c_mktsegment",
+        "Notebook": "customers.join",
+        "Quality": "500 left without partner",
+        "Lineage": "join_orders",
+        "Approval": "Run it once",
+    }.items():
+        lab.tab(title)
+        lab.wait_text(f".pm-tabpage-{title.casefold()}", seen)
+    node = lab.find(".pm-live .pm-node-join").first
+    lab.tab("Lineage")
+    node.press("Enter")
+    assert lab.find(".pm-live .pm-node.pm-on").count() == 6
+
+    lab.tab("Approval")
+    lab.fill(".pm-approver", "Ada Lovelace")
+    lab.click(".pm-approve")
+    lab.wait_text(".pm-message", "Confirm each clause")
+    lab.find(".pm-confirm-c8 input").first.check()
+    lab.fill(".pm-comment", "Looks good!")
+    lab.click(".pm-approve")
+    lab.wait_text(".pm-outcomes", "1,500 rows")
+    assert lab.find(".pm-approve").count() == 0
+
+    lab.run_cell(1)
+    calls = lab.output(1)
+    assert "('answer', (Answer(question='segment:threshold', value='top10'),))" in calls
+    assert "Edit(path='steps.join_orders.how', value='inner')" in calls
+    assert "Edit(path='expectations.auto_rows.minimum', value=10)" in calls
+    assert "('approve', 'a-9d2k1x', 'Ada Lovelace', 'Looks good!', ('c8',))" in calls
+    assert lab.errors() == []
+
+
+def test_progress_is_live_and_cancel_stops(lab: Lab) -> None:
+    """While the work goes on the kernel answers, the stage moves, Generate is off; Cancel ends it with a word."""
+    lab.open(
+        lab.write(
+            "cancel.ipynb", notebook(f"{_MAKE.rstrip().removesuffix('panel')}actions.gate.clear()\npanel", "1 + 1")
+        )
+    )
+    lab.run_cell(0)
+    lab.click(".pm-generate")
+    lab.wait_text(".pm-stage-generate", "running")
+    lab.wait_text(".pm-stage-generate", "Writing the notebook")
+    assert lab.wait(".pm-generate").is_disabled()
+    lab.run_cell(1)
+    assert "2" in lab.output(1)
+    lab.click(".pm-cancel")
+    lab.wait_text(".pm-message", "Stopped.")
+    assert lab.wait(".pm-generate").is_enabled()
+
+
+def test_a_restarted_kernel_leaves_a_panel_that_says_so(lab: Lab) -> None:
+    """The dead panel is marked as stale, and says how to go on."""
+    lab.open(lab.write("stale.ipynb", notebook(_MAKE)))
+    lab.run_cell(0)
+    lab.wait(".pm-generate")
+    assert not lab.find(".pm-stale").first.is_visible()
+    lab.restart_kernel()
+    lab.wait(".pm-stale", timeout=60)
+    lab.wait_text(".pm-stale", "%pipeline review r-7f3k2m")
+
+
+def test_two_views_of_one_panel_stay_the_same(lab: Lab) -> None:
+    """A panel shown twice is one panel."""
+    lab.open(lab.write("twice.ipynb", notebook(_MAKE, "panel")))
+    lab.run_cell(0)
+    lab.run_cell(1)
+    lab.page.wait_for_function(
+        "() => document.querySelectorAll('.jp-NotebookPanel:not(.lm-mod-hidden) .pm-generate').length === 2"
+    )
+    lab.click(".pm-generate")
+    lab.page.wait_for_function(
+        """() => [...document.querySelectorAll('.jp-NotebookPanel:not(.lm-mod-hidden) .pm-stage-approval')]
+            .filter(node => node.innerText.includes('waiting for you')).length === 2"""
+    )
