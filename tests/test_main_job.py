@@ -86,11 +86,14 @@ def table(job: Job, name: str) -> list[dict[str, Any]]:
 
 
 def same(left: Any, right: Any) -> bool:
-    """Equal values; floating point to fifteen digits, a decimal with a float as far as the float reaches."""
+    """Equal values; floating point to twelve digits. An average of decimals has six digits, and Sail cuts the rest
+    off where Spark rounds: at most one unit in the last of them."""
     if left is None or right is None:
         return left is right
-    if isinstance(left, (float, Decimal)) or isinstance(right, (float, Decimal)):
-        return math.isclose(float(left), float(right), rel_tol=1e-12, abs_tol=1e-9)
+    if isinstance(left, Decimal) and isinstance(right, float):
+        return abs(left - Decimal(right)) < Decimal("0.000001")
+    if isinstance(left, float) or isinstance(right, float):
+        return math.isclose(float(left), float(right), rel_tol=1e-12, abs_tol=1e-12)
     return bool(left == right)
 
 
@@ -123,12 +126,7 @@ def test_seed_rows_equal_a_query_by_hand(seed: Job) -> None:
         """,
     )
     assert len(wanted) == 1500
-    found = table(seed, "analytics.default.customer_revenue")
-    for row in wanted:
-        row["average_order_value"] = row["average_order_value"] and round(row["average_order_value"], 6)
-    for row in found:
-        row["average_order_value"] = row["average_order_value"] and round(float(row["average_order_value"]), 6)
-    assert_same_rows(found, wanted, ("c_custkey",))
+    assert_same_rows(table(seed, "analytics.default.customer_revenue"), wanted, ("c_custkey",))
 
 
 def test_seed_defaults_and_questions(seed: Job) -> None:
@@ -233,7 +231,7 @@ def test_an_edit_that_does_not_fit_changes_nothing(seed: Job) -> None:
     [
         ("   \n ", StatementError, "empty"),
         ("x" * 20_001, StatementError, "20,000"),
-        ("Bake a chocolate cake with three eggs", StatementError, ""),
+        ("Bake a chocolate cake with three eggs", StatementError, "catalog"),
     ],
 )
 def test_a_statement_that_cannot_be_used(seed: Job, statement: str, error: type[Exception], says: str) -> None:
