@@ -2,7 +2,7 @@
 
 Comments of a catalog, values of data, words of a model and of a statement are hostile here: no HTML, no link, no
 mention, no reference to an issue, no closing keyword, no picture, no heading, no end of a table cell, no invisible or
-reordering character, and never longer than asked for. Pure.
+reordering character, no secret, and never longer than asked for.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+
+from pipeline_magic.redact import redact
 
 __all__ = ["bullets", "code", "fenced", "prose", "table"]
 
@@ -23,11 +25,12 @@ _SHA = re.compile(r"\b[0-9a-f]{40}\b", re.IGNORECASE)
 
 
 def _plain(text: str, limit: int) -> str:
-    """One line without controls, format characters and private ones; cut at `limit`."""
+    """One line without controls, format characters, private ones and secrets; cut at `limit`."""
     kept = "".join(
         " " if char.isspace() else char for char in text if char.isspace() or unicodedata.category(char)[0] != "C"
     )
-    line = " ".join(kept.split())
+    # Here, between taking out what is invisible and escaping: either could hide the shape of a token.
+    line = redact(" ".join(kept.split()))
     return line if len(line) <= limit else line[: limit - 1].rstrip() + "…"
 
 
@@ -60,6 +63,7 @@ def code(text: str, limit: int = 120) -> str:
 def fenced(text: str, language: str = "", limit: int = 8000) -> str:
     """Several lines as a block that nothing inside can end."""
     kept = "".join(char for char in text if char in "\n\t" or unicodedata.category(char)[0] != "C")
+    kept = redact(kept)
     if len(kept) > limit:
         kept = kept[:limit].rpartition("\n")[0] + "\n…"
     longest = max((len(run) for run in re.findall(r"`+", kept)), default=0)
