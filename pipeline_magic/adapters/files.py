@@ -78,14 +78,21 @@ class FileLock:
             os.close(handle)
 
     @contextmanager
-    def held(self, *, shared: bool = False, timeout: float | None = None, otherwise: str = "") -> Iterator[None]:
+    def held(
+        self,
+        *,
+        shared: bool = False,
+        timeout: float | None = None,
+        otherwise: str = "",
+        kind: type[PipelineMagicError] = StoreUnavailable,
+    ) -> Iterator[None]:
         """Hold the lock for a block.
 
         Raises:
-            StoreUnavailable: It was not free in time; the message is `otherwise`.
+            PipelineMagicError: It was not free in time; of that kind, with the message `otherwise`.
         """
         if not self.acquire(shared=shared, timeout=timeout):
-            raise StoreUnavailable(
+            raise kind(
                 otherwise or "Another process holds this home directory.",
                 where=str(self.path),
                 hint="Wait until the other notebook or command has ended, then try again.",

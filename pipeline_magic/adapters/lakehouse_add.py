@@ -61,7 +61,7 @@ def add_table(lakehouse: Lakehouse, table: str, file: Path, describe: Path | Non
     lock = FileLock(lakehouse.home / "add.lock")
     busy = "Another table has been being added for a long time."
     doing = explain(lakehouse.home, f"add the table `{name}`", CatalogError)
-    with doing, lock.held(timeout=600.0, otherwise=busy):
+    with doing, lock.held(timeout=600.0, otherwise=busy, kind=CatalogError):
         _name(lakehouse, table)  # once more: another process may have been faster
 
         def make(made: Path) -> None:

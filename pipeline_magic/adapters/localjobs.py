@@ -135,8 +135,8 @@ class LocalJobs:
         folder = self._run_folder(deployment_id, key)
         with explain(self.root, "keep a run of the job", DeploymentError):
             folder.mkdir(parents=True, exist_ok=True)
-            lock = FileLock(folder / "run.lock")
-            with lock.held(timeout=timeout, otherwise="The same run is going on in another process."):
+            lock, late = FileLock(folder / "run.lock"), "The same run is going on in another process."
+            with lock.held(timeout=timeout, otherwise=late, kind=DeploymentError):
                 record = read_json(folder / "run.json") or {}
                 if record.get("status") == "done":
                     executed = (folder / "executed.ipynb").read_text("utf-8")

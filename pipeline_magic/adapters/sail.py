@@ -77,7 +77,8 @@ class SailServer:
             return found
         check_packages()
         lock = FileLock(self.folder / "start.lock")
-        with lock.held(timeout=START_S + BUSY_S, otherwise="Another process has been starting the engine for long."):
+        late = "Another process has been starting the engine for a long time."
+        with lock.held(timeout=START_S + BUSY_S, otherwise=late, kind=EngineUnavailable):
             found = self._running(wanted)
             if found is not None:
                 return found
@@ -88,7 +89,9 @@ class SailServer:
     def in_use(self) -> Iterator[None]:
         """While held, the server is not replaced for the sake of a new catalog."""
         busy = FileLock(self.folder / "busy.lock")
-        with busy.held(shared=True, timeout=BUSY_S, otherwise="The engine has been restarting for long."):
+        with busy.held(
+            shared=True, timeout=BUSY_S, otherwise="The engine has been restarting for long.", kind=EngineUnavailable
+        ):
             yield
 
     def stop(self) -> None:
@@ -135,7 +138,7 @@ class SailServer:
         if not self._alive():
             return
         busy = "A new catalog needs the engine to start again, and another query or notebook is still running."
-        with FileLock(self.folder / "busy.lock").held(timeout=BUSY_S, otherwise=busy):
+        with FileLock(self.folder / "busy.lock").held(timeout=BUSY_S, otherwise=busy, kind=EngineUnavailable):
             self._terminate(5.0)
 
     def _terminate(self, wait: float) -> None:

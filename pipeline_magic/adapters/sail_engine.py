@@ -13,6 +13,7 @@ import re
 import secrets
 import shutil
 import threading
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -38,9 +39,11 @@ T = TypeVar("T")
 _NOT_CODE = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`(?:[^`]|``)*`|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _READS = re.compile(r"[\s(]*(SELECT|WITH|VALUES|FROM|TABLE)\b", re.IGNORECASE)
 _WRITES = re.compile(r"\)\s*(INSERT|MERGE|UPDATE|DELETE)\b", re.IGNORECASE)
-_LOST = ("UNAVAILABLE", "failed to connect", "Connection refused", "Socket closed", "Connection reset")
+_LOST = re.compile(
+    r"UNAVAILABLE|failed to connect|Connection refused|Socket closed|Connection reset"
+    r"|SESSION_(NOT_FOUND|CLOSED|CHANGED)|\bsession \S+ is not running|\bsession not found"
+)
 _ENGINE_WORDS = re.compile(r"^((error in DataFusion|invalid argument|Error during planning|internal error)\s*:\s*)+")
-_NO_SESSION = ("SESSION_NOT_FOUND", "SESSION_CLOSED", "SESSION_CHANGED", "session not found")
 
 
 def registrations(lakehouse: Lakehouse) -> dict[str, str]:
@@ -67,6 +70,8 @@ def connect(url: str) -> SparkSession:
     from pyspark.sql import SparkSession
     from pyspark.sql.connect.client.retries import DefaultPolicy
 
+    # A dead server is told by an error of ours, not by a warning about retries.
+    warnings.filterwarnings("ignore", message=r"\[RETRIES_EXCEEDED\]")
     session = SparkSession.builder.remote(url).create()
     session.client.set_retry_policies([DefaultPolicy(max_retries=3, initial_backoff=50, max_backoff=200)])
     session.conf.set("spark.sql.session.timeZone", "UTC")
@@ -343,7 +348,7 @@ class SailEngine:
         text = str(error)
         if isinstance(error, EngineError):
             return error
-        if any(sign in text for sign in (*_LOST, *_NO_SESSION)):
+        if _LOST.search(text):
             return _ServerLost(_shorten(text, 300))
         return QueryFailed(_plain(text), where=_shorten(sql, 300))
 

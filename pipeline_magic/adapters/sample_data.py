@@ -67,7 +67,10 @@ def ensure_samples(lakehouse: Lakehouse, progress: Callable[[str], None] | None 
     say = progress or (lambda message: None)
     lock = FileLock(lakehouse.home / "samples.lock")
     busy = "Another process has been making the sample tables for a long time."
-    with explain(lakehouse.home, "make the sample tables", CatalogError), lock.held(timeout=_WAIT_S, otherwise=busy):
+    with (
+        explain(lakehouse.home, "make the sample tables", CatalogError),
+        lock.held(timeout=_WAIT_S, otherwise=busy, kind=CatalogError),
+    ):
         # Only the holder of the lock writes here, so that anything left by a crash can go.
         work = lakehouse.home / "tmp" / "samples"
         shutil.rmtree(work, ignore_errors=True)
