@@ -42,7 +42,7 @@ _SHAPES: tuple[tuple[re.Pattern[str], str], ...] = (
     (re.compile(r"(?<![A-Za-z0-9])xox[abeprs]-[A-Za-z0-9\-]{10,}"), MASK),
     (
         re.compile(
-            r"\b((?:access|refresh|auth|id|api|github|databricks|openai)[_-]?(?:token|key)|client[_-]?secret|passw(?:or)?d"
+            r"(?<![A-Za-z0-9])((?:access|refresh|auth|id|api|github|databricks|openai)[_-]?(?:token|key)|client[_-]?secret|passw(?:or)?d"
             r"|pwd|sig|accountkey)(['\"]?\s{0,4}[=:]\s{0,4}['\"]?)(?!\[redacted\])[^\s'\"&;,<>{}()\[\]]{6,}",
             re.I,
         ),
