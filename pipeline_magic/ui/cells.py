@@ -1,14 +1,15 @@
 """Which code a field became: the cells of a generated notebook, by the source or step they are of.
 
-A generated cell is headed by its step's id; here the id is looked for in the cell's metadata, its own id and its
-first line, so that a notebook edited by hand still joins where it can. Reads JSON only; nbformat is not needed.
+A generated cell is headed by its step's id; here the id is looked for in the cell's metadata (``pipeline_magic``
+with ``step`` and ``part``), its own id and its first line, so that a notebook edited by hand still joins where it
+can. Reads JSON only; nbformat is not needed.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 __all__ = ["Cell", "cells", "code_by_node"]
@@ -21,6 +22,7 @@ class Cell:
     """One cell; `first` is its first line, counted from 1 over all code cells of the notebook."""
 
     number: int
+    id: str
     kind: str
     source: str
     names: tuple[str, ...]
@@ -42,7 +44,7 @@ def cells(notebook: str) -> tuple[Cell, ...]:
         source = cell.get("source", "")
         text = "".join(map(str, source)) if isinstance(source, list) else str(source)
         kind = str(cell.get("cell_type", "code"))
-        made.append(Cell(number, kind, text, _names(cell, text), line))
+        made.append(Cell(number, str(cell.get("id", "")), kind, text, _names(cell, text), line))
         if kind == "code":
             line += text.count("\n") + 1
     return tuple(made)
@@ -53,7 +55,7 @@ def _names(cell: dict[str, object], text: str) -> tuple[str, ...]:
     metadata = cell.get("metadata")
     ours = metadata.get("pipeline_magic") if isinstance(metadata, dict) else None
     if isinstance(ours, dict):
-        names += [str(ours[key]) for key in ("id", "step", "node") if isinstance(ours.get(key), str)]
+        names += [str(ours[key]) for key in ("step", "part") if isinstance(ours.get(key), str)]
     elif isinstance(ours, str):
         names.append(ours)
     names.append(str(cell.get("id", "")))
@@ -63,15 +65,20 @@ def _names(cell: dict[str, object], text: str) -> tuple[str, ...]:
     return tuple(name for name in names if name)
 
 
-def code_by_node(notebook: str, nodes: Iterable[str]) -> dict[str, Cell]:
-    """The code cell of each source, step or ``target``, by its id."""
-    wanted = list(nodes)
-    found: dict[str, Cell] = {}
-    listed = [cell for cell in cells(notebook) if cell.kind == "code"]
-    for node in wanted:
-        same = {node, node.replace("_", "-"), f"step-{node}", f"step_{node}", f"source_{node}", f"source-{node}"}
-        for cell in listed:
-            if same & set(cell.names):
-                found[node] = cell
-                break
+def code_by_node(notebook: str, nodes: Iterable[str], parts: Mapping[str, str] | None = None) -> dict[str, Cell]:
+    """The code cell of each node, by its id.
+
+    Args:
+        nodes: Ids of sources, steps, and what else has a cell.
+        parts: Names of cells that stand for a node of another id (the target's is ``write``).
+    """
+    listed: dict[str, Cell] = {}
+    for cell in cells(notebook):
+        for name in cell.names if cell.kind == "code" else ():
+            listed.setdefault(name.removeprefix("step-"), cell)
+    found = {}
+    for node in nodes:
+        cell_ = listed.get(node) or listed.get((parts or {}).get(node, ""))
+        if cell_ is not None:
+            found[node] = cell_
     return found

@@ -1,7 +1,7 @@
 """A file beside what the base branch has of it, as lines; notebooks cell by cell.
 
-Cells are aligned by nbdime, lines by difflib, code is coloured by pygments; each is imported only when it is needed:
-a file that is new has nothing to be aligned with.
+Cells are aligned by their ids, which the compiler derives from the steps, and by nbdime where a notebook has none (it
+costs two seconds to import); lines by difflib; code is coloured by pygments.
 """
 
 from __future__ import annotations
@@ -67,8 +67,34 @@ def _notebook(file: FileDiff) -> Iterator[Block]:
 
 def _pairs(file: FileDiff, old: tuple[Cell, ...], new: tuple[Cell, ...]) -> Iterator[tuple[Cell | None, Cell | None]]:
     """Cells that belong together, removed ones before what stands in their place."""
+    a = b = 0
+    for what, at, count in _moves(file, old, new):
+        while a < at:
+            yield old[a], new[b]
+            a, b = a + 1, b + 1
+        for _ in range(count):
+            if what == "remove":
+                yield old[a], None
+                a += 1
+            else:
+                yield None, new[b]
+                b += 1
+    while a < len(old):
+        yield old[a], new[b]
+        a, b = a + 1, b + 1
+
+
+def _moves(file: FileDiff, old: tuple[Cell, ...], new: tuple[Cell, ...]) -> Iterator[tuple[str, int, int]]:
+    """What happens to the old cells: (``remove`` or ``add``, before which old cell, how many)."""
     if not old or file.old is None:
-        yield from ((None, cell) for cell in new)
+        yield "add", 0, len(new)
+        return
+    before, after = [cell.id for cell in old], [cell.id for cell in new]
+    if all(all(ids) and len(set(ids)) == len(ids) for ids in (before, after)):
+        for what, a, b, c, d in difflib.SequenceMatcher(None, before, after, autojunk=False).get_opcodes():
+            if what != "equal":
+                yield "remove", a, b - a
+                yield "add", b, d - c
         return
     from nbdime.diffing.notebooks import diff_notebooks
     from nbformat import from_dict
@@ -77,26 +103,11 @@ def _pairs(file: FileDiff, old: tuple[Cell, ...], new: tuple[Cell, ...]) -> Iter
         return from_dict(json.loads(text))  # type: ignore[no-untyped-call]  # nbformat has no annotations here
 
     ops = diff_notebooks(node(file.old), node(file.new))
-    inner: list[Any] = next((op.diff for op in ops if op.key == "cells"), [])
-    a = b = 0
-    for op in inner:
-        while a < op.key:
-            yield old[a], new[b]
-            a, b = a + 1, b + 1
+    for op in next((op.diff for op in ops if op.key == "cells"), []):
         if op.op == "removerange":
-            for _ in range(op.length):
-                yield old[a], None
-                a += 1
+            yield "remove", op.key, op.length
         elif op.op == "addrange":
-            for _ in op.valuelist:
-                yield None, new[b]
-                b += 1
-        else:
-            yield old[a], new[b]
-            a, b = a + 1, b + 1
-    while a < len(old) and b < len(new):
-        yield old[a], new[b]
-        a, b = a + 1, b + 1
+            yield "add", op.key, len(op.valuelist)
 
 
 def _lines(old: str, new: str) -> tuple[Line, ...]:

@@ -120,7 +120,8 @@ def statement_view(snapshot: Snapshot) -> StatementView:
     found: dict[str, Cell] = {}
     if generated is not None:
         notebook = next((file.content for file in generated.files if file.path == generated.notebook), "")
-        found = code_by_node(notebook, _nodes(spec))
+        checks = {expectation.id: "quality_gate" for expectation in spec.expectations}
+        found = code_by_node(notebook, _nodes(spec), {"target": "write", **checks})
     by_clause: dict[str, list[str]] = {}
     for path, origin in provenance.origins.items():
         for clause in origin.clauses if origin.kind == "clause" else ():

@@ -4,23 +4,21 @@ from __future__ import annotations
 
 import json
 
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
 from pipeline_magic.runs import FileDiff
 from pipeline_magic.ui.diff import blocks, coloured
 
 
-def _book(*sources: str) -> str:
+def _book(*sources: str, ids: bool = True) -> str:
     cells = [
-        {
-            "id": source[:4],
-            "cell_type": "code",
-            "metadata": {},
-            "outputs": [],
-            "execution_count": None,
-            "source": source,
-        }
+        {"cell_type": "code", "metadata": {}, "outputs": [], "execution_count": None, "source": source}
+        | ({"id": source[:4]} if ids else {})
         for source in sources
     ]
-    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5})
+    return json.dumps({"cells": cells, "metadata": {}, "nbformat": 4, "nbformat_minor": 5 if ids else 4})
 
 
 def _rebuilt(file: FileDiff, sign: str) -> str:
@@ -35,12 +33,27 @@ def _rebuilt(file: FileDiff, sign: str) -> str:
     return "\n".join(lines)
 
 
-def test_cells_that_are_added_and_removed_are_found() -> None:
-    """An inserted cell is added, a dropped one removed, the rest stay together."""
-    long = [f"{word} = {word * 5}\n" * 6 for word in ("alpha", "quick_fox", "zzz", "1234")]
-    old, new = _book(long[0], long[1], long[2]), _book(long[0], long[2], long[3])
+_CELLS = [f"{word} = {word * 5}\n" * 6 for word in ("alpha", "quick_fox", "zzzz", "1234")]
+
+
+@pytest.mark.parametrize("ids", [True, False])
+def test_cells_that_are_added_and_removed_are_found(ids: bool) -> None:
+    """An inserted cell is added, a dropped one removed, the rest stay together: by their ids, or by likeness."""
+    old = _book(_CELLS[0], _CELLS[1], _CELLS[2], ids=ids)
+    new = _book(_CELLS[0], _CELLS[2], _CELLS[3], ids=ids)
     made = blocks(FileDiff(path="x.ipynb", status="changed", old=old, new=new))
-    assert sorted(block.status for block in made) == ["added", "removed", "unchanged", "unchanged"]
+    assert [block.status for block in made] == ["unchanged", "removed", "unchanged", "added"]
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.lists(st.sampled_from("abcdefgh"), unique=True), st.lists(st.sampled_from("abcdefgh"), unique=True))
+def test_no_cell_is_lost(old: list[str], new: list[str]) -> None:
+    """Whatever was added, removed or moved, every old and every new line is in the diff."""
+    file = FileDiff(path="x.ipynb", status="changed", old=_book(*old), new=_book(*new))
+    if not new:
+        return
+    assert _rebuilt(file, "-").split() == old
+    assert _rebuilt(file, "+").split() == new
 
 
 def test_no_line_is_lost() -> None:
