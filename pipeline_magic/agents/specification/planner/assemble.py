@@ -6,7 +6,13 @@ from __future__ import annotations
 
 from pipeline_magic.agents.specification.planner.draft import Assembly, Plan
 from pipeline_magic.agents.specification.planner.expecting import add_checks
-from pipeline_magic.agents.specification.planner.joining import add_joins, add_sources, base_table, decide_how, fixed_links
+from pipeline_magic.agents.specification.planner.joining import (
+    add_joins,
+    add_sources,
+    base_table,
+    decide_how,
+    fixed_links,
+)
 from pipeline_magic.agents.specification.planner.layout import lay_out
 from pipeline_magic.agents.specification.planner.shaping import add_groups, add_rest, add_row_steps
 from pipeline_magic.runs import Question

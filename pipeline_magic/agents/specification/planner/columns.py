@@ -6,7 +6,16 @@ import re
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.formulas import Formula, derived_at, formula_at
-from pipeline_magic.agents.specification.planner.intent import Derive, Distinct, Item, Measure, Note, Selected, Use, measures_in
+from pipeline_magic.agents.specification.planner.intent import (
+    Derive,
+    Distinct,
+    Item,
+    Measure,
+    Note,
+    Selected,
+    Use,
+    measures_in,
+)
 from pipeline_magic.spec.names import slug
 
 __all__ = ["read_columns", "read_derive"]

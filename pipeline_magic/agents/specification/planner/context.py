@@ -13,7 +13,7 @@ from functools import lru_cache
 from typing import TypeVar
 
 from pipeline_magic.agents.specification.planner.entities import TableInfo
-from pipeline_magic.agents.specification.planner.intent import Item
+from pipeline_magic.agents.specification.planner.intent import Item, Measure
 from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
 from pipeline_magic.agents.specification.planner.linking import Linker, TableLink
 from pipeline_magic.agents.specification.planner.text import Token, lemmas
@@ -122,7 +122,8 @@ class Context:
             link = self.table_at(j)
             if link is not None:
                 near.append(link.table.name)
-        return tuple(self.linker.tables[name] for name in dict.fromkeys([*near, *self.linker.scope]))
+        measured = [item.table for item in self.items if isinstance(item, Measure) and item.table]
+        return tuple(self.linker.tables[name] for name in dict.fromkeys([*near, *measured, *self.linker.scope]))
 
 
 Reader = Callable[[Context, int], "Found | None"]

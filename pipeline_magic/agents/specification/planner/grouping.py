@@ -62,6 +62,11 @@ def _key(c: Context, i: int) -> tuple[int, list[tuple[str, str]], str, list[Item
         part = c.linker.column_at(table.end, tables=(table.table.name,), least=0.9) if c.tokens[table.end - 1].text.casefold().endswith("'s") else None
         if part is not None:
             return part.end, [(part.column.name, col(part.ref))], "", [Use(table.start, table.end, table.table.name)]
+        further = c.table_at(table.end)
+        if further is not None and not further.others and c.graph.links(table.table.name, further.table.name):
+            found = _key(c, table.end)  # `customer nation` is the nation of the customer
+            if found is not None and found[2]:
+                return found[0], found[1], found[2], [Use(table.start, table.end, table.table.name), *found[3]]
         keys = [(column.name, col(column.ref)) for column in entity_columns(table.table)]
         if keys:
             return table.end, keys, table.table.name, [Use(table.start, table.end, table.table.name)]

@@ -15,7 +15,13 @@ from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Tab
 from pipeline_magic.agents.specification.planner.formulas import derived_at, formula_at
 from pipeline_magic.agents.specification.planner.intent import Filter, Item, Measure, Use, col, measure_ref, refs_in
 from pipeline_magic.agents.specification.planner.lexicon import MONEY
-from pipeline_magic.agents.specification.planner.predicates import Condition, comparison_at, condition_at, state_at, value_at
+from pipeline_magic.agents.specification.planner.predicates import (
+    Condition,
+    comparison_at,
+    condition_at,
+    state_at,
+    value_at,
+)
 from pipeline_magic.agents.specification.planner.text import stem
 from pipeline_magic.spec.names import slug
 

@@ -29,7 +29,7 @@ _CATALOG = re.compile(
     rf"\b(?:{_VERB})?(?:in|into|to|under)\s+(?:the\s+|our\s+)?(?P<catalog>{_NAME})\s+(?P<what>catalog|schema|database)\b(?:\s+(?:as|in)\s+(?:the\s+)?(?:table\s+)?(?P<table>{_NAME}))?", re.IGNORECASE
 )
 _NAMED = re.compile(
-    rf"\b(?:save|saves|store|stores|write|writes|publish|name|call|materiali[sz]e|output|put|load)(?:d|s)?\s+(?:(?:the|it|this|them|result|results|output|table|rows|target|everything)\s+)*(?:as|to|into|in)?\s*(?:(?:a|the)\s+)?(?:new\s+)?(?:table\s+)?(?:called\s+|named\s+)?(?P<table>`[^`\n]+`|[A-Za-z][A-Za-z0-9]*_\w+)(?![\w.(])",
+    r"\b(?:save|saves|store|stores|write|writes|publish|name|call|materiali[sz]e|output|put|load)(?:d|s)?\s+(?:(?:the|it|this|them|result|results|output|table|rows|target|everything)\s+)*(?:as|to|into|in)?\s*(?:(?:a|the)\s+)?(?:new\s+)?(?:table\s+)?(?:called\s+|named\s+)?(?P<table>`[^`\n]+`|[A-Za-z][A-Za-z0-9]*_\w+)(?![\w.(])",
     re.IGNORECASE,
 )
 _MODES: tuple[tuple[str, str], ...] = (
@@ -97,7 +97,7 @@ def read_places(text: str, known: Callable[[str], bool] = lambda _: False) -> li
     kept: list[Placed] = []
     for item in found:
         clash = [other for other in kept if other.end > item.start]
-        if not clash or item.what == "mode" and all(other.what == "place" for other in clash):
+        if not clash or (item.what == "mode" and all(other.what == "place" for other in clash)):
             kept.append(item)
     return kept
 

@@ -112,7 +112,7 @@ def _ranked(c: Context, i: int, at: int, n: int, descending: bool) -> Found | No
     if not aggregated:
         plain = c.linker.column_at(by, tables=(entity.name,)) if entity is not None else None
         plain = plain or c.linker.column_at(by, kinds=("number", "date", "timestamp"))
-        if plain is not None and (entity is not None and plain.ref.table == entity.name or measure is None):
+        if plain is not None and ((entity is not None and plain.ref.table == entity.name) or measure is None):
             if entity is not None and plain.ref.table == entity.name:
                 return _finish(c, i, plain.end, n, entity, col(plain.ref), descending, items)
             summed = Measure(by, plain.end, f"total_{plain.column.name}", f"sum({col(plain.ref)})", plain.ref.table)

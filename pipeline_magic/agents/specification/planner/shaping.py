@@ -8,7 +8,16 @@ from typing import Any
 from pipeline_magic.agents.specification.planner.draft import Assembly, Plan, sql
 from pipeline_magic.agents.specification.planner.entities import Ref
 from pipeline_magic.agents.specification.planner.grouping import entity_columns
-from pipeline_magic.agents.specification.planner.intent import Derive, Filter, Measure, Segment, Top, col, measures_in, refs_in
+from pipeline_magic.agents.specification.planner.intent import (
+    Derive,
+    Filter,
+    Measure,
+    Segment,
+    Top,
+    col,
+    measures_in,
+    refs_in,
+)
 from pipeline_magic.agents.specification.planner.joining import _before, _origin_of, multiplied
 from pipeline_magic.agents.specification.planner.layout import Layout
 from pipeline_magic.runs import Option, Question

@@ -147,10 +147,7 @@ def lemmas(word: str) -> frozenset[str]:
     return frozenset(forms)
 
 
-_UNITS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen seventeen "
-    "eighteen nineteen twenty"
-).split()
+_UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
 _WORD_NUMBERS = {name: value for value, name in enumerate(_UNITS)} | {
     "thirty": 30,
     "forty": 40,

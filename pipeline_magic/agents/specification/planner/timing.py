@@ -55,7 +55,7 @@ _LEAD = r"(?:(?:(?:it|this|that|and|please|to|should|must)\s+)*(?:run|runs|runni
 
 _FREQUENCY = "|".join(
     (
-        rf"(?P<weekday>(?:every|each|on)\s+(?:weekdays?|week\s*days?|business days?|working days?|workdays?)|weekdays|on business days|monday\s*(?:to|through|-|–)\s*friday|mon\s*-\s*fri)",
+        r"(?P<weekday>(?:every|each|on)\s+(?:weekdays?|week\s*days?|business days?|working days?|workdays?)|weekdays|on business days|monday\s*(?:to|through|-|–)\s*friday|mon\s*-\s*fri)",
         r"(?P<weekend>(?:every|each|on)\s+weekends?)",
         rf"(?P<monthly>(?:on\s+)?(?:the\s+)?(?P<mday>first|1st|last|\d{{1,2}}(?:st|nd|rd|th))\s+(?P<mkind>business day\s+|working day\s+|weekday\s+|day\s+|{_DAY}\s+)?of\s+(?:each|every|the|a)\s+month)",
         r"(?P<quarterly>quarterly|every quarter|each quarter|(?:on\s+)?(?:the\s+)?first day of (?:each|every|the) quarter)",
@@ -172,7 +172,7 @@ def _clock(m: re.Match[str]) -> tuple[int, int] | None:
     hour, minute = int(groups["h"]), int(groups["m"] or 0)
     half = (groups.get("ap") or "").replace(".", "").casefold()
     part = (groups.get("part") or "").casefold()
-    if half == "pm" and hour < 12 or (part in {"afternoon", "evening"} and hour < 12):
+    if (half == "pm" and hour < 12) or (part in {"afternoon", "evening"} and hour < 12):
         hour += 12
     elif half == "am" and hour == 12:
         hour = 0
