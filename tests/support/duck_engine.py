@@ -47,7 +47,7 @@ class DuckEngine:
         return self.connection.execute(sqlglot.transpile(sql, read="databricks", write="duckdb")[0])
 
     def create(self, table: str, columns: str, rows: list[tuple[Any, ...]]) -> TableSchema:
-        """A table with rows; `columns` as in CREATE TABLE, in Spark's types. Returns what a catalog would tell of it."""
+        """A table with rows; `columns` as in CREATE TABLE, in Spark's types. Returns what a catalog tells of it."""
         self._schema(*split_table(table)[:2])
         self.execute(f"CREATE TABLE {quote_table(table)} ({columns})")
         marks = _duck(quote_table(table))

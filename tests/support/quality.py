@@ -27,7 +27,8 @@ def pipeline(
         {
             "name": "tried",
             "sources": [
-                {"alias": alias, "table": table.table, **(sources or {}).get(alias, {})} for alias, table in tables.items()
+                {"alias": alias, "table": table.table, **(sources or {}).get(alias, {})}
+                for alias, table in tables.items()
             ],
             "steps": list(steps),
             "expectations": list(expectations),

@@ -87,9 +87,7 @@ def test_referential_counts_orphans_but_not_nulls(engine: DuckEngine) -> None:
     child = engine.create("shop.s.child", "a BIGINT, b STRING", [(1, "x"), (1, "y"), (2, "x"), (None, "x"), (3, None)])
     parent = engine.create("shop.s.parent", "p BIGINT, q STRING", [(1, "x"), (1, "x"), (2, "y"), (None, "x")])
     item = {"id": "r", "on": "child", "kind": "referential", "to": "parent"}
-    one = pipeline(
-        {"child": child, "parent": parent}, expectations=[{**item, "columns": ["a"], "to_columns": ["p"]}]
-    )
+    one = pipeline({"child": child, "parent": parent}, expectations=[{**item, "columns": ["a"], "to_columns": ["p"]}])
     two = pipeline(
         {"child": child, "parent": parent}, expectations=[{**item, "columns": ["a", "b"], "to_columns": ["p", "q"]}]
     )
@@ -165,7 +163,9 @@ def test_row_count_bounds_are_inclusive(engine: DuckEngine) -> None:
         (date(2026, 11, 22), 14.9, "failed"),
     ],
 )
-def test_freshness_of_a_column_is_measured_to_the_run(engine: DuckEngine, value: Any, hours: float, status: str) -> None:
+def test_freshness_of_a_column_is_measured_to_the_run(
+    engine: DuckEngine, value: Any, hours: float, status: str
+) -> None:
     """Exactly at the age passes; a date counts from its midnight in UTC; what lies ahead is fresh."""
     kind = "TIMESTAMP" if isinstance(value, datetime) else "DATE"
     table = engine.create("shop.s.t", f"at {kind}", [(value,), (None,)])

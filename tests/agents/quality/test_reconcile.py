@@ -195,7 +195,7 @@ def test_a_sum_per_group_of_the_other_side_is_amber(engine: DuckEngine) -> None:
 
 
 def test_a_sum_of_looked_up_values_is_amber(engine: DuckEngine) -> None:
-    """A value of a lookup that many rows share is added up once for each of them: meant for prices, not for balances."""
+    """A looked-up value that many rows share is added up once for each: meant for prices, not for balances."""
     tables = sides(engine, [(1, 10), (1, 20)], [(1, 7)])
     typed = pipeline(tables, [join("a", "b", "k"), aggregate("joined", ["k"], total="sum(price)", own="sum(amount)")])
     [finding] = reconciled(engine, typed).findings
@@ -248,7 +248,9 @@ def test_a_step_that_leaves_nothing_is_red(engine: DuckEngine) -> None:
 def test_a_filter_is_asked_for(engine: DuckEngine) -> None:
     """It is said how much it keeps, and marked only when that is nothing."""
     step_ = {"id": "some", "kind": "filter", "input": "a", "condition": "amount > 30"}
-    found = reconciled(engine, pipeline({"a": engine.create("shop.s.a", "amount INT", [(n,) for n in (10, 40, 50)])}, [step_]))
+    found = reconciled(
+        engine, pipeline({"a": engine.create("shop.s.a", "amount INT", [(n,) for n in (10, 40, 50)])}, [step_])
+    )
     assert found.findings == ()
     assert step(found, "some").note == "keeps 66.7 % of the rows"
 
