@@ -543,7 +543,7 @@ class Snapshot(Model):
         stages: Latest event of each stage, in their order.
         ports: What every port is ("engine": "Sail 0.7 at 127.0.0.1"), for the header.
         leaves_machine: What goes elsewhere, as sentences; empty when all is local.
-        policy: What the environment asks for (``approvers``, ``not_author``, ``merge``, ``first_run``); empty: default.
+        policy: What the environment asks for (the fields of `agents.approval.policy.Policy`); empty: default.
         unchanged: The last build found nothing changed and recomputed nothing.
         error: Why the run failed, for a person; empty otherwise.
     """

@@ -160,6 +160,8 @@ def _policy(snapshot: Snapshot) -> tuple[str, ...]:
         lines[0] += f" from {', '.join(map(str, approvers))}"
     if snapshot.policy.get("not_author"):
         lines.append(f"The author ({snapshot.run.author}) may not approve")
+    if snapshot.policy.get("waivers_allowed") is False:
+        lines.append("Red findings may not be waived here")
     if approval.expires:
         lines.append(f"Expires {approval.expires}")
     return tuple(lines)

@@ -43,11 +43,11 @@ class Actions(Protocol):
         """The run as it stands."""
         ...
 
-    def edit(self, run_id: str, edits: Sequence[Edit]) -> Snapshot:
+    def edit(self, run_id: str, edits: Sequence[Edit], *, progress: Progress) -> Snapshot:
         """Change fields of the spec; all of them or, with SpecError, none."""
         ...
 
-    def answer(self, run_id: str, answers: Sequence[Answer]) -> Snapshot:
+    def answer(self, run_id: str, answers: Sequence[Answer], *, progress: Progress) -> Snapshot:
         """Answer questions."""
         ...
 
@@ -65,7 +65,7 @@ class Actions(Protocol):
         """Refuse a plan."""
         ...
 
-    def waive(self, run_id: str, finding: str, reason: str) -> Snapshot:
+    def waive(self, run_id: str, finding: str, reason: str, *, progress: Progress) -> Snapshot:
         """Accept a red finding by name."""
         ...
 
@@ -265,12 +265,12 @@ class Panel:
         """
         controls = self._spec.controls
         changes = edits(controls.view, controls.values()) if controls is not None else ()
-        snapshot = None
+        snapshot, run_id = None, self._snapshot.run.id
         if answers:
-            snapshot = self._actions.answer(self._snapshot.run.id, answers)
+            snapshot = self._actions.answer(run_id, answers, progress=self.progress)
             self._questions = QuestionControls(())
         if changes:
-            snapshot = self._actions.edit(self._snapshot.run.id, changes)
+            snapshot = self._actions.edit(run_id, changes, progress=self.progress)
             self._spec.forget()
         return snapshot
 
@@ -310,7 +310,8 @@ class Panel:
         if not reason:
             self._say(f"Say why the finding {finding} may stand, then press Waive.", "warn")
             return
-        self._start("Waiving", lambda: self._actions.waive(self._snapshot.run.id, finding, reason))
+        run_id = self._snapshot.run.id
+        self._start("Waiving", lambda: self._actions.waive(run_id, finding, reason, progress=self.progress))
 
     def _on_cancel(self) -> None:
         if not self._busy or self._stopping:

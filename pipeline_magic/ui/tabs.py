@@ -163,17 +163,21 @@ class QualityTab(Tab):
         super().__init__(title)
         self._waive = waive
         self._body = w.HTML()
-        self._findings: tuple[FindingView, ...] | None = None
+        self._findings: tuple[tuple[FindingView, ...], bool] | None = None
         self._rows: tuple[Any, ...] = ()
         self.buttons: list[Any] = []
 
     def draw(self, snapshot: Snapshot) -> None:
         findings = findings_of(snapshot)
-        can_waive = snapshot.quality is not None and snapshot.run.state == "planned"
-        if findings != self._findings:
+        can_waive = (
+            snapshot.quality is not None
+            and snapshot.run.state == "planned"
+            and bool(snapshot.policy.get("waivers_allowed", True))
+        )
+        if (findings, can_waive) != self._findings:
             self.buttons = []
             self._rows = tuple(self._row(view, can_waive) for view in findings[:200])
-            self._findings = findings
+            self._findings = (findings, can_waive)
         self._body.value = fit(quality_html(quality_view(snapshot), findings=False), self.title)
         self.widget.children = (*self._rows, self._body)
 

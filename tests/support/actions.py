@@ -17,6 +17,10 @@ from tests.support import snapshots
 __all__ = ["Recorder"]
 
 
+def _silent(event: StageEvent) -> None:
+    """No progress."""
+
+
 class Recorder:
     """Actions over hand-made snapshots: keeps every call, applies edits for real, waits where a test asks it to."""
 
@@ -39,7 +43,7 @@ class Recorder:
     def snapshot(self, run_id: str) -> Snapshot:
         return self.now
 
-    def edit(self, run_id: str, edits: Sequence[Edit]) -> Snapshot:
+    def edit(self, run_id: str, edits: Sequence[Edit], *, progress: Progress = _silent) -> Snapshot:
         self._do("edit", tuple(edits))
         validated = self.now.validated
         assert validated is not None
@@ -49,13 +53,13 @@ class Recorder:
         self.now = self.now.model_copy(update={"validated": changed})
         return self.now
 
-    def answer(self, run_id: str, answers: Sequence[Answer]) -> Snapshot:
+    def answer(self, run_id: str, answers: Sequence[Answer], *, progress: Progress = _silent) -> Snapshot:
         self._do("answer", tuple(answers))
         run = self.now.run.model_copy(update={"answers": tuple(answers)})
         self.now = self.now.model_copy(update={"run": run})
         return self.now
 
-    def generate(self, run_id: str, progress: Progress) -> Snapshot:
+    def generate(self, run_id: str, *, progress: Progress = _silent) -> Snapshot:
         progress(StageEvent(stage="generate", state="running", message="Writing the notebook"))
         self._do("generate")
         planned = snapshots.planned()
@@ -64,7 +68,13 @@ class Recorder:
         return self.now
 
     def approve(
-        self, approval_id: str, approver: str, comment: str = "", *, confirm: Sequence[str] = (), progress: Progress
+        self,
+        approval_id: str,
+        approver: str,
+        comment: str = "",
+        *,
+        confirm: Sequence[str] = (),
+        progress: Progress = _silent,
     ) -> Snapshot:
         self._do("approve", approval_id, approver, comment, tuple(confirm))
         self.now = snapshots.deployed()
@@ -74,7 +84,7 @@ class Recorder:
         self._do("reject", approval_id, approver, reason)
         return self.now
 
-    def waive(self, run_id: str, finding: str, reason: str) -> Snapshot:
+    def waive(self, run_id: str, finding: str, reason: str, *, progress: Progress = _silent) -> Snapshot:
         self._do("waive", finding, reason)
         waiver = runs.Waiver(finding=finding, by="ada", reason=reason)
         self.now = self.now.model_copy(update={"run": self.now.run.model_copy(update={"waivers": (waiver,)})})

@@ -374,3 +374,27 @@ def test_importing_the_panel_loads_nothing_heavy() -> None:
     loaded = set(done.stdout.split())
     assert "pipeline_magic" in loaded
     assert loaded & {"pandas", "nbdime", "sqlglot", "nbformat", "pygments", "anywidget"} == set()
+
+
+def test_the_orchestrator_fulfils_the_actions() -> None:
+    """Every call the panel makes can be made of the orchestrator: same names, same keywords."""
+    import inspect
+
+    from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
+    from pipeline_magic.ui.panel import Actions
+
+    for name, wanted in inspect.getmembers(Actions, inspect.isfunction):
+        if name.startswith("_"):
+            continue
+        have = inspect.signature(getattr(PipelineBuilderOrchestrator, name))
+        parameters = inspect.signature(wanted).parameters.values()
+        positional = ["x" for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+        have.bind(*positional, **{p.name: "x" for p in parameters if p.kind is p.KEYWORD_ONLY})
+
+
+def test_a_policy_without_waivers_offers_none() -> None:
+    """Where the environment forbids waivers there is no button, and the approval says so."""
+    forbidden = snapshots.red().model_copy(update={"policy": {"waivers_allowed": False}})
+    panel = Panel(Recorder(forbidden), forbidden)
+    assert not [found for found in _walk(_tab(panel, "Quality").widget) if "pm-waive" in found._dom_classes]
+    assert "may not be waived" in panel.html()
