@@ -125,7 +125,7 @@ def build(
     from pipeline_magic.runs import Answer
     from pipeline_magic.snapshots import can_generate
     from pipeline_magic.spec.paths import Edit
-    from pipeline_magic.ui.document import static_text
+    from pipeline_magic.ui.summary import summary_text
     from pipeline_magic.verbs import pair, value_of
 
     snapshot = orchestrator.start(statement, new=args.new, progress=progress)
@@ -139,7 +139,7 @@ def build(
     if not args.pause and snapshot.run.state != "planned" and can_generate(snapshot):
         snapshot = orchestrator.generate(run_id, progress=progress)
     outcome = Outcome(
-        text=("Nothing changed since the last build.\n\n" if snapshot.unchanged else "") + static_text(snapshot),
+        text=("Nothing changed since the last build.\n\n" if snapshot.unchanged else "") + summary_text(snapshot),
         data={**snapshot.model_dump(mode="json"), "approval_id": snapshot.approval_id},
         snapshot=snapshot,
     )

@@ -15,13 +15,14 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.display import display as _display
 
 from pipeline_magic.errors import Cancelled, PipelineMagicError, UsageError
-from pipeline_magic.verbs import VERBS, Outcome, Parser, Verb, parser_of
+from pipeline_magic.verbs import VERBS, Outcome, Parser, parser_of
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
 
     from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
-    from pipeline_magic.runs import Snapshot
+    from pipeline_magic.runs import Snapshot, StageEvent
+    from pipeline_magic.ui.panel import Panel
 
 __all__ = ["PipelineMagics", "register", "unregister"]
 
@@ -52,19 +53,19 @@ class PipelineMagics(Magics):
         parser.add_argument("--auto", action="store_true")
         parser.add_argument("--new", action="store_true")
         options = parser.parse_args(words)
-        orchestrator = self._ready()
-        run = orchestrator.open(cell, new=options.new)
-        first = orchestrator.snapshot(run.id)
 
-        def build(progress: Callable[..., None]) -> Snapshot:
+        def build(held: Held) -> Snapshot:
             from pipeline_magic.snapshots import can_generate
 
-            snapshot = orchestrator.start(cell, progress=progress)
+            orchestrator = self._ready()
+            run = orchestrator.open(cell, new=options.new)
+            held.show(self._panel(orchestrator.snapshot(run.id)), run.id)
+            snapshot = orchestrator.start(cell, progress=held.progress)
             if options.auto and can_generate(snapshot) and snapshot.run.state != "planned":
-                snapshot = orchestrator.generate(run.id, progress=progress)
+                snapshot = orchestrator.generate(run.id, progress=held.progress)
             return snapshot
 
-        self._show(first, build)
+        self._hold(build)
 
     # --- the line magic ------------------------------------------------------------------------------------------
 
@@ -80,24 +81,22 @@ class PipelineMagics(Magics):
             args = parser_of(verb, "%pipeline").parse_args(words[1:])
         except SystemExit:  # argparse has printed the verb's help
             return
-        orchestrator = self._ready()
-        if verb.slow:
-            self._slow(verb, orchestrator, args)
-        else:
-            self._outcome(verb.run(orchestrator, args, lambda event: None), verb.name)
 
-    def _slow(self, verb: Verb, orchestrator: PipelineBuilderOrchestrator, args: Any) -> None:
-        from pipeline_magic.verbs import run_id_of
+        def work(held: Held) -> Snapshot | Outcome:
+            orchestrator = self._ready()
+            if not verb.slow:
+                return verb.run(orchestrator, args, held.progress)
+            from pipeline_magic.verbs import run_id_of
 
-        given = getattr(args, "id", None) or getattr(args, "run", None)
-        first = orchestrator.snapshot(run_id_of(orchestrator, given))
+            run_id = run_id_of(orchestrator, getattr(args, "id", None) or getattr(args, "run", None))
+            held.show(self._panel(orchestrator.snapshot(run_id)), run_id)
+            snapshot = verb.run(orchestrator, args, held.progress).snapshot
+            assert snapshot is not None  # every slow verb is about one run
+            return snapshot
 
-        def work(progress: Callable[..., None]) -> Snapshot:
-            outcome = verb.run(orchestrator, args, progress)
-            assert outcome.snapshot is not None  # every slow verb is about one run
-            return outcome.snapshot
-
-        self._show(first, work)
+        outcome = self._hold(work)
+        if isinstance(outcome, Outcome):
+            self._outcome(outcome, verb.name)
 
     def _outcome(self, outcome: Outcome, label: str) -> None:
         if outcome.snapshot is not None:
@@ -123,57 +122,108 @@ class PipelineMagics(Magics):
             self._orchestrator = made
         return self._orchestrator
 
-    def _panel(self, snapshot: Snapshot) -> Any:
+    def _panel(self, snapshot: Snapshot) -> Panel:
         from pipeline_magic.ui.panel import Panel
 
         orchestrator = self._ready()
         return Panel(orchestrator, snapshot, approver=orchestrator.ports.code_host.identity())
 
-    def _show(self, first: Snapshot, work: Callable[[Callable[..., None]], Snapshot]) -> None:
-        """Show the panel, do the work in a thread while the cell waits, and leave the final state in the cell."""
-        panel = self._panel(first)
-        handle = display(panel, display_id=True)
-        done: dict[str, Any] = {}
+    def _hold(self, work: Callable[[Held], Snapshot | Outcome]) -> Snapshot | Outcome | None:
+        """Hold the cell while a thread works; show its panel as soon as there is one, and its last state at the end.
 
-        def go() -> None:
+        All of the work, the first imports included, is in the thread: an interrupt reaches this one only, and turns
+        into a request to cancel; a second one stops the waiting.
+        """
+        held = Held(work)
+        asked, handle = False, None
+        while True:
             try:
-                done["snapshot"] = work(panel.progress)
-            except BaseException as error:  # noqa: BLE001 - carried to the cell's own thread, and raised there
-                done["error"] = error
-
-        thread = threading.Thread(target=go, name="pipeline_magic", daemon=True)
-        thread.start()
-        self._wait(thread, first.run.id)
-        error = done.get("error")
-        panel.update(done.get("snapshot") or self._ready().snapshot(first.run.id))
-        if handle is not None:
-            handle.update(panel)
-        if isinstance(error, Cancelled):
-            print(f"Stopped. `%pipeline resume {first.run.id}` goes on with it.")
-        elif isinstance(error, PipelineMagicError):
-            raise error
-        elif error is not None:
-            from pipeline_magic.redact import redact
-
-            raise PipelineMagicError(
-                f"Something unforeseen happened: {type(error).__name__}: {redact(str(error))[:500]}",
-                where=f"run {first.run.id}",
-                hint=f"The log in {self._ready().settings.home} has the details; `%pipeline resume {first.run.id}`"
-                " tries again.",
-            ) from None
-
-    def _wait(self, thread: threading.Thread, run_id: str) -> None:
-        """Wait for the work; an interrupt (Ctrl-C, the stop button) cancels it, a second one stops the waiting."""
-        asked = False
-        while thread.is_alive():
-            try:
-                thread.join(0.05)
+                alive = held.wait(0.05)
+                if handle is None and held.panel is not None:
+                    handle = display(held.panel, display_id=True)
+                if not alive:
+                    break
             except KeyboardInterrupt:
                 if asked:
                     raise
                 asked = True
                 print("Stopping …", file=sys.stderr)
-                self._ready().cancel(run_id)
+                held.stop()
+            if asked and held.run_id and self._ready().stop(held.run_id):
+                asked = False
+        return self._settle(held, handle)
+
+    def _settle(self, held: Held, handle: Any) -> Snapshot | Outcome | None:
+        error = held.error
+        outcome: Snapshot | Outcome | None = held.outcome
+        if held.panel is not None:
+            from pipeline_magic.runs import Snapshot
+
+            held.panel.update(outcome if isinstance(outcome, Snapshot) else self._ready().snapshot(held.run_id))
+            if handle is not None:
+                handle.update(held.panel)
+        if error is None:
+            return outcome
+        if isinstance(error, Cancelled):
+            print(f"Stopped. `%pipeline resume {held.run_id}` goes on with it." if held.run_id else "Stopped.")
+            return None
+        if isinstance(error, PipelineMagicError):
+            raise error
+        from pipeline_magic.redact import redact
+
+        raise PipelineMagicError(
+            f"Something unforeseen happened: {type(error).__name__}: {redact(str(error))[:500]}",
+            where=f"run {held.run_id}" if held.run_id else "",
+            hint="The log in the home folder has the details; running the cell again goes on where this stopped.",
+        ) from None
+
+
+class Held:
+    """Work in a thread that a cell waits for.
+
+    Attributes:
+        panel: Shown by the cell's own thread as soon as the work gives one.
+        run_id: Of the panel's run; empty before.
+        outcome: What the work gave; None while it works, and after an error.
+        error: What ended it.
+    """
+
+    def __init__(self, work: Callable[[Held], Snapshot | Outcome]) -> None:
+        self.panel: Panel | None = None
+        self.run_id = ""
+        self.outcome: Any = None
+        self.error: BaseException | None = None
+        self._stopped = False
+        self._work = work
+        self._done = threading.Event()
+        threading.Thread(target=self._go, name="pipeline_magic", daemon=True).start()
+
+    def _go(self) -> None:
+        try:
+            self.outcome = self._work(self)
+        except BaseException as error:  # noqa: BLE001 - carried to the cell's own thread, and raised there
+            self.error = error
+        finally:
+            self._done.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait a little; whether the work goes on. (A `join` that is interrupted may take a living thread for dead.)"""
+        return not self._done.wait(seconds)
+
+    def show(self, panel: Panel, run_id: str) -> None:
+        """Give the cell its panel."""
+        self.panel, self.run_id = panel, run_id
+        if self._stopped:
+            raise Cancelled("The work was stopped.")
+
+    def stop(self) -> None:
+        """Stop before the run is begun; one that was begun is cancelled through the orchestrator."""
+        self._stopped = True
+
+    def progress(self, event: StageEvent) -> None:
+        """Hand an event of a stage to the panel."""
+        if self.panel is not None:
+            self.panel.progress(event)
 
 
 def _help() -> str:

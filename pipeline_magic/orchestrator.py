@@ -237,14 +237,19 @@ class PipelineBuilderOrchestrator:
     def cancel(self, run_id: str) -> Snapshot:
         """Stop the work on a run at the next boundary, or drop a run that waits. What was finished is kept."""
         run = self.ports.store.run(run_id)
-        event = self._working.get(run_id)
-        if event is not None:
-            event.set()
-            self.ports.engine.cancel()
-            self.ports.deployer.cancel()
-        elif run.state not in {"cancelled", "failed", "superseded"}:
+        if not self.stop(run_id) and run.state not in {"cancelled", "failed", "superseded"}:
             Work(self.ports.store, self.ports.clock, run, silent, threading.Event()).drop("Cancelled by you.")
         return self.snapshot(run_id)
+
+    def stop(self, run_id: str) -> bool:
+        """Ask the work that this process does on a run to stop; False when it does none."""
+        event = self._working.get(run_id)
+        if event is None:
+            return False
+        event.set()
+        self.ports.engine.cancel()
+        self.ports.deployer.cancel()
+        return True
 
     def resume(self, run_id: str, *, progress: Progress = silent) -> Snapshot:
         """Go on where a run stopped: unfinished stages, or the effects of an approval that was given."""

@@ -239,6 +239,7 @@ def prepare(
 ) -> Prepared:
     """The pull request of a plan, ready to be opened."""
     from pipeline_magic.agents.approval.digest import plan_digest
+
     digest = plan_digest(plan)
     change = github.prepare(
         plan,

@@ -101,13 +101,16 @@ def run_id_of(orchestrator: PipelineBuilderOrchestrator, given: str | None) -> s
 
 
 def _shown(snapshot: Snapshot) -> Outcome:
-    from pipeline_magic.ui.document import static_text
+    from pipeline_magic.ui.summary import summary_text
 
-    return Outcome(text=static_text(snapshot), data=snapshot.model_dump(mode="json"), snapshot=snapshot)
+    return Outcome(text=summary_text(snapshot), data=snapshot.model_dump(mode="json"), snapshot=snapshot)
 
 
 def _review(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
-    return _shown(orchestrator.snapshot(run_id_of(orchestrator, args.id)))
+    from pipeline_magic.ui.document import static_text
+
+    snapshot = orchestrator.snapshot(run_id_of(orchestrator, args.id))
+    return Outcome(text=static_text(snapshot), data=snapshot.model_dump(mode="json"), snapshot=snapshot)
 
 
 def _list(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:

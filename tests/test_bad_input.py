@@ -16,7 +16,6 @@ import pytest
 from pipeline_magic.demo import STATEMENT
 from pipeline_magic.errors import (
     ConfigurationError,
-    EngineUnavailable,
     PipelineMagicError,
     StoreUnavailable,
     UsageError,
@@ -109,10 +108,11 @@ def test_disk_full_while_writing_the_store(tmp_path: Path) -> None:
     store = orchestrator.ports.store
     import sqlalchemy
 
-    with store._engine.connect() as connection:  # type: ignore[attr-defined]  # SQLite's own way to a full disk
+    engine = store._db._engine()  # type: ignore[attr-defined]  # SQLite's own way to a full disk
+    with engine.connect() as connection:
         pages = connection.execute(sqlalchemy.text("PRAGMA page_count")).scalar_one()
 
-    @sqlalchemy.event.listens_for(store._engine, "checkout")  # type: ignore[attr-defined]
+    @sqlalchemy.event.listens_for(engine, "checkout")
     def full(connection: object, *args: object) -> None:
         connection.execute(f"PRAGMA max_page_count = {pages}")  # type: ignore[attr-defined]
 
@@ -124,19 +124,6 @@ def test_disk_full_while_writing_the_store(tmp_path: Path) -> None:
     assert again.resume(snapshot.run.id).run.id == snapshot.run.id
     assert again.generate(snapshot.run.id).run.state == "planned"
     again.close()
-
-
-def test_no_engine_binary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Without the engine's program the run fails with the command that installs it."""
-    orchestrator = PipelineBuilderOrchestrator(home=tmp_path, local=True, sample_scale=0.001)
-    orchestrator.ports.prepare(lambda message: None)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
-    monkeypatch.setattr("sysconfig.get_path", lambda *args, **kwargs: str(tmp_path))
-    with pytest.raises(EngineUnavailable, match="local") as caught:
-        orchestrator.ports.engine.query("SELECT 1")
-    assert "pip install" in caught.value.hint
-    orchestrator.close()
 
 
 SCRIPT = """
