@@ -99,6 +99,15 @@ def test_update_is_compare_and_set(store: Database) -> None:
     assert store.update_run(moved, message="same state").version == 3
 
 
+def test_no_update_is_lost(store: Database) -> None:
+    """Two writers that read the same run and leave its state alone: the second is told all the same."""
+    read = store.create_run(run())
+    store.update_run(read, answers=(Answer(question="q", value="first"),))
+    with pytest.raises(StaleState):
+        store.update_run(read, answers=(Answer(question="q", value="second"),))
+    assert store.run("r-1").answers == (Answer(question="q", value="first"),)
+
+
 def test_forged_state_is_refused(store: Database) -> None:
     """A run object that claims another state than the stored one cannot be moved on."""
     made = store.create_run(run())
