@@ -1,0 +1,135 @@
+"""What every catalog must do. A new adapter adds a fixture that makes the same small world, and its name to `catalog`.
+
+The world: catalog `shop` with schema `sales`; table `shop.sales.orders` (`id bigint` never NULL, `Customer Name string`,
+`price decimal(10,2)`; 3 rows), commented, primary key `id`; table `shop.sales.items` without a comment.
+"""
+
+from __future__ import annotations
+
+import decimal
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import write_deltalake
+
+from pipeline_magic.adapters.files import write_json
+from pipeline_magic.adapters.lakehouse import DESCRIBED, Lakehouse
+from pipeline_magic.errors import CatalogError, TableNotFound
+from pipeline_magic.ports import Catalog
+from pipeline_magic.spec.schema import Column
+
+
+@pytest.fixture
+def lakehouse(tmp_path: Path) -> Lakehouse:
+    made = Lakehouse(tmp_path)
+    price = pa.array([decimal.Decimal("1.50"), decimal.Decimal("2.25"), None], pa.decimal128(10, 2))
+    schema = pa.schema(
+        [
+            pa.field("id", pa.int64(), nullable=False),
+            pa.field("Customer Name", pa.string()),
+            pa.field("price", pa.decimal128(10, 2)),
+        ]
+    )
+    columns = [pa.array([1, 2, 3]), pa.array(["a", None, "c"]), price]
+    orders = made.folder("shop.sales.orders")
+    write_deltalake(str(orders), pa.Table.from_arrays(columns, schema=schema))
+    write_json(orders / DESCRIBED, {"comment": "What was bought", "columns": {"id": "Number"}, "primary_key": ["id"]})
+    write_deltalake(str(made.folder("shop.sales.items")), pa.table({"id": [1]}))
+    return made
+
+
+@pytest.fixture(params=["lakehouse"])
+def catalog(request: pytest.FixtureRequest) -> Catalog:
+    made: Catalog = request.getfixturevalue(request.param)
+    return made
+
+
+def test_table(catalog: Catalog) -> None:
+    """A table comes with names as spelt, Spark types, nullability, comments, keys, rows, version and last commit."""
+    table = catalog.table("shop.sales.orders")
+    assert table.columns == (
+        Column(name="id", type="bigint", nullable=False, comment="Number"),
+        Column(name="Customer Name", type="string"),
+        Column(name="price", type="decimal(10,2)"),
+    )
+    assert (table.table, table.comment, table.primary_key) == ("shop.sales.orders", "What was bought", ("id",))
+    assert table.rows == 3
+    assert table.version is not None
+    assert (table.last_modified or "").endswith("Z")
+
+
+def test_case_does_not_matter(catalog: Catalog) -> None:
+    """Names are compared as Spark does; the answer has the catalog's spelling."""
+    assert catalog.table("SHOP.sales.Orders") == catalog.table("shop.sales.orders")
+    assert catalog.table("`shop`.`sales`.`orders`") == catalog.table("shop.sales.orders")
+
+
+def test_tables(catalog: Catalog) -> None:
+    """Every table is listed, with its columns and comments."""
+    listed = {table.table: table for table in catalog.tables()}
+    assert {"shop.sales.orders", "shop.sales.items"} <= listed.keys()
+    for name in ("shop.sales.orders", "shop.sales.items"):
+        assert listed[name].columns == catalog.table(name).columns
+        assert listed[name].comment == catalog.table(name).comment
+
+
+@pytest.mark.parametrize(
+    "name", ["shop.sales.order", "shop.sale.orders", "orders", "x.y.ordres", "shop.sales.`a b`", ""]
+)
+def test_unknown_table(catalog: Catalog, name: str) -> None:
+    """A table that is not there is TableNotFound."""
+    with pytest.raises(TableNotFound):
+        catalog.table(name)
+
+
+def test_nearest_names(catalog: Catalog) -> None:
+    """A slip of the pen is answered with the name that was meant."""
+    with pytest.raises(TableNotFound) as raised:
+        catalog.table("shop.sales.ordres")
+    assert raised.value.nearest[0] == "shop.sales.orders"
+
+
+def test_digest(catalog: Catalog) -> None:
+    """The digest stands while nothing changes, and moves with a comment."""
+    before = catalog.digest()
+    assert before == catalog.digest()
+    catalog.describe("shop.sales.items", comment="Things", columns={}, tags={})
+    assert before != catalog.digest()
+
+
+def test_describe(catalog: Catalog) -> None:
+    """Comments and tags are set, the rest of the description and the data stay; twice is once."""
+    before = catalog.table("shop.sales.orders")
+    for _ in range(2):
+        catalog.describe(
+            "shop.sales.orders", comment="New 'words'; -- `x`", columns={"price": "In euro"}, tags={"team": "a"}
+        )
+    after = catalog.table("shop.sales.orders")
+    assert after.comment == "New 'words'; -- `x`"
+    assert [column.comment for column in after.columns] == ["Number", "", "In euro"]
+    assert after.tags["team"] == "a"
+    assert (after.primary_key, after.rows) == (before.primary_key, before.rows)
+    with pytest.raises(TableNotFound):
+        catalog.describe("shop.sales.nope", comment="", columns={}, tags={})
+
+
+def test_schemas(catalog: Catalog) -> None:
+    """A schema is made once; making it again changes nothing."""
+    assert catalog.has_catalog("shop") and catalog.has_schema("shop", "sales")
+    assert not catalog.has_schema("shop", "fresh")
+    assert not catalog.has_schema("nope", "sales") and not catalog.has_catalog("nope")
+    for _ in range(2):
+        catalog.create_schema("shop", "fresh")
+    assert catalog.has_schema("shop", "fresh")
+    for name in ("", "a/b", "..", "x\n", "y" * 300):
+        with pytest.raises(CatalogError):
+            catalog.create_schema("shop", name)
+
+
+def test_privileges(catalog: Catalog) -> None:
+    """What may be read and created is told for each table; what is not there cannot be read."""
+    told = catalog.privileges(["shop.sales.orders", "shop.sales.nope"], "shop.sales.made")
+    assert told.can_read == {"shop.sales.orders": True, "shop.sales.nope": False}
+    assert told.can_create is True
+    assert told.missing == ()
