@@ -244,16 +244,19 @@ def add_joins(made: Assembly, plan: Plan, layout: Layout, heads: dict[str, str])
 def _tied_keys(made: Assembly, plan: Plan, link: Link, path: str, clauses: Sequence[str]) -> None:
     """Two ways to join that fit alike (``origin`` and ``dest`` with an airport) must be told apart by a person."""
     options = [other for other in plan.graph.links(link.left, link.right) if other.score >= link.score - 1e-9]
-    if len(options) < 2 or link.score >= 0.98:
-        return
     identity = f"keys:{plan.tables[link.right].short}"
+    many = link.one == "none" and not link.declared and link.score < 0.98
+    if (len(options) < 2 and not many) or link.score >= 0.98:
+        return
     if plan.answers.get(identity) in {keys_text(option) for option in options}:
         return
     made.questions.append(
         Question(
             id=identity,
             text=f"On which columns are {plan.tables[link.left].short} and {plan.tables[link.right].short} joined?",
-            why="More than one pair of columns fits alike.",
+            why="Both sides can have many rows for one value, so that the join would multiply rows."
+            if many
+            else "More than one pair of columns fits alike.",
             options=tuple(Option(id=keys_text(option), label=keys_text(option)) for option in options),
             path=f"{path}.keys",
             clauses=tuple(clauses),

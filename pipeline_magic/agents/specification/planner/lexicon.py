@@ -6,6 +6,7 @@ The lists are of English and of data modelling in general; nothing here knows a 
 from __future__ import annotations
 
 __all__ = [
+    "KNOWN",
     "ABBREVIATIONS",
     "DATA_WORDS",
     "FILLER",
@@ -182,3 +183,31 @@ DATA_WORDS = _set(
     type unit update updated user value vendor version visit week weight year zip zone"""
 )
 """Words that column names are made of; used to cut names written together (``totalprice``)."""
+
+KNOWN = _set(
+    """above across active after against agree alert all along already although always among annual annually append
+    apply around assert average averages away basis because become before begin below beneath best better between
+    beyond bigger biggest bottom bronze bucket business calendar check checks cheap cheapest class classes clear close
+    closed cluster combine common compare compared complete condition consider contain continue continuous correct count
+    counts create cron daily dates deduplicate default define deliver delta deploy deployed descending ascending
+    different distinct divide dividing double drop dropped duplicate duplicates early earliest either empty ensure enrich
+    equal every exact exceed except exclude excluding exist existing expect expected false fewer fewest final finally
+    final flag flagged folder format fresh friday frequent from full function general global gold good greater greatest
+    group grouped group greater growth half happen hash high higher highest history holiday hourly hours house human
+    identify import important increment individual inner inside instead interval invalid join joined joining keep large
+    larger largest later latest least length less level life like limit list little live local longer longest lower lowest
+    main manual match maximum mean median merge middle million minimum minus missing monday monthly months morning most
+    multiple named nearest negative never newest night nightly noon normal nothing null number often older oldest
+    once only open option order other otherwise outer overwrite owner pacific partial partition past people per
+    percentile percentage perform period person place places plus point positive possible present previous prior private
+    process produce proper quality quarter quarterly quick ratio reach real reason recent regular remain remaining
+    remove rename repeat replace request require required rest result return returns right round rounded running safe
+    same saturday save schedule second seconds section segment select separate series several share shared short shorter
+    shortest should show silver similar simple since single small smaller smallest something sort sorted special split
+    spend standard status stop store stored streaming strict string strong such sunday table tables target task test text
+    thousand thursday tier time timezone today together tomorrow top total touch track true tuesday twice type under
+    union unique unit unknown unless until update upsert usual valid validate various verify very wednesday week weekday
+    weekdays weekend weekly whole wide within without word work world worst would wrong year yearly yesterday young
+    younger please pretty instructions plan plans service services offer offers"""
+)
+"""English words that stand in statements often enough to be no typing errors, whatever a catalog calls its columns."""

@@ -17,14 +17,17 @@ from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.destination import set_target, set_trigger
 from pipeline_magic.agents.specification.planner.draft import Plan
 from pipeline_magic.agents.specification.planner.entities import TableInfo, describe
-from pipeline_magic.agents.specification.planner.intent import Item, Shape
+from pipeline_magic.agents.specification.planner.intent import Item, Note, Shape
 from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.agents.specification.planner.linking import Linker
+from pipeline_magic.agents.specification.planner.refusals import refuse
 from pipeline_magic.agents.specification.planner.settle import settle
+from pipeline_magic.agents.specification.planner.spelling import corrected
 from pipeline_magic.agents.specification.planner.text import Token, tokenise
+from pipeline_magic.agents.specification.planner.ties import resolve
 from pipeline_magic.errors import StatementError
-from pipeline_magic.runs import Parsed
+from pipeline_magic.runs import Option, Parsed, Question
 from pipeline_magic.spec.model import Draft
 from pipeline_magic.spec.names import slug, split_table
 from pipeline_magic.spec.provenance import Clause, Provenance
@@ -55,8 +58,10 @@ def parse_statement(
         raise StatementError(
             f"The statement has {len(statement):,} characters; at most {_LONGEST:,} are read.", hint="Describe one pipeline in a few sentences."
         )
-    tokens = tokenise(statement)
-    tables = _candidates(tokens, catalog)
+    refuse(statement)
+    typed = tokenise(statement)
+    tables = _candidates(typed, catalog)
+    tokens, notes = corrected(typed, tables.values(), catalog.vocabulary)
     starts, ends = scanning.segments(statement, tokens)
     marked = scanning.phrases(statement, tokens, lambda name: catalog.table(name) is not None)
     taken = {i for start, found in marked.items() for i in range(start, found.end)}
@@ -67,14 +72,15 @@ def parse_statement(
     context = Context(tokens, ends, starts, linker.with_scope(scope, near), graph, now, dict(answers or {}))
     read = scanning.scan(context, marked)
     clauses = scanning.clauses(statement, tokens, starts, read)
-    read.items = settle(context, read.items)
+    read.items, ties = resolve(context, settle(context, read.items))
     plan = Plan(read.items, tables, context.graph, lambda item: _clauses_of(item, tokens, clauses), context.answers)
     made = assemble(plan)
     if not made.sources:
         raise StatementError(
             "The statement names no table or column that the catalog has.", hint=f"The catalog has {_some(catalog)}."
         )
-    made.questions += read.questions
+    made.questions += [*read.questions, *ties, *_not_understood(clauses, statement, tokens, starts, context.answers)]
+    made.notes += [*notes, *(item.text for item in read.items if isinstance(item, Note) and item.text)]
     target = set_target(made, plan)
     trigger = set_trigger(made, read.items, plan)
     deployment = next((item.value for item in read.items if isinstance(item, Shape) and item.field == "deployment"), "job")
@@ -127,6 +133,33 @@ def _scope(tokens: tuple[Token, ...], linker: Linker, taken: set[int]) -> tuple[
             found.append(link.table.name)
         i = link.end
     return tuple(dict.fromkeys(found))
+
+
+def _not_understood(
+    clauses: tuple[Clause, ...], statement: str, tokens: tuple[Token, ...], starts: list[int], answers: Mapping[str, str]
+) -> list[Question]:
+    """Words inside a sentence that is otherwise understood may change what it means: they are asked about.
+
+    A whole sentence or list item that was not understood stays an unmatched clause, to be confirmed before approval.
+    """
+    first = {tokens[index].start: tokens[starts[index]].start for index in range(len(tokens))}
+    understood = {first[clause.start] for clause in clauses if clause.kind not in {"unmatched", "filler"}}
+    found = []
+    for clause in clauses:
+        identity = f"words:{clause.id}"
+        if clause.kind != "unmatched" or first[clause.start] not in understood or answers.get(identity) == "leave_out":
+            continue
+        words = statement[clause.start : clause.end]
+        found.append(
+            Question(
+                id=identity,
+                text=f"What does “{words[:200]}” ask for?",
+                why="These words were not understood, and they stand in a sentence that says what the data should be.",
+                options=(Option(id="leave_out", label="Leave these words out"),),
+                clauses=(clause.id,),
+            )
+        )
+    return found
 
 
 def _clauses_of(item: Item, tokens: tuple[Token, ...], clauses: tuple[Clause, ...]) -> tuple[str, ...]:

@@ -1,0 +1,125 @@
+"""Words that fit columns of several tables alike: decided by what the words stand beside, or asked.
+
+A tie is decided by an answer, by the table whose rows the groups are, or by the only fitting table named nearby in the
+same sentence. Anything else is a must-answer question; the first of two equals is never simply taken.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import fields, replace
+from typing import Any
+
+from pipeline_magic.agents.specification.planner.context import Context
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref
+from pipeline_magic.agents.specification.planner.intent import Check, Group, Item, Latest, Selected, Top, col, refs_in
+from pipeline_magic.agents.specification.planner.linking import ColumnLink
+from pipeline_magic.runs import Option, Question
+from pipeline_magic.spec.names import slug
+
+__all__ = ["resolve"]
+
+_NEAR = 8
+
+
+def resolve(c: Context, items: Sequence[Item]) -> tuple[list[Item], list[Question]]:
+    """The items with every tie decided, and a question for each that cannot be."""
+    made: list[Item] = []
+    questions: list[Question] = []
+    for item in items:
+        for link in _ties(c, item):
+            winner = _decide(c, items, item, link)
+            if winner is None:
+                questions.append(_ask(c, link))
+            elif winner.ref != link.ref:
+                item = _rewritten(item, link.ref, winner.ref)
+        made.append(item)
+    return made, questions
+
+
+def _templates(item: Item) -> list[str]:
+    found: list[str] = []
+    for part in fields(item):
+        found += _texts(getattr(item, part.name))
+    return found
+
+
+def _texts(value: Any) -> list[str]:
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, (tuple, list)):
+        return [text for inner in value for text in _texts(inner)]
+    return [text for inner in value.values() for text in _texts(inner)] if isinstance(value, dict) else []
+
+
+def _ties(c: Context, item: Item) -> list[ColumnLink]:
+    if isinstance(item, Latest):
+        return []
+    used = {item.ref} if isinstance(item, Selected) else {ref for text in _templates(item) for ref in refs_in(text)}
+    found: dict[Ref, ColumnLink] = {}
+    skip_to = item.start
+    for i in range(item.start, item.end):
+        if i < skip_to:
+            continue
+        for kind in {c.linker.tables[ref.table].column(ref.column).kind for ref in used}:  # type: ignore[union-attr]  # refs are of known columns
+            link = c.linker.column_at(i, kinds=(kind,))
+            if link is None or link.ref not in used or link.end > item.end:
+                continue
+            others = tuple(other for other in link.others if other.ref.table != link.ref.table and not _partners(c, link.column, other))
+            skip_to = max(skip_to, link.end)
+            if others:
+                found.setdefault(link.ref, replace(link, others=others))
+    return list(found.values())
+
+
+def _partners(c: Context, one: ColumnInfo, other: ColumnInfo) -> bool:
+    """Both sides of a join hold the same values: it does not matter which is meant."""
+    return any((one.name, other.name) in link.keys for link in c.graph.links(one.ref.table, other.ref.table))
+
+
+def _decide(c: Context, items: Sequence[Item], item: Item, link: ColumnLink) -> ColumnInfo | None:
+    options = {column.ref.table: column for column in (link.column, *link.others)}
+    answer = c.answers.get(_id(c, link))
+    if answer in options:
+        return options[answer]
+    entities = [other.entity for other in items if isinstance(other, (Group, Top)) and other.entity]
+    if isinstance(item, (Selected, Check)) and entities and entities[-1] in options:
+        return options[entities[-1]]
+    for reach in (range(link.start - 1, max(c.starts[link.start], link.start - _NEAR) - 1, -1), range(link.end, min(c.end(link.start), link.end + _NEAR))):
+        for i in reach:
+            named = c.table_at(i)
+            if named is not None and named.table.name in options:
+                return options[named.table.name]
+    named_all = [name for name in c.linker.scope if name in options]
+    return options[named_all[0]] if len(named_all) == 1 else None
+
+
+def _rewritten(item: Item, old: Ref, new: Ref) -> Item:
+    if isinstance(item, Selected):
+        return replace(item, ref=new)
+
+    def one(value: Any) -> Any:
+        if isinstance(value, str):
+            return value.replace(col(old), col(new)) if col(old) in value else new.table if value == old.table else value
+        if isinstance(value, tuple):
+            return tuple(one(inner) for inner in value)
+        return {key: one(inner) for key, inner in value.items()} if isinstance(value, dict) else value
+
+    return replace(item, **{part.name: one(getattr(item, part.name)) for part in fields(item) if part.name not in {"start", "end"}})
+
+
+def _id(c: Context, link: ColumnLink) -> str:
+    return "table:" + slug("_".join(token.stem for token in c.tokens[link.start : link.end]), "word")
+
+
+def _ask(c: Context, link: ColumnLink) -> Question:
+    words = " ".join(token.text for token in c.tokens[link.start : link.end])
+    columns = (link.column, *link.others)
+    return Question(
+        id=_id(c, link),
+        text=f"Which table's “{words}” is meant?",
+        why="The words fit columns of several tables alike.",
+        options=tuple(Option(id=column.ref.table, label=f"{column.name} of {column.ref.table}") for column in columns),
+    )
+
+
