@@ -14,11 +14,13 @@ from pipeline_magic.spec.model import (
     Cast,
     Deduplicate,
     Derive,
+    Expectation,
     Explode,
     Fill,
     Filter,
     Join,
     Pivot,
+    Referential,
     Rename,
     Segment,
     Select,
@@ -34,7 +36,7 @@ from pipeline_magic.spec.typed import Node, TypedSpec
 from pipeline_magic.spec.typing.groups import tie_breakers
 from pipeline_magic.spec.typing.sets import join_columns
 
-__all__ = ["carried", "needs", "reads", "upstream"]
+__all__ = ["carried", "in_order", "needs", "reads", "upstream"]
 
 
 def upstream(typed: TypedSpec, roots: Iterable[str]) -> tuple[Node, ...]:
@@ -47,6 +49,22 @@ def upstream(typed: TypedSpec, roots: Iterable[str]) -> tuple[Node, ...]:
             wanted.add(name)
             pending.extend(typed.node(name).inputs)
     return tuple(node for node in typed.nodes if node.id in wanted)
+
+
+def in_order(typed: TypedSpec, names: Iterable[str], drops: Iterable[Expectation]) -> tuple[Node, ...]:
+    """The nodes of those names, inputs first, and before a node also what its `drop` expectations look rows up in."""
+    wanted = set(names)
+    before = {node.id: [*node.inputs] for node in typed.nodes if node.id in wanted}
+    for item in drops:
+        if isinstance(item, Referential):
+            before[typed.spec.target.input if item.on == "target" else item.on].append(item.to)
+    made: list[Node] = []
+    placed: set[str] = set()
+    while len(made) < len(before):
+        node = next(n for n in typed.nodes if n.id in before and n.id not in placed and placed.issuperset(before[n.id]))
+        made.append(node)
+        placed.add(node.id)
+    return tuple(made)
 
 
 def reads(text: str, node: Node, place: str = "row", group_by: Iterable[str] = ()) -> tuple[str, ...]:

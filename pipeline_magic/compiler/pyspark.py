@@ -13,7 +13,7 @@ from typing import Any
 
 from sqlglot import exp
 
-from pipeline_magic.compiler.columns import carried, needs, upstream
+from pipeline_magic.compiler.columns import carried, in_order, needs
 from pipeline_magic.compiler.describe import describe, describe_source
 from pipeline_magic.compiler.expectations import failing_condition, node_of
 from pipeline_magic.compiler.fragments import (
@@ -115,7 +115,7 @@ class _Emitter:
 
     def program(self) -> Program:
         cells = []
-        for node in upstream(self.typed, self.have):
+        for node in in_order(self.typed, self.have, [i for i in checks_of(self.typed) if i.action == "drop"]):
             source = self.sources.get(node.id)
             title = describe_source(source) if source is not None else describe(self.steps[node.id])
             lines = self.source(source) if source is not None else self.step(self.steps[node.id])
@@ -206,7 +206,8 @@ class _Emitter:
 
     def row(self, text: str) -> str:
         tree = parse(text)
-        return f"F.col({column(tree.name)})" if isinstance(tree, exp.Column) else f"F.expr({sql_argument(text)})"
+        plain = isinstance(tree, exp.Column) and not tree.table
+        return f"F.col({column(tree.name)})" if plain else f"F.expr({sql_argument(text)})"
 
     def cast(self, step: Cast) -> str:
         word = "try_cast" if step.on_error == "null" else "cast"
@@ -340,9 +341,7 @@ class _Emitter:
     # -- windows
 
     def spec(self, partition_by: Sequence[str], orders: Sequence[Order], frame: str = "") -> str:
-        made = "Window"
-        if partition_by:
-            made += f".partitionBy({listing(partition_by)})"
+        made = f"Window.partitionBy({listing(partition_by)})" if partition_by or not orders else "Window"
         if orders:
             made += f".{call('orderBy', [sort_key(order) for order in orders])}"
         return made + frame

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from pipeline_magic.compiler.columns import carried, needs, reads, upstream
+from pipeline_magic.compiler.columns import carried, in_order, needs, reads, upstream
 from pipeline_magic.compiler.expectations import failing_condition, node_of, run_literals
 from pipeline_magic.compiler.fragments import (
     case_of_segment,
@@ -129,9 +129,7 @@ class _Writer:
                 roots.setdefault(item.to, set()).update(item.to_columns)
         self.have = carried(typed, needs(typed, roots))
         parts: list[tuple[str, str]] = []
-        for node in typed.nodes:
-            if node.id not in self.have:
-                continue
+        for node in in_order(typed, self.have, self.dropping):
             mine = [item for item in self.dropping if node_of(item, typed) == node.id]
             name = unchecked(node.id, typed) if mine else node.id
             parts.append((name, self.node(node.id)))
@@ -293,12 +291,8 @@ class _Writer:
         return f"{select_list(['*', *items])}\nFROM {identifier(step.input)}"
 
     def segment(self, step: Segment) -> str:
-        text = self.timed_lines(case_of_segment(step))
+        text = self.timed(case_of_segment(step))
         return f"{select_list(['*', f'{text} AS {identifier(step.column)}'])}\nFROM {identifier(step.input)}"
-
-    def timed_lines(self, text: str) -> str:
-        """A text of several lines; each line that names the run's time is rendered by itself."""
-        return text if "run_time()" not in text else _timed_raw(text, self.timestamp, self.date)
 
     def deduplicate(self, step: Deduplicate) -> str:
         node = self.typed.node(step.input)
@@ -323,36 +317,7 @@ class _Writer:
         return f"{columns}\nFROM (\n{_indent(inner)}\n) AS _ranked\nWHERE {test}"
 
     def sql(self, step: Sql) -> str:
-        return (
-            self.timed(step.query)
-            if "run_time()" not in step.query
-            else _timed_raw(step.query, self.timestamp, self.date)
-        )
-
-
-def _timed_raw(text: str, timestamp: str, date: str) -> str:
-    """Canonical text that is no single expression, with the run's time put in.
-
-    Only calls are touched: inside a text literal the words stay as they are.
-    """
-    made, rest = [], text
-    while rest:
-        if rest[0] == "'":
-            end = 1
-            while end < len(rest) and rest[end] != "'":
-                end += 2 if rest[end] == "\\" else 1
-            made.append(rest[: end + 1])
-            rest = rest[end + 1 :]
-        elif rest.startswith("to_date(run_time())"):
-            made.append(date)
-            rest = rest[len("to_date(run_time())") :]
-        elif rest.startswith("run_time()"):
-            made.append(timestamp)
-            rest = rest[len("run_time()") :]
-        else:
-            made.append(rest[0])
-            rest = rest[1:]
-    return "".join(made)
+        return self.timed(step.query)
 
 
 def checked_columns(item: Expectation, typed: TypedSpec) -> set[str]:

@@ -12,6 +12,7 @@ the step supplies).
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from difflib import SequenceMatcher
@@ -126,25 +127,22 @@ def check(
     return Expression(rendered, value.type, value.nullable, used, tree, checker.computes), ()
 
 
+_TIMED = re.compile(r"'(?:[^'\\]|\\.)*'|`(?:[^`]|``)*`|to_date\(run_time\(\)\)|run_time\(\)", re.DOTALL)
+
+
 def with_run_time(text: str, timestamp: str, date: str) -> str:
-    """Canonical text with the run's time put in.
+    """Canonical text with the run's time put in; what stands in quotes is left alone.
 
     Args:
-        text: Canonical text of a checked expression.
+        text: Canonical text of a checked expression, or of several.
         timestamp: SQL for the time of the run.
         date: SQL for its date in the trigger's zone.
+
+    >>> with_run_time("d > to_date(run_time()) AND s = 'run_time()'", "TIMESTAMP 't'", "DATE 'd'")
+    "d > DATE 'd' AND s = 'run_time()'"
     """
-    if "run_time()" not in text:
-        return text
-    root = exp.Paren(this=parse(text))
-    for call in list(root.find_all(exp.Anonymous)):
-        if call.name == "run_time":
-            parent = call.parent
-            if isinstance(parent, exp.Anonymous) and parent.name == "to_date":
-                parent.replace(exp.Var(this=date))
-            else:
-                call.replace(exp.Var(this=timestamp))
-    return render(root.this)
+    puts = {"run_time()": timestamp, "to_date(run_time())": date}
+    return _TIMED.sub(lambda found: puts.get(found.group(), found.group()), text)
 
 
 # --- the checker -------------------------------------------------------------------------------------------------

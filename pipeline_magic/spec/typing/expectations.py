@@ -146,6 +146,8 @@ def _referential(context: Context, item: Referential, node: Node) -> dict[str, A
     if other is None:
         context.problem(f"{path}.to", f"there is no source or step `{item.to}`", nearest(item.to, context.nodes))
         return {"columns": columns}
+    if item.action == "drop" and _rests_on(context, item.to, node.id):
+        context.problem(f"{path}.to", f"`{item.to}` is made of the rows of `{node.id}`; look them up elsewhere")
     to = context.groupable(f"{path}.to_columns", item.to_columns, other.columns)
     if len(item.columns) != len(item.to_columns):
         context.problem(f"{path}.to_columns", "as many columns are needed there as here")
@@ -155,6 +157,20 @@ def _referential(context: Context, item: Referential, node: Node) -> dict[str, A
             message = f"`{name}` is of type {one.type} and `{other_name}` of type {two.type}"
             context.problem(f"{path}.to_columns", message)
     return {"columns": columns, "to_columns": to}
+
+
+def _rests_on(context: Context, name: str, base: str) -> bool:
+    """Whether rows of `base` reach `name`, through inputs."""
+    pending, seen = [name], set[str]()
+    while pending:
+        current = pending.pop()
+        if current == base:
+            return True
+        node = context.nodes.get(current)
+        if node is not None and current not in seen:
+            seen.add(current)
+            pending.extend(node.inputs)
+    return False
 
 
 def _column(node: Node, name: str) -> Column:

@@ -1,0 +1,15 @@
+WITH orders_unchecked AS (
+  SELECT order_id, customer_id, price, status
+  FROM dev.default.orders
+),
+orders AS (
+  SELECT *
+  FROM orders_unchecked
+  WHERE NOT coalesce(price < 0, FALSE)
+),
+slim AS (
+  SELECT order_id, customer_id, price, status
+  FROM orders
+)
+SELECT *
+FROM slim

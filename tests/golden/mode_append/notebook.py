@@ -1,0 +1,59 @@
+# Parameters
+import json
+from datetime import datetime, timezone
+
+from pyspark.sql import functions as F
+
+dbutils.widgets.text("run_time", "")
+dbutils.widgets.text("run_key", "")
+dbutils.widgets.text("target", "dev.default.t_mode_append")
+dbutils.widgets.text("source_orders", "dev.default.orders")
+
+# The time of the run is a parameter, so that a repeated run sees the same time
+run_time = dbutils.widgets.get("run_time") or datetime.now(timezone.utc).isoformat()
+run_time = datetime.fromisoformat(run_time.replace("Z", "+00:00"))
+run_time = run_time.replace(tzinfo=run_time.tzinfo or timezone.utc).astimezone(timezone.utc)
+run_key = dbutils.widgets.get("run_key") or run_time.isoformat()
+target = dbutils.widgets.get("target")
+source_orders = dbutils.widgets.get("source_orders")
+
+# Dates and times of day are taken in UTC
+spark.conf.set("spark.sql.session.timeZone", "UTC")
+
+# orders: Read dev.default.orders
+orders = spark.read.table(source_orders).select("order_id", "price")
+
+# slim: Keep the columns order_id and price
+slim = orders.select("order_id", "price")
+
+# Write slim to dev.default.t_mode_append, adding to its rows; a repeated run adds nothing twice
+result = slim.select("order_id", "price").withColumn("_run_key", F.lit(run_key))
+
+# No silent loss: compare the columns with those of the table that is there
+existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
+known = {name.lower(): kind for name, kind in result.dtypes}
+lost = [name for name, kind in existing if name.lower() not in known]
+if lost:
+    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
+held = {name.lower(): kind for name, kind in existing}
+changed = [name for name, kind in known.items() if existing and held.get(name) != kind]
+if changed:
+    raise ValueError(f"{target} lacks these columns or has them in another type: {', '.join(changed)}")
+
+written = 0
+# A repeated run finds its own key and adds nothing
+if not existing or spark.read.table(target).where(F.col("_run_key") == run_key).limit(1).isEmpty():
+    writer = result.write.format("delta").mode("append")
+    writer.saveAsTable(target)
+    written = spark.read.table(target).where(F.col("_run_key") == run_key).count()
+
+# Report: rows written, and failing rows by expectation
+report = {
+    "pipeline": "mode_append",
+    "target": target,
+    "run_key": run_key,
+    "run_time": run_time.isoformat(),
+    "rows": written,
+    "failing": {},
+}
+dbutils.notebook.exit(json.dumps(report))

@@ -1,0 +1,69 @@
+# Parameters
+import json
+from datetime import datetime, timezone
+
+from pyspark.sql import Window, functions as F
+
+dbutils.widgets.text("run_time", "")
+dbutils.widgets.text("run_key", "")
+dbutils.widgets.text("target", "dev.default.t_mode_scd1")
+dbutils.widgets.text("source_customers", "dev.default.customers")
+
+# The time of the run is a parameter, so that a repeated run sees the same time
+run_time = dbutils.widgets.get("run_time") or datetime.now(timezone.utc).isoformat()
+run_time = datetime.fromisoformat(run_time.replace("Z", "+00:00"))
+run_time = run_time.replace(tzinfo=run_time.tzinfo or timezone.utc).astimezone(timezone.utc)
+run_key = dbutils.widgets.get("run_key") or run_time.isoformat()
+target = dbutils.widgets.get("target")
+source_customers = dbutils.widgets.get("source_customers")
+
+# Dates and times of day are taken in UTC
+spark.conf.set("spark.sql.session.timeZone", "UTC")
+
+# customers: Read dev.default.customers
+customers = spark.read.table(source_customers).select("id", "name", "since")
+
+# slim: Keep the columns id, name and since
+slim = customers.select("id", "name", "since")
+
+# Write slim to dev.default.t_mode_scd1, updating the rows with the same id and inserting the others; the
+# highest since wins
+result = slim.select("id", "name", "since")
+
+# No silent loss: compare the columns with those of the table that is there
+existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
+known = {name.lower(): kind for name, kind in result.dtypes}
+lost = [name for name, kind in existing if name.lower() not in known]
+if lost:
+    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
+held = {name.lower(): kind for name, kind in existing}
+changed = [name for name, kind in known.items() if existing and held.get(name) != kind]
+if changed:
+    raise ValueError(f"{target} lacks these columns or has them in another type: {', '.join(changed)}")
+
+# Of several versions of a key only the newest counts
+by_key = Window.partitionBy("id").orderBy(F.col("since").desc_nulls_last(), F.col("name").asc_nulls_last())
+incoming = result.withColumn("_row", F.row_number().over(by_key)).where("_row = 1").drop("_row")
+written = incoming.count()
+if not existing:
+    writer = result.limit(0).write.format("delta").mode("ignore")
+    writer.saveAsTable(target)
+incoming.createOrReplaceTempView("incoming")
+spark.sql(
+    f"MERGE INTO {target} AS held "
+    "USING incoming "
+    "ON held.id <=> incoming.id "
+    "WHEN MATCHED AND (held.since IS NULL OR incoming.since >= held.since) THEN UPDATE SET * "
+    "WHEN NOT MATCHED THEN INSERT *"
+)
+
+# Report: rows written, and failing rows by expectation
+report = {
+    "pipeline": "mode_scd1",
+    "target": target,
+    "run_key": run_key,
+    "run_time": run_time.isoformat(),
+    "rows": written,
+    "failing": {},
+}
+dbutils.notebook.exit(json.dumps(report))

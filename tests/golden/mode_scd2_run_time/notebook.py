@@ -1,0 +1,108 @@
+# Parameters
+import json
+from datetime import datetime, timezone
+
+from pyspark.sql import Window, functions as F
+
+dbutils.widgets.text("run_time", "")
+dbutils.widgets.text("run_key", "")
+dbutils.widgets.text("target", "dev.default.t_mode_scd2_run_time")
+dbutils.widgets.text("source_customers", "dev.default.customers")
+
+# The time of the run is a parameter, so that a repeated run sees the same time
+run_time = dbutils.widgets.get("run_time") or datetime.now(timezone.utc).isoformat()
+run_time = datetime.fromisoformat(run_time.replace("Z", "+00:00"))
+run_time = run_time.replace(tzinfo=run_time.tzinfo or timezone.utc).astimezone(timezone.utc)
+run_key = dbutils.widgets.get("run_key") or run_time.isoformat()
+target = dbutils.widgets.get("target")
+source_customers = dbutils.widgets.get("source_customers")
+
+# Dates and times of day are taken in UTC
+spark.conf.set("spark.sql.session.timeZone", "UTC")
+
+# customers: Read dev.default.customers
+customers = spark.read.table(source_customers)
+
+# one: Keep one row for each id
+one_window = Window.partitionBy("id").orderBy(
+    F.col("name").asc_nulls_last(),
+    F.col("region").asc_nulls_last(),
+    F.col("balance").asc_nulls_last(),
+    F.col("since").asc_nulls_last(),
+    F.col("active").asc_nulls_last(),
+)
+one = customers.withColumn("_row", F.row_number().over(one_window)).where("_row = 1").drop("_row")
+
+# slim: Keep the columns id and region
+slim = one.select("id", "region")
+
+# known: Keep the rows of slim where id IS NOT NULL
+known_df = slim.where("id IS NOT NULL")
+
+# Write known to dev.default.t_mode_scd2_run_time, keeping every version of a row with the same id
+result = known_df.select("id", "region")
+
+# No silent loss: compare the columns with those of the table that is there
+existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
+known = {name.lower(): kind for name, kind in result.dtypes}
+lost = [name for name, kind in existing if name.lower() not in known and name not in ("__START_AT", "__END_AT")]
+if lost:
+    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
+held = {name.lower(): kind for name, kind in existing}
+changed = [name for name, kind in known.items() if existing and held.get(name) != kind]
+if changed:
+    raise ValueError(f"{target} lacks these columns or has them in another type: {', '.join(changed)}")
+
+result = result.withColumn("__START_AT", F.lit(run_time.isoformat()).cast("timestamp")).withColumn("__END_AT", F.lit(None).cast("timestamp"))
+if not existing:
+    writer = result.limit(0).write.format("delta").mode("ignore")
+    writer.saveAsTable(target)
+
+# What is held of the keys that came in, and what came in; where both have a version, what came in counts
+held = spark.read.table(target).join(result.select("id").distinct(), ["id"], "left_semi")
+versions = result.withColumn("_new", F.lit(1)).unionByName(held.withColumn("_new", F.lit(0)))
+by_version = Window.partitionBy("id", "__START_AT")
+versions = (
+    versions
+    .withColumn("_held", F.min("_new").over(by_version) == 0)
+    .withColumn("_was", F.max("__END_AT").over(by_version))
+    .withColumn("_row", F.row_number().over(by_version.orderBy(F.col("_new").desc())))
+    .where("_row = 1")
+)
+
+# A version that changes nothing is none; each ends where the next begins
+by_start = Window.partitionBy("id").orderBy("__START_AT")
+versions = (
+    versions
+    .withColumn("_same", (F.col("region").eqNullSafe(F.lag("region").over(by_start))) & (F.row_number().over(by_start) > 1))
+    .where("_held OR NOT _same")
+    .withColumn("__END_AT", F.lead("__START_AT").over(by_start))
+)
+
+# Only what differs from what is held is written
+incoming = (
+    versions
+    .where("_new = 1 OR NOT (__END_AT <=> _was)")
+    .select("id", "region", "__START_AT", "__END_AT")
+)
+written = incoming.count()
+incoming.createOrReplaceTempView("incoming")
+spark.sql(
+    f"MERGE INTO {target} AS held "
+    "USING incoming "
+    "ON held.id = incoming.id "
+    "AND held.__START_AT = incoming.__START_AT "
+    "WHEN MATCHED THEN UPDATE SET * "
+    "WHEN NOT MATCHED THEN INSERT *"
+)
+
+# Report: rows written, and failing rows by expectation
+report = {
+    "pipeline": "mode_scd2_run_time",
+    "target": target,
+    "run_key": run_key,
+    "run_time": run_time.isoformat(),
+    "rows": written,
+    "failing": {},
+}
+dbutils.notebook.exit(json.dumps(report))

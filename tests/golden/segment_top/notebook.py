@@ -1,0 +1,62 @@
+# Parameters
+import json
+from datetime import datetime, timezone
+
+from pyspark.sql import functions as F
+
+dbutils.widgets.text("run_time", "")
+dbutils.widgets.text("run_key", "")
+dbutils.widgets.text("target", "dev.default.t_segment_top")
+dbutils.widgets.text("source_customers", "dev.default.customers")
+
+# The time of the run is a parameter, so that a repeated run sees the same time
+run_time = dbutils.widgets.get("run_time") or datetime.now(timezone.utc).isoformat()
+run_time = datetime.fromisoformat(run_time.replace("Z", "+00:00"))
+run_time = run_time.replace(tzinfo=run_time.tzinfo or timezone.utc).astimezone(timezone.utc)
+run_key = dbutils.widgets.get("run_key") or run_time.isoformat()
+target = dbutils.widgets.get("target")
+source_customers = dbutils.widgets.get("source_customers")
+
+# Dates and times of day are taken in UTC
+spark.conf.set("spark.sql.session.timeZone", "UTC")
+
+# customers: Read dev.default.customers
+customers = spark.read.table(source_customers)
+
+# labelled: Label each row in class: 'high value' for the top 20 % by balance and 'mid' for the top 50 % by
+# balance, else 'low'
+labelled = customers.withColumn(
+    "class",
+    F.expr(
+        "CASE "
+        "WHEN balance IS NOT NULL AND percent_rank() OVER (ORDER BY balance DESC NULLS LAST) < 0.2 THEN 'high value' "
+        "WHEN balance IS NOT NULL AND percent_rank() OVER (ORDER BY balance DESC NULLS LAST) < 0.5 THEN 'mid' "
+        "ELSE 'low' "
+        "END"
+    ),
+)
+
+# Write labelled to dev.default.t_segment_top, replacing all of its rows
+result = labelled.select("id", "name", "region", "balance", "since", "active", "class")
+
+# No silent loss: compare the columns with those of the table that is there
+existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
+known = {name.lower(): kind for name, kind in result.dtypes}
+lost = [name for name, kind in existing if name.lower() not in known]
+if lost:
+    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
+
+writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+writer.saveAsTable(target)
+written = spark.read.table(target).count()
+
+# Report: rows written, and failing rows by expectation
+report = {
+    "pipeline": "segment_top",
+    "target": target,
+    "run_key": run_key,
+    "run_time": run_time.isoformat(),
+    "rows": written,
+    "failing": {},
+}
+dbutils.notebook.exit(json.dumps(report))

@@ -1,0 +1,2 @@
+SELECT order_id, customer_id, price, quantity, weight, ordered, at, status, tags, detail
+FROM dev.default.orders

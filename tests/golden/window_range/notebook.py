@@ -1,0 +1,86 @@
+# Parameters
+import json
+from datetime import datetime, timezone
+
+from pyspark.sql import Window, functions as F
+
+dbutils.widgets.text("run_time", "")
+dbutils.widgets.text("run_key", "")
+dbutils.widgets.text("target", "dev.default.t_window_range")
+dbutils.widgets.text("source_orders", "dev.default.orders")
+
+# The time of the run is a parameter, so that a repeated run sees the same time
+run_time = dbutils.widgets.get("run_time") or datetime.now(timezone.utc).isoformat()
+run_time = datetime.fromisoformat(run_time.replace("Z", "+00:00"))
+run_time = run_time.replace(tzinfo=run_time.tzinfo or timezone.utc).astimezone(timezone.utc)
+run_key = dbutils.widgets.get("run_key") or run_time.isoformat()
+target = dbutils.widgets.get("target")
+source_orders = dbutils.widgets.get("source_orders")
+
+# Dates and times of day are taken in UTC
+spark.conf.set("spark.sql.session.timeZone", "UTC")
+
+# orders: Read dev.default.orders
+orders = spark.read.table(source_orders)
+
+# shares: Add so_far = sum(price), pr = percent_rank() and quarter = ntile(4) within each status, by quantity
+# (lowest first)
+shares_window = Window.partitionBy("status").orderBy(F.col("quantity").asc_nulls_last()).rangeBetween(Window.unboundedPreceding, Window.currentRow)
+shares_window2 = Window.partitionBy("status").orderBy(F.col("quantity").asc_nulls_last())
+shares_window3 = Window.partitionBy("status").orderBy(
+    F.col("quantity").asc_nulls_last(),
+    F.col("order_id").asc_nulls_last(),
+    F.col("customer_id").asc_nulls_last(),
+    F.col("price").asc_nulls_last(),
+    F.col("weight").asc_nulls_last(),
+    F.col("ordered").asc_nulls_last(),
+    F.col("at").asc_nulls_last(),
+    F.col("tags").asc_nulls_last(),
+    F.col("detail").asc_nulls_last(),
+)
+shares = orders.withColumns(
+    {
+        "so_far": F.sum("price").over(shares_window),
+        "pr": F.percent_rank().over(shares_window2),
+        "quarter": F.ntile(4).over(shares_window3),
+    },
+)
+
+# Write shares to dev.default.t_window_range, replacing all of its rows
+result = shares.select(
+    "order_id",
+    "customer_id",
+    "price",
+    "quantity",
+    "weight",
+    "ordered",
+    "at",
+    "status",
+    "tags",
+    "detail",
+    "so_far",
+    "pr",
+    "quarter",
+)
+
+# No silent loss: compare the columns with those of the table that is there
+existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
+known = {name.lower(): kind for name, kind in result.dtypes}
+lost = [name for name, kind in existing if name.lower() not in known]
+if lost:
+    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
+
+writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+writer.saveAsTable(target)
+written = spark.read.table(target).count()
+
+# Report: rows written, and failing rows by expectation
+report = {
+    "pipeline": "window_range",
+    "target": target,
+    "run_key": run_key,
+    "run_time": run_time.isoformat(),
+    "rows": written,
+    "failing": {},
+}
+dbutils.notebook.exit(json.dumps(report))
