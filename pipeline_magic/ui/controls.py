@@ -17,8 +17,8 @@ from traitlets import TraitError
 
 from pipeline_magic.errors import Problem, SpecError
 from pipeline_magic.runs import Answer
-from pipeline_magic.ui.form import Field, FormView, Group, Section
-from pipeline_magic.ui.markup import code, data, mark, note, plain, tag
+from pipeline_magic.ui.form import Field, FormView, Group, Section, mark_problems
+from pipeline_magic.ui.markup import data, mark, note, plain, tag
 from pipeline_magic.ui.questions import QuestionView, question_html
 from pipeline_magic.ui.values import read
 
@@ -26,6 +26,8 @@ __all__ = ["FormControls", "QuestionControls", "classed", "css_name"]
 
 _MANY = 160
 _NONE = "(none)"
+_MARKUP = re.compile("[<>&\"'`]")
+"""Names with these are typed, not picked: older front ends of Combobox write options into the page as markup."""
 
 
 def css_name(path: str) -> str:
@@ -58,6 +60,7 @@ class FormControls:
         self._boxes: dict[str, tuple[Any, tuple[Field, ...]]] = {}
         self._dirty: set[str] = set()
         self._marks: dict[str, str] = {}
+        self._standing = mark_problems(view, view.problems)
         self._top = w.HTML()
         self.widget.children = (self._top, *(self._section(section) for section in view.sections))
         self.mark({})
@@ -100,12 +103,11 @@ class FormControls:
 
     def mark(self, marks: Mapping[str, str]) -> None:
         """Show messages beside the fields they are of; those of the key '' stand above the form."""
-        self._marks = dict(marks)
-        said = [note(mark("✗", "problem", "failed"), " ", data(marks[""]), kind="error")] if marks.get("") else []
-        said += [note(code(path), " ", data(message), kind="error") for path, message in self.view.problems if message]
-        self._top.value = "".join(said)
+        self._marks = {**self._standing, **marks}
+        top = self._marks.get("")
+        self._top.value = note(mark("✗", "problem", "failed"), " ", data(top), kind="error") if top else ""
         for path, control in self._controls.items():
-            (control.add_class if path in marks else control.remove_class)("pm-invalid")
+            (control.add_class if path in self._marks else control.remove_class)("pm-invalid")
         for box, fields in self._boxes.values():
             self._fill(box, fields)
 
@@ -156,6 +158,8 @@ class FormControls:
             start = made.value
             made.observe(lambda change: self._note(field.path, change["new"] != start), "value")
             self._controls[field.path] = made
+            if field.path in self._marks:
+                made.add_class("pm-invalid")
         return self._controls[field.path]
 
     def _note(self, path: str, differs: bool) -> None:
@@ -175,8 +179,9 @@ class FormControls:
             if value not in options:
                 options.insert(0, value)
             return w.Dropdown(options=options, value=value, style=self._style(w.Dropdown), **same)
-        if field.kind in {"column", "table"} and field.options:
-            return w.Combobox(value=field.text, options=field.options[:1000], style=self._style(w.Combobox), **same)
+        offered = [option for option in field.options if not _MARKUP.search(option)][:1000]
+        if field.kind in {"column", "table"} and offered:
+            return w.Combobox(value=field.text, options=offered, style=self._style(w.Combobox), **same)
         if field.kind == "long":
             rows = min(12, max(1, len(field.text) // 90 + field.text.count("\n") + 1))
             return w.Textarea(value=field.text, rows=rows, style=self._style(w.Textarea), **same)

@@ -117,3 +117,65 @@ def test_two_views_of_one_panel_stay_the_same(lab: Lab) -> None:
         """() => [...document.querySelectorAll('.jp-NotebookPanel:not(.lm-mod-hidden) .pm-stage-approval')]
             .filter(node => node.innerText.includes('waiting for you')).length === 2"""
     )
+
+
+_HOSTILE = """
+from tests.support import snapshots
+from tests.support.actions import Recorder
+from pipeline_magic import runs
+from pipeline_magic.spec.schema import Column, TableSchema
+from pipeline_magic.ui.panel import Panel
+
+evil = '"><img src=x onerror="window.pmHacked=1"><script>window.pmHacked=1</script>'
+base = snapshots.red()
+table = TableSchema(table="a.b.c", columns=(Column(name=evil, type="string", comment=evil),), comment=evil)
+ask = runs.Question(id=evil, text=evil, why=evil, options=(runs.Option(id="a", label=evil),), default="a", free=True)
+bad = runs.Finding(id=evil, severity="red", message=evil, where=evil, hint=evil)
+draft = base.validated.draft.model_copy(update={"description": evil})
+validated = base.validated.model_copy(update=dict(
+    draft=draft, spec=None, typed=None, questions=(ask,), findings=(bad,),
+    tables={"customers": table, "orders": table}))
+diff = runs.FileDiff(path=evil, status="changed", old=evil, new=evil * 2)
+files = base.generated.model_copy(update={"diffs": (diff,)})
+hostile = base.model_copy(update=dict(
+    run=base.run.model_copy(update={"state": "awaiting_input", "name": evil}), validated=validated, error=evil,
+    warnings=(evil,), ports={evil: evil}, leaves_machine=(evil,), generated=files,
+    stages=snapshots.stages("done", "failed", message=evil)))
+panel = Panel(Recorder(hostile), hostile, approver=evil, tables=(evil,))
+panel
+"""
+
+
+def test_hostile_names_and_data_run_nothing_in_the_browser(lab: Lab) -> None:
+    """Markup in every text of a run is shown as text, in every tab and in the static form; nothing of it runs."""
+    static = "from IPython.display import HTML\nHTML(panel.html())"
+    lab.open(lab.write("hostile.ipynb", notebook(_HOSTILE, static)))
+    lab.run_cell(0)
+    lab.wait(".pm-generate")
+    for title in ("Spec", "Schemas", "Notebook", "Quality", "Lineage", "Approval", "Statement"):
+        lab.tab(title)
+        lab.wait(f".pm-tabpage-{title.casefold()}")
+    lab.run_cell(1)
+    lab.wait(".pm-static")
+    assert "onerror" in lab.wait(".pm-panel").inner_text()
+    assert lab.page.evaluate("() => window.pmHacked ?? null") is None
+    assert lab.find(".pm-panel img, .pm-panel script, .pm-static img, .pm-static script").count() == 0
+
+
+def test_every_control_has_a_name_for_those_who_do_not_see_it(lab: Lab) -> None:
+    """Each visible control of every tab has a label, an aria-label, a title or text."""
+    lab.open(lab.write("names.ipynb", notebook(_MAKE.replace("awaiting_input(", "planned("))))
+    lab.run_cell(0)
+    lab.wait(".pm-generate")
+    for title in ("Statement", "Spec", "Schemas", "Notebook", "Quality", "Lineage", "Approval"):
+        lab.tab(title)
+        lab.wait(f".pm-tabpage-{title.casefold()}")
+        nameless = lab.page.evaluate(
+            """() => [...document.querySelectorAll(
+                '.jp-NotebookPanel:not(.lm-mod-hidden) .pm-panel :is(input, select, textarea, button, [tabindex="0"])')]
+              .filter(node => node.offsetParent !== null || node.ownerSVGElement)
+              .filter(node => ![node.getAttribute('aria-label'), node.title, node.textContent.trim(),
+                  ...[...(node.labels ?? [])].map(label => label.innerText.trim())].some(Boolean))
+              .map(node => node.outerHTML.slice(0, 160))"""
+        )
+        assert nameless == [], title

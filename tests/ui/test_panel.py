@@ -376,6 +376,21 @@ def test_importing_the_panel_loads_nothing_heavy() -> None:
     assert loaded & {"pandas", "nbdime", "sqlglot", "nbformat", "pygments", "anywidget"} == set()
 
 
+def test_problems_the_catalog_found_stand_at_their_fields() -> None:
+    """A run that waits with problems shows each at its field before anything is pressed."""
+    base = snapshots.awaiting_input()
+    assert base.validated is not None
+    wrong = runs.Finding(id="p", severity="red", message="there is no column `x`", where="steps.segment.by")
+    nowhere = runs.Finding(id="q", severity="red", message="nothing feeds the target", where="odd")
+    validated = base.validated.model_copy(update={"spec": None, "typed": None, "problems": (wrong, nowhere)})
+    snapshot = base.model_copy(update={"validated": validated})
+    panel = Panel(Recorder(snapshot), snapshot)
+    tab = _tab(panel, "Spec")
+    assert "pm-invalid" in _find(panel.widget, "pm-field-steps-segment-by")._dom_classes
+    assert "there is no column" in _find(panel.widget, "pm-field-error").value
+    assert "nothing feeds the target" in tab.controls._top.value
+
+
 def test_the_orchestrator_fulfils_the_actions() -> None:
     """Every call the panel makes can be made of the orchestrator: same names, same keywords."""
     import inspect
