@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import difflib
 import hashlib
+import logging
 import os
 import re
 import tempfile
@@ -32,6 +33,7 @@ SCRATCH = "scratch"
 """Catalog of the tables that a run makes for itself; its folders are not part of the lakehouse."""
 
 DESCRIBED = "_described.json"
+_log = logging.getLogger(__name__)
 _ESCAPED = re.compile(r"\+([0-9A-F]{2,6})\+")
 # The engine mistakes blanks, percent signs and letters outside ASCII in paths, so that folders hold none of them.
 _KEPT = re.compile(r"[A-Za-z0-9_-]")
@@ -98,8 +100,17 @@ class Lakehouse:
         )
 
     def tables(self) -> Iterable[TableSchema]:
-        """Every table with columns and comments, without statistics."""
-        return [schema for location in self.locations() if (schema := self._schema(location, statistics=False))]
+        """Every table with columns and comments, without statistics; one whose log is damaged is left out."""
+        found = []
+        for location in self.locations():
+            try:
+                schema = self._schema(location, statistics=False)
+            except CatalogError as error:
+                _log.warning("left out of the catalog: %s (%s)", error.message, error.where)
+                continue
+            if schema is not None:
+                found.append(schema)
+        return found
 
     def digest(self) -> str:
         """Changes when a table comes or goes, or its columns, comments, keys or tags change; not with its rows."""

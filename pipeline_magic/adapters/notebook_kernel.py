@@ -8,6 +8,7 @@ notebook never asks for; asking says so.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from typing import Any
 
 __all__ = ["Dbutils", "NotebookExit", "namespace"]
@@ -87,10 +88,13 @@ def display(value: Any = None, *more: Any, **options: Any) -> None:
 
 def namespace(url: str, statements: Iterable[str], parameters: Mapping[str, str]) -> dict[str, Any]:
     """Names for the notebook: a session of its own in which every table is known."""
-    from pipeline_magic.adapters.sail_engine import connect
+    from pyspark.errors import AnalysisException
+
+    from pipeline_magic.adapters.sail_session import connect
 
     spark = connect(url)
     for statement in statements:
-        spark.sql(statement)
+        with suppress(AnalysisException):  # a table that cannot be told is not there; the notebook says so if it asks
+            spark.sql(statement)
     made: dict[str, Any] = {"spark": spark, "dbutils": Dbutils(parameters), "display": display}
     return {**made, "sql": spark.sql, "table": spark.table}

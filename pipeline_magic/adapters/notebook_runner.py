@@ -175,7 +175,7 @@ class NotebookProcess:
                     cell.outputs[at] = type(output)(output_type="stream", name="stdout", text=text)
 
     def _stop_queries(self) -> None:
-        from pipeline_magic.adapters.sail_engine import connect
+        from pipeline_magic.adapters.sail_session import connect
 
         try:
             session = connect(self._url)

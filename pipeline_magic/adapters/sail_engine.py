@@ -8,12 +8,11 @@ query first tells it of tables that are new since.
 
 from __future__ import annotations
 
-import os
+import logging
 import re
 import secrets
 import shutil
 import threading
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeout
@@ -23,60 +22,24 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from pipeline_magic.adapters.files import explain
 from pipeline_magic.adapters.lakehouse import SCRATCH, Lakehouse, folder_name
 from pipeline_magic.adapters.sail import SailServer, ServerAddress
+from pipeline_magic.adapters.sail_session import SessionLost, connect, registrations, shorten, translated
 from pipeline_magic.errors import Cancelled, EngineError, EngineUnavailable, QueryFailed, TableNotFound
 from pipeline_magic.ports import Rows, TableVersion
 from pipeline_magic.runs import NotebookRun
-from pipeline_magic.spec.names import quote, quote_table, slug
+from pipeline_magic.spec.names import quote, slug
 from pipeline_magic.spec.schema import Column
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-__all__ = ["SailEngine", "connect", "registrations"]
+__all__ = ["SailEngine"]
 
 T = TypeVar("T")
+_log = logging.getLogger(__name__)
 
 _NOT_CODE = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`(?:[^`]|``)*`|--[^\n]*|/\*.*?\*/", re.DOTALL)
 _READS = re.compile(r"[\s(]*(SELECT|WITH|VALUES|FROM|TABLE)\b", re.IGNORECASE)
 _WRITES = re.compile(r"\)\s*(INSERT|MERGE|UPDATE|DELETE)\b", re.IGNORECASE)
-_LOST = re.compile(
-    r"UNAVAILABLE|failed to connect|Connection refused|Socket closed|Connection reset"
-    r"|SESSION_(NOT_FOUND|CLOSED|CHANGED)|\bsession \S+ is not running|\bsession not found"
-)
-_ENGINE_WORDS = re.compile(r"^((error in DataFusion|invalid argument|Error during planning|internal error)\s*:\s*)+")
-
-
-def registrations(lakehouse: Lakehouse) -> dict[str, str]:
-    """Statements that tell a session what there is, by name: schemas first, then tables."""
-    made: dict[str, str] = {}
-    for catalog, schema, folder in (*lakehouse.schemas(), *lakehouse.scratch_schemas()):
-        where = _text(lakehouse.engine_path(folder))
-        name = f"{quote(catalog)}.{quote(schema)}"
-        made[name] = f"CREATE DATABASE IF NOT EXISTS {name} LOCATION {where}"
-    for location in (*lakehouse.locations(), *lakehouse.scratch_locations()):
-        where = _text(lakehouse.engine_path(location.folder))
-        name = quote_table(location.name)
-        made[name] = f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION {where}"
-    return made
-
-
-def _text(value: str) -> str:
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
-
-
-def connect(url: str) -> SparkSession:
-    """A new session: times in UTC, new tables in Delta, and few retries, so that a dead server is told at once."""
-    os.environ.setdefault("SPARK_CONNECT_RELEASE_SESSION_ON_EXIT", "0")
-    from pyspark.sql import SparkSession
-    from pyspark.sql.connect.client.retries import DefaultPolicy
-
-    # A dead server is told by an error of ours, not by a warning about retries.
-    warnings.filterwarnings("ignore", message=r"\[RETRIES_EXCEEDED\]")
-    session = SparkSession.builder.remote(url).create()
-    session.client.set_retry_policies([DefaultPolicy(max_retries=3, initial_backoff=50, max_backoff=200)])
-    session.conf.set("spark.sql.session.timeZone", "UTC")
-    session.conf.set("spark.sql.sources.default", "delta")
-    return session
 
 
 class SailEngine:
@@ -118,9 +81,11 @@ class SailEngine:
                 try:
                     self._session = connect(address.url)
                 except Exception as error:
-                    raise self._translate(error, "") from error
+                    raise translated(error, "") from error
                 self._address = address
             self._register(self._session)
+            if self._session is None:
+                raise SessionLost("The engine's session was lost.")
             return self._session
 
     # --- queries ---------------------------------------------------------------------------------------------------
@@ -137,7 +102,7 @@ class SailEngine:
         """
         code = _NOT_CODE.sub(lambda match: " " if match.group()[0] in "-/" else "''", sql)
         if not _READS.match(code) or _WRITES.search(code):
-            raise QueryFailed("Only a SELECT is run here.", where=_shorten(sql, 200), hint="Write one SELECT.")
+            raise QueryFailed("Only a SELECT is run here.", where=shorten(sql, 200), hint="Write one SELECT.")
 
         def read(session: SparkSession) -> Rows:
             frame = session.sql(sql.strip().rstrip(";"))
@@ -159,13 +124,13 @@ class SailEngine:
         for attempt in (1, 2):
             try:
                 return self._attempt(action, sql, timeout)
-            except _ServerLost as lost:
+            except SessionLost as lost:
                 with self._lock:
                     self._forget()
                 if attempt == 2:
                     raise EngineUnavailable(
                         f"The local engine went away twice during one query. It said:\n{self._server.log()}",
-                        where=_shorten(sql, 200),
+                        where=shorten(sql, 200),
                         hint="The query may need more memory than there is; try it on less data.",
                     ) from lost
         raise AssertionError("unreachable")
@@ -200,7 +165,7 @@ class SailEngine:
             except FutureTimeout:
                 _interrupt(session, tag)
                 message = f"The query took over {timeout:g} s and was stopped."
-                raise QueryFailed(message, where=_shorten(sql, 200)) from None
+                raise QueryFailed(message, where=shorten(sql, 200)) from None
             except Cancelled:
                 raise
             except KeyboardInterrupt:
@@ -209,7 +174,7 @@ class SailEngine:
             except Exception as error:
                 if cancelled.is_set():
                     raise Cancelled("The query was stopped.") from None
-                raise self._translate(error, sql) from error
+                raise translated(error, sql) from error
             finally:
                 self._running.pop(tag, None)
 
@@ -253,8 +218,7 @@ class SailEngine:
                 shutil.rmtree(folder)
         with self._lock:
             start = f"{quote(SCRATCH)}.{quote(schema)}."
-            for name in [name for name in self._registered if name.startswith(start)]:
-                self._drop(name)
+            self._unregister([name for name in self._registered if name.startswith(start)])
 
     def history(self, table: str) -> Sequence[TableVersion]:
         """Commits of a Delta table, newest first; empty when the table does not exist."""
@@ -295,7 +259,7 @@ class SailEngine:
             delta.restore(int(version))
         except Exception as error:
             raise EngineError(
-                f"`{table}` cannot be put back to version {version}: {_shorten(str(error), 300)}", where=table
+                f"`{table}` cannot be put back to version {version}: {shorten(str(error), 300)}", where=table
             ) from error
 
     def close(self) -> None:
@@ -314,28 +278,41 @@ class SailEngine:
         try:
             return DeltaTable(str(folder))
         except Exception as error:
-            message = f"A Delta table cannot be read: {_shorten(str(error), 300)}"
+            message = f"A Delta table cannot be read: {shorten(str(error), 300)}"
             raise EngineError(message, where=str(folder)) from error
 
     def _register(self, session: SparkSession) -> None:
+        """Tell the session of what is new since it was last told, and of what is gone.
+
+        A table that cannot be told (its log is damaged) is left out: a query that needs it says that it is not there,
+        and every other query works.
+        """
         wanted = registrations(self._lakehouse)
-        for name in [name for name in self._registered if name not in wanted]:
-            self._drop(name)
+        self._unregister([name for name in self._registered if name not in wanted])
         for name, statement in wanted.items():
             if self._registered.get(name) != statement:
-                try:
-                    session.sql(statement).collect()
-                except Exception as error:
-                    raise self._translate(error, statement) from error
+                self._tell(session, statement)
                 self._registered[name] = statement
 
-    def _drop(self, name: str) -> None:
-        statement = self._registered.pop(name, "")
-        if self._session is not None and statement.startswith("CREATE TABLE"):
-            try:
-                self._session.sql(f"DROP TABLE IF EXISTS {name}").collect()
-            except Exception:  # noqa: BLE001  (whatever it is: a session that never knew the table takes its place)
-                self._forget()
+    def _unregister(self, names: Sequence[str]) -> None:
+        for name in names:
+            statement = self._registered.pop(name)
+            if self._session is not None and statement.startswith("CREATE TABLE"):
+                try:
+                    self._tell(self._session, f"DROP TABLE IF EXISTS {name}")
+                except SessionLost:
+                    self._forget()  # the next session will not know any of them
+                    return
+
+    @staticmethod
+    def _tell(session: SparkSession, statement: str) -> None:
+        try:
+            session.sql(statement).collect()
+        except Exception as error:
+            told = translated(error, statement)
+            if isinstance(told, SessionLost):
+                raise told from error
+            _log.warning("left out of the engine: %s", told.message)
 
     def _forget(self, *, release: bool = False) -> None:
         session, self._session, self._address, self._registered = self._session, None, None, {}
@@ -343,18 +320,6 @@ class SailEngine:
             with suppress(Exception):  # it may have been lost with its server
                 session.release_session_on_close = release  # type: ignore[attr-defined]  # only Connect sessions have it
                 session.stop()
-
-    def _translate(self, error: BaseException, sql: str) -> Exception:
-        text = str(error)
-        if isinstance(error, EngineError):
-            return error
-        if _LOST.search(text):
-            return _ServerLost(_shorten(text, 300))
-        return QueryFailed(_plain(text), where=_shorten(sql, 300))
-
-
-class _ServerLost(EngineUnavailable):
-    """The server or the session is gone; a new one may do."""
 
 
 def _result(outcome: Future[T], timeout: float, cancelled: threading.Event) -> T:
@@ -383,20 +348,3 @@ def _maps() -> dict[str, str]:
     import pyarrow as pa
 
     return {"maps_as_pydicts": "lossy"} if int(pa.__version__.split(".")[0]) >= 17 else {}
-
-
-def _plain(text: str) -> str:
-    """An engine's message without stack traces, in one line, bounded."""
-    kept = []
-    for line in text.splitlines():
-        if re.match(r"\s*(at |File \"|Traceback|JVM stacktrace|stack backtrace|\d+: )", line):
-            break
-        kept.append(line.strip())
-    message = " ".join(filter(None, kept)) or "the engine gave no reason"
-    message = _ENGINE_WORDS.sub("", message)
-    return _shorten(f"The query failed: {message}", 600)
-
-
-def _shorten(text: str, most: int) -> str:
-    text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 1] + "…"

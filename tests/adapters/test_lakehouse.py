@@ -90,6 +90,17 @@ def test_description_survives_damage(tmp_path: Path) -> None:
     assert lakehouse.table("a.b.t").comment == ""
 
 
+def test_damaged_table(tmp_path: Path) -> None:
+    """A table with a damaged log is an error by name, and is left out of the list that holds the others."""
+    lakehouse = Lakehouse(tmp_path)
+    write_table(lakehouse.folder("a.b.good"))
+    write_table(lakehouse.folder("a.b.bad"))
+    (lakehouse.folder("a.b.bad") / "_delta_log/00000000000000000000.json").write_text("{")
+    assert [table.table for table in lakehouse.tables()] == ["a.b.good"]
+    with pytest.raises(CatalogError, match="cannot be read"):
+        lakehouse.table("a.b.bad")
+
+
 def test_digest_ignores_rows(tmp_path: Path) -> None:
     """The digest changes with columns and comments, and not with rows: new data is no new catalog."""
     lakehouse = Lakehouse(tmp_path)

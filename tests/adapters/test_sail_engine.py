@@ -16,7 +16,7 @@ import pytest
 from pipeline_magic.adapters.sail_engine import SailEngine
 from pipeline_magic.errors import Cancelled, EngineError, QueryFailed, TableNotFound
 from pipeline_magic.spec.names import join_table, quote_table
-from tests.support.local import lakehouse_of, server_of, write_table
+from tests.support.local import lakehouse_of, notebook, server_of, write_table
 
 pytestmark = pytest.mark.engine
 
@@ -169,6 +169,21 @@ def test_tables_come_and_go(engine: SailEngine) -> None:
     write_table(folder, {"again": [2]})
     assert engine.query("SELECT again FROM own.data.guest").rows == ((2,),)
     shutil.rmtree(folder)
+
+
+def test_damaged_table(engine: SailEngine) -> None:
+    """A table whose log is damaged is missing for itself alone: every other query, and every notebook, works."""
+    folder = lakehouse_of(engine).folder("own.data.broken")
+    write_table(folder)
+    commit = folder / "_delta_log" / "00000000000000000000.json"
+    commit.write_text(commit.read_text()[:100])
+    try:
+        assert engine.query("SELECT count(*) FROM own.data.orders").rows == ((3,),)
+        with pytest.raises(QueryFailed, match="broken"):
+            engine.query("SELECT * FROM own.data.broken")
+        assert engine.run_notebook(notebook("print(spark.table('own.data.orders').count())"), {}).succeeded
+    finally:
+        shutil.rmtree(folder)
 
 
 def test_killed_server(engine: SailEngine) -> None:

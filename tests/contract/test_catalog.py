@@ -1,7 +1,8 @@
 """What every catalog must do. A new adapter adds a fixture that makes the same small world, and its name to `catalog`.
 
-The world: catalog `shop` with schema `sales`; table `shop.sales.orders` (`id bigint` never NULL, `Customer Name string`,
-`price decimal(10,2)`; 3 rows), commented, primary key `id`; table `shop.sales.items` without a comment.
+The world: catalog `shop` with schema `sales`; table `shop.sales.orders` (`id bigint` never NULL,
+`Customer Name string`, `price decimal(10,2)`; 3 rows), commented, primary key `id`; table `shop.sales.items` without a
+comment.
 """
 
 from __future__ import annotations
