@@ -5,6 +5,7 @@
     columns.py     which columns of its inputs a column of a step is made of
     reconcile.py   which queries count the rows through every step
     losses.py      those counts as notes and findings: loss, fan-out, double counting
+    compare.py     whether two sets of rows are the same
     sample_run.py  the notebook, run for real into a scratch schema, against its SQL form
     report.py      the parts as one report; the rows to look at
     agent.py       DataQualityAgent: asks the engine, in order

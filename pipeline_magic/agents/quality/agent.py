@@ -20,10 +20,11 @@ from pipeline_magic.agents.quality.reconcile import (
 )
 from pipeline_magic.agents.quality.report import PREVIEW_ROWS, check_findings, preview_query, shown_row
 from pipeline_magic.agents.quality.sample_run import message_of, not_executed, run_sample
-from pipeline_magic.errors import CatalogError, QueryFailed
+from pipeline_magic.errors import CatalogError, QueryFailed, TableNotFound
 from pipeline_magic.ports import Catalog, Engine
 from pipeline_magic.runs import CheckResult, Finding, Generated, QualityReport, Reconciliation
 from pipeline_magic.spec.model import Freshness, Join
+from pipeline_magic.spec.schema import TableSchema
 from pipeline_magic.spec.typed import TypedSpec
 
 __all__ = ["DataQualityAgent"]
@@ -77,7 +78,15 @@ class DataQualityAgent:
         reconciliation = self._reconcile(typed, run_time, timeout, say)
         if sample_run:
             sample, found = run_sample(
-                self._engine, typed, generated, run_id=run_id, run_time=run_time, timeout=timeout, say=say
+                self._engine,
+                typed,
+                generated,
+                run_id=run_id,
+                run_time=run_time,
+                timeout=timeout,
+                say=say,
+                held=self._held(typed),
+                checks=results,
             )
         else:
             sample, found = not_executed("sample runs are switched off in the settings")
@@ -131,6 +140,13 @@ class DataQualityAgent:
         except CatalogError as error:
             return errored(expectation, message_of(error))
         return commit_result(expectation, known.last_modified, run_time)
+
+    def _held(self, typed: TypedSpec) -> TableSchema | None:
+        """The target as it is now; None when there is none."""
+        try:
+            return self._catalog.table(typed.spec.target.table)
+        except TableNotFound:
+            return None
 
     # --- reconciliation ------------------------------------------------------------------------------------------
 

@@ -90,7 +90,7 @@ def passes(typed: TypedSpec, *, run_time: str) -> tuple[Pass, ...]:
 
 
 def dataset(typed: TypedSpec, expectation: Expectation, *, run_time: str) -> str:
-    """The rows an expectation is about: of its node, before its node's own drops, as in the notebook and in Lakeflow."""
+    """The rows an expectation is about: of its node, before that node's own drops, as the notebook sees them."""
     return query(typed, node_of(expectation, typed), run_time=run_time, drops=True)
 
 
@@ -203,10 +203,14 @@ def _fused(expectation: Expectation, rows: int, values: Iterator[Any], run_time:
     if not failing:
         seen = f"all {counted(rows)} pass" if rows else "there are no rows"
     elif isinstance(expectation, NotNull):
-        seen = f"{failing:,} of {counted(rows)} ({share(failing, rows)}) {'holds' if failing == 1 else 'hold'} a NULL there"
+        seen = f"{_part(failing, rows)} {'holds' if failing == 1 else 'hold'} a NULL there"
     else:
-        seen = f"{failing:,} of {counted(rows)} ({share(failing, rows)}) {'fails' if failing == 1 else 'fail'}"
+        seen = f"{_part(failing, rows)} {'fails' if failing == 1 else 'fail'}"
     return _judged(expectation, failing, rows, seen=seen)
+
+
+def _part(failing: int, rows: int) -> str:
+    return f"{failing:,} of {counted(rows)} ({share(failing, rows)})"
 
 
 def _unique(expectation: Expectation, row: Sequence[Any]) -> CheckResult:
@@ -223,7 +227,7 @@ def _unique(expectation: Expectation, row: Sequence[Any]) -> CheckResult:
 def _referential(expectation: Expectation, row: Sequence[Any]) -> CheckResult:
     rows, known, missing = (int(value) for value in row)
     to = getattr(expectation, "to", "")
-    seen = f"{missing:,} of {counted(rows)} ({share(missing, rows)}) {'points' if missing == 1 else 'point'} at nothing in {to}"
+    seen = f"{_part(missing, rows)} {'points' if missing == 1 else 'point'} at nothing in {to}"
     if rows > known:
         seen += f"; {counted(rows - known)} without a key {'is' if rows - known == 1 else 'are'} not counted"
     return _judged(expectation, missing, rows, seen=seen)

@@ -1,47 +1,49 @@
 """The notebook, run for real before anybody approves, into a scratch schema; then compared with its SQL form.
 
-What is compared: the table's schema with the typed one, and its rows with those of the SQL form, as multisets: both are
-grouped by all columns, so that NULLs and repeated rows count. Floating-point sums may differ in their last digits,
-because engines add in any order; such rows are paired and compared to nine digits. Then the notebook runs again with
-the same run key and time, and must leave the same rows. The scratch schema is removed however it ends.
+The target's stand-in starts empty, or, where the mode adds to a table that is there, as a copy of at most `COPIED_ROWS`
+of its rows. The table's schema must be the declared one and its rows those that the mode makes of the SQL form (see
+`_expected`). Then the notebook runs again with the same run key and time, and must leave the same rows. The scratch
+schema is removed however it ends.
 
 Sources are read whole, whatever their size: a sample that is linked through the joins would have to be written
-somewhere first, and only the notebook may write. Above `MOST_ROWS` source rows the second run is left out, and said so.
+somewhere first, and reading less would prove less. Above `MOST_ROWS` source rows the second run is left out, and that
+is said.
 """
 
 from __future__ import annotations
 
 import json
-import math
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any
 
+from pipeline_magic.agents.quality.compare import (
+    difference_query,
+    fingerprint_query,
+    grouped,
+    same_but_for_rounding,
+    same_fingerprint,
+    schema_differences,
+)
 from pipeline_magic.agents.quality.describe import counted, listed
 from pipeline_magic.compiler.sql import target_query
 from pipeline_magic.errors import EngineError, PipelineMagicError
 from pipeline_magic.ports import Engine
-from pipeline_magic.runs import Finding, Generated, SampleRun
+from pipeline_magic.runs import CheckResult, Finding, Generated, NotebookRun, SampleRun
+from pipeline_magic.spec.literals import sql_text
 from pipeline_magic.spec.names import join_table, quote, quote_table, split_table
-from pipeline_magic.spec.schema import Column
-from pipeline_magic.spec.typed import TypedSpec
-from pipeline_magic.spec.types import parse_type
+from pipeline_magic.spec.schema import TableSchema
+from pipeline_magic.spec.typed import RUN_KEY, TypedSpec
 
-__all__ = [
-    "MOST_ROWS",
-    "difference_query",
-    "not_executed",
-    "run_sample",
-    "same_but_for_rounding",
-    "schema_differences",
-    "scratch_table",
-]
+__all__ = ["COPIED_ROWS", "MOST_ROWS", "Trial", "not_executed", "run_sample", "scratch_table", "without_quarantine"]
 
 MOST_ROWS = 5_000_000
 """Source rows up to which the notebook is run twice."""
+
+COPIED_ROWS = 100_000
+"""Rows of an existing target that its stand-in starts with."""
 
 _ELSEWHERE = "quarantine"
 """The part of a notebook that writes tables other than the target."""
@@ -50,9 +52,38 @@ _MOST_DIFFERENT = 2_000
 """Differing rows that are paired one by one; more than that are different."""
 
 
+@dataclass(frozen=True)
+class Trial:
+    """What is run: the notebook into a scratch table, with one run key and one time.
+
+    Attributes:
+        held: The target as it is now, where the mode adds to it; None when the stand-in starts empty.
+        checks: Results of the checks, which the notebook's own gate must have counted too.
+        timeout: Seconds for each query and each run.
+    """
+
+    engine: Engine
+    typed: TypedSpec
+    notebook: str
+    run_id: str
+    run_time: str
+    timeout: float
+    held: TableSchema | None = None
+    checks: Sequence[CheckResult] = ()
+
+    @property
+    def run_key(self) -> str:
+        """The same for both runs."""
+        return f"sample-{self.run_id}"
+
+    def row(self, sql: str) -> tuple[Any, ...]:
+        """The only row of a query."""
+        return self.engine.query(sql, limit=1, timeout=self.timeout).rows[0]
+
+
 @dataclass
-class _Attempt:
-    """One sample run as it goes on; `problem` is empty as long as all is well."""
+class _Seen:
+    """What the trial showed; `problem` is empty as long as all is well."""
 
     problem: str = ""
     rows: int | None = None
@@ -80,12 +111,16 @@ def run_sample(
     run_time: str,
     timeout: float,
     say: Callable[[str], None],
+    held: TableSchema | None = None,
+    checks: Sequence[CheckResult] = (),
 ) -> tuple[SampleRun, tuple[Finding, ...]]:
     """Run the generated notebook twice into a scratch schema and compare what it wrote.
 
     Args:
         timeout: Seconds for each run and each query.
         say: Told what happens; may raise Cancelled, and then the scratch schema is removed all the same.
+        held: The target as it is now; None when there is none.
+        checks: Results of the checks, to be compared with what the notebook counts.
 
     Returns:
         The sample run, and findings: red where it failed.
@@ -96,102 +131,155 @@ def run_sample(
     if typed.spec.deployment == "declarative":
         return not_executed("a declarative pipeline runs on Databricks only")
     started = time.monotonic()
-    attempt = _Attempt()
+    kept = held if typed.spec.target.mode != "overwrite" else None
+    notebook = without_quarantine(generated.file(generated.notebook).content)
+    trial = Trial(engine, typed, notebook, run_id, run_time, timeout, kept, checks)
+    seen = _Seen(notes=tuple(_notes(trial)))
     try:
         scratch = engine.create_scratch(run_id)
         try:
-            _try_out(engine, typed, generated, attempt, scratch, run_id, run_time, timeout, say)
+            _try_out(trial, seen, scratch_table(scratch, typed.spec.target.table), say)
         finally:
             # What stopped the work must come through, whatever becomes of the scratch schema.
             with suppress(EngineError):
                 engine.drop_scratch(run_id)
     except EngineError as error:
-        attempt.problem = one_line(error.message)
-    seconds = round(time.monotonic() - started, 3)
-    return _outcome(attempt, seconds)
+        seen.problem = message_of(error)
+    return _outcome(seen, round(time.monotonic() - started, 3))
 
 
-def _outcome(attempt: _Attempt, seconds: float) -> tuple[SampleRun, tuple[Finding, ...]]:
-    message = "; ".join(filter(None, (attempt.problem, *attempt.notes)))
+def _outcome(seen: _Seen, seconds: float) -> tuple[SampleRun, tuple[Finding, ...]]:
     sample = SampleRun(
-        status="failed" if attempt.problem else "passed",
-        message=message,
-        rows=attempt.rows,
-        repeatable=attempt.repeatable,
+        status="failed" if seen.problem else "passed",
+        message="; ".join(filter(None, (seen.problem, *seen.notes))),
+        rows=seen.rows,
+        repeatable=seen.repeatable,
         seconds=seconds,
     )
-    if not attempt.problem:
+    if not seen.problem:
         return sample, ()
     finding = Finding(
         id="sample_run",
         severity="red",
-        message=f"The sample run failed: {attempt.problem}",
+        message=f"The sample run failed: {seen.problem}",
         where="notebook",
         hint="Repair the step that is named, then press Generate again.",
     )
     return sample, (finding,)
 
 
-def _try_out(
-    engine: Engine,
-    typed: TypedSpec,
-    generated: Generated,
-    attempt: _Attempt,
-    scratch: str,
-    run_id: str,
-    run_time: str,
-    timeout: float,
-    say: Callable[[str], None],
-) -> None:
-    table = scratch_table(scratch, typed.spec.target.table)
-    notebook = without_quarantine(generated.file(generated.notebook).content)
-    parameters = {"target": table, "run_time": run_time, "run_key": f"sample-{run_id}"}
-    attempt.notes = tuple(_notes(typed))
-    say("Running the notebook into a scratch schema")
-    for again in (False, True):
-        done = engine.run_notebook(notebook, parameters, timeout=timeout)
-        if not done.succeeded:
-            attempt.problem = ("the second run ended with " if again else "") + one_line(done.error)
-            attempt.repeatable = False if again else None
-            return
-        say("Comparing what the notebook wrote with its SQL form" if not again else "Comparing the second run")
-        problem, rows = _compared(engine, typed, table, run_time, timeout)
-        if again:
-            attempt.repeatable = not problem and rows == attempt.rows
-            if not attempt.repeatable:
-                attempt.problem = f"a second run gave other rows: {problem or counted(rows or 0)}"
-            return
-        attempt.problem, attempt.rows = problem, rows
-        if problem or _source_rows(typed) > MOST_ROWS:
-            return
-        say("Running the notebook a second time")
-
-
-def _notes(typed: TypedSpec) -> list[str]:
+def _notes(trial: Trial) -> list[str]:
     """What the person should know of how the run was made."""
     made = []
+    typed = trial.typed
     rows = _source_rows(typed)
     if rows > MOST_ROWS:
         made.append(f"all {counted(rows)} of the sources were read, so the notebook ran once only")
-    mode = typed.spec.target.mode
-    if mode != "overwrite":
-        made.append(
-            f"the scratch table was empty at the start, so what {mode} does to rows that are there was not tried"
-        )
+    if trial.held is not None:
+        made.append(f"the scratch table started as a copy of at most {COPIED_ROWS:,} rows of the target")
     kept = [item.quarantine for item in typed.spec.expectations if item.enabled and item.quarantine]
     if kept:
-        made.append(f"dropped rows were not put into {listed(dict.fromkeys(kept))}, which is outside the scratch schema")
-    left_out = [column.name for column in typed.target_columns() if not parse_type(column.type).groupable]
+        made.append(
+            f"dropped rows were not put into {listed(dict.fromkeys(kept))}, which is outside the scratch schema"
+        )
+    columns = typed.target_columns()
+    left_out = {column.name for column in columns} - {column.name for column in grouped(columns)}
     if left_out:
-        made.append(f"values of {listed(left_out)} were not compared: their type cannot be")
+        made.append(f"values of {listed(sorted(left_out))} were not compared: their type cannot be")
     return made
+
+
+def _source_rows(typed: TypedSpec) -> int:
+    return sum(table.rows or 0 for table in typed.tables.values())
+
+
+# --- running -----------------------------------------------------------------------------------------------------
+
+
+def _try_out(trial: Trial, seen: _Seen, table: str, say: Callable[[str], None]) -> None:
+    before = 0
+    if trial.held is not None:
+        say("Copying rows of the target into a scratch schema")
+        seen.problem = _copy(trial, table)
+        if seen.problem:
+            return
+        before = int(trial.row(f"SELECT count(*) AS n FROM {quote_table(table)}")[0])
+    say("Running the notebook into a scratch schema")
+    done = _run(trial, table)
+    seen.problem = _error_of(done) or gate_differences(trial.checks, done.exit_value)
+    if seen.problem:
+        return
+    say("Comparing what the notebook wrote with its SQL form")
+    seen.problem, seen.rows = _compared(trial, table, before)
+    if seen.problem or _source_rows(trial.typed) > MOST_ROWS:
+        return
+    print_ = fingerprint_query(grouped(trial.typed.target_columns()), f"SELECT * FROM {quote_table(table)}")
+    first = trial.row(print_)
+    say("Running the notebook a second time")
+    if problem := _error_of(_run(trial, table)):
+        seen.problem, seen.repeatable = f"the second run ended with {problem}", False
+        return
+    second = trial.row(print_)
+    seen.repeatable = same_fingerprint(first, second)
+    if not seen.repeatable:
+        rows = counted(int(second[0]))
+        other = (
+            f"{rows} instead of {int(first[0]):,}" if first[0] != second[0] else f"as many rows ({rows}), other values"
+        )
+        seen.problem = f"a second run with the same run key left other rows: {other}"
+
+
+def _run(trial: Trial, table: str) -> NotebookRun:
+    given = {"target": table, "run_time": trial.run_time, "run_key": trial.run_key}
+    return trial.engine.run_notebook(trial.notebook, given, timeout=trial.timeout)
+
+
+def _error_of(done: NotebookRun) -> str:
+    return "" if done.succeeded else one_line(done.error or "an error without words")
+
+
+def gate_differences(checks: Sequence[CheckResult], exit_value: str) -> str:
+    """Where the notebook's own gate counted other failing rows than the checks did; empty when nowhere."""
+    try:
+        counted_there = json.loads(exit_value)["failing"]
+    except (ValueError, KeyError, TypeError):
+        return ""  # an engine that brings no exit value back
+    differing = [
+        f"{result.expectation} ({there:,}, checked {result.failing:,})"
+        for result in checks
+        if result.failing is not None
+        and result.status in {"passed", "failed"}
+        and isinstance(there := counted_there.get(result.expectation), int)
+        and there != result.failing
+    ]
+    return f"the notebook counts other failing rows than the checks: {listed(differing)}" if differing else ""
+
+
+def _copy(trial: Trial, table: str) -> str:
+    """Start the scratch table as a copy, by a notebook of one cell: an engine only writes in notebooks."""
+    assert trial.held is not None
+    rows = f"SELECT * FROM {quote_table(trial.held.table)} LIMIT {COPIED_ROWS}"
+    statement = f"CREATE TABLE {quote_table(table)} USING delta AS {rows}"
+    cell: dict[str, Any] = {
+        "id": "copy",
+        "cell_type": "code",
+        "metadata": {},
+        "outputs": [],
+        "execution_count": None,
+        "source": f"spark.sql({json.dumps(statement)})",
+    }
+    document = {"nbformat": 4, "nbformat_minor": 5, "metadata": {}, "cells": [cell]}
+    done = trial.engine.run_notebook(json.dumps(document), {}, timeout=trial.timeout)
+    return "" if done.succeeded else f"the target could not be copied: {one_line(done.error)}"
 
 
 def without_quarantine(notebook: str) -> str:
     """The notebook without the cell that keeps dropped rows: its tables are not in the scratch schema."""
     try:
         document = json.loads(notebook)
-        kept = [cell for cell in document["cells"] if cell["metadata"].get("pipeline_magic", {}).get("part") != _ELSEWHERE]
+        kept = [
+            cell for cell in document["cells"] if cell["metadata"].get("pipeline_magic", {}).get("part") != _ELSEWHERE
+        ]
     except (ValueError, KeyError, TypeError, AttributeError):
         return notebook  # no notebook of ours; the engine says what is wrong with it
     if len(kept) == len(document["cells"]):
@@ -199,114 +287,64 @@ def without_quarantine(notebook: str) -> str:
     return json.dumps({**document, "cells": kept}, ensure_ascii=False)
 
 
-def _source_rows(typed: TypedSpec) -> int:
-    return sum(table.rows or 0 for table in typed.tables.values())
-
-
 # --- comparing ---------------------------------------------------------------------------------------------------
 
 
-def _compared(engine: Engine, typed: TypedSpec, table: str, run_time: str, timeout: float) -> tuple[str, int | None]:
+def _compared(trial: Trial, table: str, before: int) -> tuple[str, int]:
     """What is wrong with the table (nothing: empty), and its rows."""
-    written = f"SELECT * FROM {quote_table(table)}"
-    counts = f"SELECT count(*) AS n FROM {quote_table(table)}"
-    found = engine.query(f"{written} LIMIT 1", limit=1, timeout=timeout).columns
-    rows = int(engine.query(counts, limit=1, timeout=timeout).rows[0][0])
-    if wrong := schema_differences(typed.target_columns(), found):
+    typed, written = trial.typed, f"SELECT * FROM {quote_table(table)}"
+    found = trial.engine.query(f"{written} LIMIT 1", limit=1, timeout=trial.timeout).columns
+    rows = int(trial.row(f"SELECT count(*) AS n FROM {quote_table(table)}")[0])
+    if trial.held is None and (wrong := schema_differences(typed.target_columns(), found)):
         return f"the table's schema is not the declared one: {wrong}", rows
-    columns = [c for c in typed.node(typed.spec.target.input).columns if parse_type(c.type).groupable]
-    sql_form = target_query(typed, run_time=run_time)
-    # Modes with keys keep one row of several, or versions of it: there every row must be one of the SQL form's.
-    whole = typed.spec.target.mode in {"overwrite", "append"}
-    text = difference_query(columns, written, sql_form, whole=whole)
-    result = engine.query(text, limit=_MOST_DIFFERENT, timeout=timeout)
-    if not result.rows:
+    if rows < before:
+        return (
+            f"the target would shrink from {before:,} to {counted(rows)}, which {typed.spec.target.mode} never does",
+            rows,
+        )
+    expected = _expected(trial, written)
+    if expected is None:
         return "", rows
-    if not result.truncated and same_but_for_rounding(columns, result.rows):
-        return "", rows
-    more = sum(max(int(row[-2]) - int(row[-1]), 0) for row in result.rows)
-    fewer = sum(max(int(row[-1]) - int(row[-2]), 0) for row in result.rows)
-    least = "at least " if result.truncated else ""
-    return (
-        f"the notebook and its SQL form differ: {least}{counted(more)} only the notebook wrote, "
-        f"{least}{counted(fewer)} only the SQL form has"
-    ), rows
-
-
-def difference_query(columns: Sequence[Column], left: str, right: str, *, whole: bool = True) -> str:
-    """The rows that two queries do not have equally often, with how often each has them.
-
-    Args:
-        columns: What is compared; both queries have them.
-        whole: False: only rows that `right` lacks altogether.
-    """
-    taken = {column.name.casefold() for column in columns}
-    one, two, left_n, right_n = (_free(name, taken) for name in ("in_left", "in_right", "left_rows", "right_rows"))
-    names = ", ".join(quote(column.name) for column in columns)
-    wrong = f"{left_n} <> {right_n}" if whole else f"{left_n} > 0 AND {right_n} = 0"
-    return (
-        f"SELECT * FROM (SELECT {names}, sum({one}) AS {left_n}, sum({two}) AS {right_n} FROM ("
-        f"SELECT {names}, 1 AS {one}, 0 AS {two} FROM ({left}) AS a UNION ALL "
-        f"SELECT {names}, 0 AS {one}, 1 AS {two} FROM ({right}) AS b"
-        f") AS u GROUP BY {names}) AS g WHERE {wrong}"
+    columns = grouped(typed.node(typed.spec.target.input).columns)
+    left, right, whole, said = expected
+    result = trial.engine.query(
+        difference_query(columns, left, right, whole=whole), limit=_MOST_DIFFERENT, timeout=trial.timeout
     )
+    if not result.rows or (whole and not result.truncated and same_but_for_rounding(columns, result.rows)):
+        return "", rows
+    return _differing(result.rows, result.truncated, said), rows
 
 
-def _free(name: str, taken: set[str]) -> str:
-    while name in taken:
-        name += "_"
-    return name
+def _expected(trial: Trial, written: str) -> tuple[str, str, bool, tuple[str, str]] | None:
+    """What must hold of the rows: (left, right, whether both ways, what rows of left and right are called).
+
+    `overwrite` and `append` hold exactly the SQL form's rows (of this run's key). The modes with keys keep one row of
+    several, or versions of it: in an empty table each row must be one of the SQL form's; in one that held rows, `merge`
+    must have brought in every row of the SQL form. Where a watermark leaves old rows out, only what was written is
+    held to the SQL form. None: nothing can be said but that a second run changes nothing.
+    """
+    target, sources = trial.typed.spec.target, trial.typed.spec.sources
+    sql_form = target_query(trial.typed, run_time=trial.run_time)
+    names = ("only the notebook wrote", "only the SQL form has")
+    marked = any(source.watermark is not None for source in sources) and trial.held is not None
+    if target.mode == "append":
+        mine = f"{written} WHERE {quote(RUN_KEY)} = {sql_text(trial.run_key)}"
+        return mine, sql_form, not marked, names
+    if target.mode == "overwrite":
+        return written, sql_form, True, names
+    if trial.held is None:
+        return written, sql_form, False, names
+    if target.mode == "scd2" or target.sequence_by is not None or marked:
+        return None
+    return sql_form, written, False, ("of the SQL form are not in the table", names[0])
 
 
-def same_but_for_rounding(columns: Sequence[Column], rows: Sequence[Sequence[Any]]) -> bool:
-    """Whether the rows of `difference_query` pair up when floating-point numbers may differ after nine digits."""
-    floats = [at for at, column in enumerate(columns) if parse_type(column.type).name in {"double", "float"}]
-    if not floats:
-        return False
-    sides: tuple[dict[Any, list[tuple[Any, ...]]], ...] = ({}, {})
-    for row in rows:
-        exact = repr([value for at, value in enumerate(row[: len(columns)]) if at not in floats])
-        excess = int(row[-2]) - int(row[-1])
-        side = sides[0 if excess > 0 else 1]
-        side.setdefault(exact, []).extend([tuple(row[at] for at in floats)] * abs(excess))
-    left, right = sides
-    return left.keys() == right.keys() and all(_paired(left[key], right[key]) for key in left)
-
-
-def _paired(left: list[tuple[Any, ...]], right: list[tuple[Any, ...]]) -> bool:
-    if len(left) != len(right):
-        return False
-    pairs = zip(sorted(left, key=_order), sorted(right, key=_order), strict=True)
-    return all(_close(a, b) for one, other in pairs for a, b in zip(one, other, strict=True))
-
-
-def _order(values: tuple[Any, ...]) -> tuple[tuple[int, float], ...]:
-    return tuple((0, 0.0) if v is None else (2, 0.0) if math.isnan(v) else (1, float(f"{v:.8e}")) for v in values)
-
-
-def _close(one: float | Decimal | None, other: float | Decimal | None) -> bool:
-    if one is None or other is None:
-        return one is other
-    if math.isnan(one) or math.isnan(other):
-        return math.isnan(one) and math.isnan(other)
-    return math.isclose(one, other, rel_tol=1e-9, abs_tol=1e-12)
-
-
-def schema_differences(wanted: Sequence[Column], found: Sequence[Column]) -> str:
-    """Where two schemas differ in names, order or types, in words; empty when they do not."""
-    if [c.name for c in wanted] != [c.name for c in found]:
-        names = {c.name for c in found}
-        missing = [c.name for c in wanted if c.name not in names]
-        extra = [c.name for c in found if c.name not in {w.name for w in wanted}]
-        parts = [f"missing {listed(missing)}"] if missing else []
-        parts += [f"not declared {listed(extra)}"] if extra else []
-        return "; ".join(parts) or f"the columns stand in another order: {listed(c.name for c in found)}"
-    wrong = [
-        f"{w.name} is {f.type} instead of {w.type}"
-        for w, f in zip(wanted, found, strict=True)
-        if parse_type(w.type) != parse_type(f.type)
-    ]
-    return listed(wrong)
+def _differing(rows: Sequence[Sequence[Any]], truncated: bool, said: tuple[str, str]) -> str:
+    more = sum(max(int(row[-2]) - int(row[-1]), 0) for row in rows)
+    fewer = sum(max(int(row[-1]) - int(row[-2]), 0) for row in rows)
+    least = "at least " if truncated else ""
+    parts = [f"{least}{counted(count)} {words}" for count, words in zip((more, fewer), said, strict=True) if count]
+    return f"the notebook and its SQL form differ: {', '.join(parts)}"
 
 
 def scratch_table(scratch: str, target: str) -> str:

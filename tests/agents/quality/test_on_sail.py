@@ -44,6 +44,14 @@ def _own_tables(lakehouse: Lakehouse) -> None:
     write_table(lakehouse.folder("own.odd.right"), {"r`k": [2, 3], "select": ["p", "q"]})
     empty = pa.table({"k": pa.array([], pa.int64()), "at": pa.array([], pa.timestamp("us", "UTC"))})
     write_deltalake(str(lakehouse.folder("own.odd.empty")), empty)
+    write_table(lakehouse.folder("own.odd.events"), {"k": [1, 2, 3], "v": ["new", "b", None], "x": [0.1, 0.2, 0.3]})
+    held = {"k": [1, 9], "v": ["old", "kept"], "x": [1.0, 9.0]}
+    write_table(lakehouse.folder("analytics.held.merge"), held)
+    write_table(lakehouse.folder("analytics.held.scd1"), held)
+    write_table(lakehouse.folder("analytics.held.append"), {**held, "_run_key": ["before", "before"]})
+    moments = pa.array([1_300_000_000_000_000] * 2, pa.timestamp("us", "UTC"))
+    versions = pa.table({**held, "__START_AT": moments, "__END_AT": pa.array([None, None], pa.timestamp("us", "UTC"))})
+    write_deltalake(str(lakehouse.folder("analytics.held.scd2")), versions)
 
 
 def typed_of(engine: SailEngine, spec: Mapping[str, Any], *, automatic: bool = True) -> TypedSpec:
@@ -226,6 +234,21 @@ def test_cancelling_in_the_middle_removes_the_scratch_schema(engine: SailEngine)
     assert not list(root.glob("*"))
 
 
+@pytest.mark.parametrize(("mode", "empty", "held"), [("append", 3, 5), ("merge", 3, 4), ("scd2", 3, 5)])
+def test_modes_that_add_start_from_what_is_there(engine: SailEngine, mode: str, empty: int, held: int) -> None:
+    """A new target starts empty; an existing one as a copy, which the run adds to, and the original stays as it is."""
+    keys = {} if mode == "append" else {"keys": ["k"]}
+    fresh = [("fresh", empty, "")] if mode == "merge" else []
+    for schema, rows, note in (*fresh, ("held", held, "copy of at most 100,000 rows")):
+        target = {"table": f"analytics.{schema}.{mode}", "input": "e", "mode": mode, **keys}
+        typed = typed_of(engine, {"sources": [source("e", "own.odd.events")], "target": target}, automatic=False)
+        sample = check(engine, typed).sample_run
+        assert sample is not None
+        assert (sample.status, sample.rows, sample.repeatable) == ("passed", rows, True), (schema, sample.message)
+        assert note in sample.message
+    assert engine.query(f"SELECT count(*) AS n FROM analytics.held.{mode}").rows == ((2,),)
+
+
 def test_what_the_notebook_reports_is_what_was_checked(engine: SailEngine) -> None:
     """The gate of the notebook and the fused queries count the same failing rows, kind by kind."""
     import json
@@ -248,9 +271,7 @@ def test_what_the_notebook_reports_is_what_was_checked(engine: SailEngine) -> No
         ],
     }
     typed = typed_of(engine, spec, automatic=False)
-    report = check(engine, typed)
-    assert report.sample_run is not None
-    assert report.sample_run.status == "passed", report.sample_run.message
+    report = check(engine, typed, sample_run=False)
     mine = {result.expectation: result.failing for result in report.checks}
     assert all(mine.values()), "every check must find something, or this compares nothing"
     ran = _run(engine, typed)

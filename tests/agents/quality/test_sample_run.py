@@ -9,16 +9,11 @@ from typing import Any
 
 import pytest
 
-from pipeline_magic.agents.quality.sample_run import (
-    run_sample,
-    same_but_for_rounding,
-    schema_differences,
-    scratch_table,
-    without_quarantine,
-)
+from pipeline_magic.agents.quality.compare import same_but_for_rounding, schema_differences
+from pipeline_magic.agents.quality.sample_run import gate_differences, run_sample, scratch_table, without_quarantine
 from pipeline_magic.compiler.sql import target_query
 from pipeline_magic.errors import Cancelled, EngineError
-from pipeline_magic.runs import File, Finding, Generated, NotebookRun, SampleRun
+from pipeline_magic.runs import CheckResult, File, Finding, Generated, NotebookRun, SampleRun
 from pipeline_magic.spec.names import quote_table
 from pipeline_magic.spec.schema import Column
 from pipeline_magic.spec.typed import TypedSpec
@@ -85,8 +80,8 @@ def test_equal_rows_pass_twice(engine: DuckEngine) -> None:
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ("DELETE FROM {} WHERE word = 'c'", "0 rows only the notebook wrote, 1 row only the SQL form has"),
-        ("INSERT INTO {} VALUES (1, 'a', 0.5)", "1 row only the notebook wrote, 0 rows only the SQL form has"),
+        ("DELETE FROM {} WHERE word = 'c'", "differ: 1 row only the SQL form has"),
+        ("INSERT INTO {} VALUES (1, 'a', 0.5)", "differ: 1 row only the notebook wrote"),
         ("UPDATE {} SET word = '' WHERE word IS NULL", "1 row only the notebook wrote, 1 row only the SQL form has"),
         ("UPDATE {} SET x = 1.5001 WHERE k IS NULL", "1 row only the notebook wrote, 1 row only the SQL form has"),
         ("ALTER TABLE {} ADD COLUMN extra INT", "the table's schema is not the declared one: not declared extra"),
@@ -131,7 +126,7 @@ def test_a_second_run_that_writes_other_rows_is_red(engine: DuckEngine) -> None:
     engine.notebook = writes(typed, "", "INSERT INTO {} VALUES (9, 'z', 1)")
     sample, [finding] = both(engine, typed)
     assert (sample.status, sample.rows, sample.repeatable) == ("failed", 4, False)
-    assert "a second run gave other rows" in finding.message
+    assert finding.message.endswith("a second run with the same run key left other rows: 5 rows instead of 4")
 
 
 def test_a_notebook_that_fails_is_told_in_one_line(engine: DuckEngine) -> None:
@@ -234,6 +229,20 @@ def test_schemas_are_compared_by_name_order_and_type() -> None:
     assert schema_differences(wanted, (Column(name="a", type="DECIMAL(18, 2)"), Column(name="b", type="integer"))) == ""
     assert "another order: b, a" in schema_differences(wanted, wanted[::-1])
     assert schema_differences(wanted, (wanted[0], Column(name="b", type="bigint"))) == "b is bigint instead of int"
+
+
+def test_the_notebooks_own_gate_must_count_the_same() -> None:
+    """Where it counts other failing rows, one of the two is wrong; what one of them cannot count is not compared."""
+    item = {"kind": "not_null", "on": "t", "description": "", "action": "warn", "status": "failed"}
+    checks = [
+        CheckResult.model_validate({**item, "expectation": name, "failing": failing})
+        for name, failing in (("a", 1), ("b", 1), ("c", None))
+    ]
+    report = {"failing": {"a": 1, "b": 1200, "c": 7}}
+    assert gate_differences(checks, json.dumps(report)).endswith("than the checks: b (1,200, checked 1)")
+    assert gate_differences(checks[:1], json.dumps(report)) == ""
+    assert gate_differences(checks, "") == ""
+    assert gate_differences(checks, '{"failing": {"b": null}}') == ""
 
 
 def test_the_scratch_table_is_called_like_the_target() -> None:
