@@ -223,6 +223,23 @@ class Git:
                     raise self.failed(error, "cat-file") from None
         return None
 
+    def contents(self, names: Sequence[str]) -> list[bytes | None]:
+        """Many files at once, each named ``<commit>:<path>``; None where there is no such file."""
+        if not names:
+            return []
+        try:
+            said = self.run("cat-file", "--batch", data="".join(f"{name}\n" for name in names).encode())
+        except Refused as error:
+            raise self.failed(error, "cat-file") from None
+        found: list[bytes | None] = []
+        while len(found) < len(names) and said:
+            head, _, rest = said.partition(b"\n")
+            parts = head.split()
+            size = int(parts[2]) if len(parts) == 3 and parts[1] == b"blob" else None
+            found.append(None if size is None else rest[:size])
+            said = rest if size is None else rest[size + 1 :]
+        return [*found, *[None] * (len(names) - len(found))]
+
     # --- references --------------------------------------------------------------------------------------------------
 
     def resolve(self, reference: str) -> str | None:

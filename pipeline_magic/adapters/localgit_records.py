@@ -75,7 +75,9 @@ class Records:
 
     def all(self) -> list[Record]:
         """Every record, in no order."""
-        return [self._load(commit) for commit in self._git.references(_PREFIX).values()]
+        commits = list(self._git.references(_PREFIX).values())
+        contents = self._git.contents([f"{commit}:{_FILE}" for commit in commits])
+        return [self._parse(commit, content) for commit, content in zip(commits, contents, strict=True)]
 
     def get(self, number: int) -> Record:
         """Raises NotFound."""
@@ -137,7 +139,9 @@ class Records:
         return commit
 
     def _load(self, commit: str) -> Record:
-        content = self._git.content(commit, _FILE)
+        return self._parse(commit, self._git.content(commit, _FILE))
+
+    def _parse(self, commit: str, content: bytes | None) -> Record:
         try:
             return Record.model_validate_json(content or b"")
         except ValidationError:

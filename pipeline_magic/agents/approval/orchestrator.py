@@ -95,7 +95,24 @@ class ApprovalOrchestrator:
             "approval.request",
             {"approval": approval.id, "expires": expires, "evidence": digest_of(evidence)},
         )
-        return self._store.save_approval(approval, expected_state=None, audit=said)
+        return self._settled(self._store.save_approval(approval, expected_state=None, audit=said))
+
+    def _settled(self, asked: Approval) -> Approval:
+        """Of two that asked at once for one run, one stands: the older for the same plan, else the newer.
+
+        Both look after writing, so that at least one of them sees the other; each would come to the same end.
+        """
+        every = list(self._store.approvals(asked.run_id))
+        mine = [one.id for one in every].index(asked.id)
+        for place, other in enumerate(every):
+            if place == mine or other.state not in (*OPEN, "approved"):
+                continue
+            same, newer = other.digest == asked.digest, place < mine
+            if same != newer:
+                self.void(asked.id, f"`{other.id}` was asked for at the same moment.")
+                return other if same else self._store.approval(asked.id)
+            self.void(other.id, f"`{asked.id}` was asked for at the same moment.")
+        return asked
 
     def _keep_or_void(self, earlier: Approval, plan: Plan, digest: str, evidence: Evidence) -> Approval | None:
         """The earlier approval where it still speaks of this plan; None after it was voided, or was over before."""

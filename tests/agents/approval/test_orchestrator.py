@@ -306,6 +306,29 @@ def test_twenty_processes_decide(kind: str, tmp_path: Path, request: pytest.Fixt
 
 
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
+@pytest.mark.parametrize("same", [True, False])
+def test_processes_ask_at_once(kind: str, same: bool, tmp_path: Path, request: pytest.FixtureRequest) -> None:
+    """Eight kernels that ask for one run's approval at once leave exactly one open, for the same plan or for eight."""
+    url = str(tmp_path / "s.db") if kind == "sqlite" else request.getfixturevalue("postgres_url")
+
+    def act(number: int) -> str:
+        desk = Desk(url)
+        desk.clock.new_id = lambda prefix: f"{prefix}-{number}"  # type: ignore[method-assign]
+        prepared = desk.prepared(parameters={} if same else {"a": str(number)})
+        with contextlib.closing(desk.store):
+            return desk.approvals.request(desk.run, prepared).state
+
+    found = race([lambda number=number: act(number) for number in range(8)])  # type: ignore[misc]
+    assert set(found) <= ({"pending"} if same else {"pending", "void"}), found
+    desk = Desk(url)
+    every = desk.store.approvals("r-1")
+    assert [one.state for one in every].count("pending") == 1
+    assert {one.state for one in every} <= {"pending", "void"}
+    desk.events()
+    desk.store.close()
+
+
+@pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_five_people_are_needed(kind: str, tmp_path: Path, request: pytest.FixtureRequest) -> None:
     """Eight approve at once where five are needed: exactly five decisions are kept, none lost, none too many."""
     url = str(tmp_path / "s.db") if kind == "sqlite" else request.getfixturevalue("postgres_url")
