@@ -370,6 +370,10 @@ class Store(Protocol):
         """Oldest first; of all runs when None."""
         ...
 
+    def audit_head(self) -> tuple[int, str]:
+        """Number and hash of the last audit entry, as the store remembers them beside the chain."""
+        ...
+
     def close(self) -> None: ...
 
 
