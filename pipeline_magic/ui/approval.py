@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from pipeline_magic.runs import AuditEntry, Decision, Snapshot
 from pipeline_magic.spec.model import PipelineSpec, Schedule
-from pipeline_magic.ui.markup import Html, code, data, details, items, link, mark, note, plain, table, tag
+from pipeline_magic.spec.schedule import describe
+from pipeline_magic.ui.markup import Html, code, data, details, items, link, mark, note, plain, table, tag, when
 from pipeline_magic.ui.quality import findings_of
 
 __all__ = ["ApprovalView", "Outcome", "approval_html", "approval_text", "approval_view", "plan_html", "state_html"]
@@ -127,7 +128,8 @@ def _deployment(spec: PipelineSpec) -> str:
 def _trigger(spec: PipelineSpec) -> str:
     trigger = spec.trigger
     if isinstance(trigger, Schedule):
-        return f"scheduled {trigger.cron} in {trigger.timezone}"
+        words = describe(trigger.cron, trigger.timezone)
+        return f"scheduled {words[:1].lower()}{words[1:]}, in Quartz {trigger.cron}"
     return {
         "table_update": "started when its tables are written",
         "continuous": "always running",
@@ -163,7 +165,7 @@ def _policy(snapshot: Snapshot) -> tuple[str, ...]:
     if snapshot.policy.get("waivers_allowed") is False:
         lines.append("Red findings may not be waived here")
     if approval.expires:
-        lines.append(f"Expires {approval.expires}")
+        lines.append(f"Expires {when(approval.expires)}")
     return tuple(lines)
 
 
@@ -201,7 +203,7 @@ def _outcomes(snapshot: Snapshot) -> tuple[Outcome, ...]:
             where = spec.target.table if spec else ""
             made.append(Outcome("Target", f"{where}: {deployment.rows:,} rows{version}", "", "✓", "done"))
         if deployment.next_run:
-            made.append(Outcome("Next run", deployment.next_run))
+            made.append(Outcome("Next run", when(deployment.next_run)))
     return tuple(made)
 
 
@@ -248,7 +250,7 @@ def state_html(view: ApprovalView) -> Html:
                 data(d.name),
                 data(d.identity),
                 data(d.comment),
-                d.at,
+                when(d.at),
                 code(d.digest[:12]),
             )
             for d in view.decisions
@@ -260,9 +262,10 @@ def state_html(view: ApprovalView) -> Html:
         parts += [tag("h4", "What became of it"), tag("div", *lines, class_="pm-outcomes")]
     if view.audit:
         rows_ = (
-            (str(a.seq), a.at, data(a.event), data(a.identity), data(a.name), code(a.hash[:10])) for a in view.audit
+            (str(a.seq), when(a.at), data(a.event), data(a.identity), data(a.name), code(a.hash[:10]))
+            for a in view.audit
         )
-        drawn = table(("#", "At (UTC)", "What", "Who", "Name", "Hash"), rows_, label="Audit", limit=200)
+        drawn = table(("#", "At", "What", "Who", "Name", "Hash"), rows_, label="Audit", limit=200)
         parts.append(details(f"Audit ({len(view.audit)} entries)", drawn))
     return tag("div", *parts)
 

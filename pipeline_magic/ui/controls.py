@@ -154,7 +154,7 @@ class FormControls:
     def _control(self, field: Field) -> Any:
         if field.path not in self._controls:
             made = self._make(field)
-            classed(made, f"pm-field-{css_name(field.path)}", *(["pm-wide"] if field.kind == "long" else []))
+            classed(made, f"pm-field-{css_name(field.path)}", *(["pm-wide"] if _wide(field) else []))
             start = made.value
             made.observe(lambda change: self._note(field.path, change["new"] != start), "value")
             self._controls[field.path] = made
@@ -245,3 +245,9 @@ class QuestionControls:
         """Must-answer questions without an answer."""
         given = {answer.question for answer in self.answers()}
         return tuple(view for view in self.views if view.must_answer and view.id not in given)
+
+
+def _wide(field: Field) -> bool:
+    """It takes a row of its own; a short expression stands beside its name."""
+    name = field.path.rpartition(".")[2]
+    return field.kind == "long" and (name in {"description", "comment", "query"} or len(field.text) > 40)

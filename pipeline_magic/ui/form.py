@@ -16,9 +16,10 @@ from typing import Any, Literal, get_args, get_origin
 from pydantic import BaseModel, JsonValue
 
 from pipeline_magic.runs import Snapshot
-from pipeline_magic.spec.model import Draft, PipelineSpec, Target, TargetDraft
+from pipeline_magic.spec.model import Draft, PipelineSpec, Schedule, Target, TargetDraft
 from pipeline_magic.spec.paths import Edit, name_of
 from pipeline_magic.spec.provenance import Origin
+from pipeline_magic.spec.schedule import describe
 from pipeline_magic.ui.lineage import inputs_of
 from pipeline_magic.ui.values import Kind, shown
 
@@ -198,7 +199,8 @@ def _trigger(spec: Draft | PipelineSpec, known: _Known) -> Group:
         value = list(value) if isinstance(value, tuple) else value
         kind_: Kind = "list" if name == "tables" else "text"
         rest.append(Field(f"trigger.{name}", name, kind_, value, (), _origin(f"trigger.{name}", known), True))
-    note = "cron and timezone belong to schedule (seconds first, 1 = Sunday), tables to table_update"
+    now = f"{describe(spec.trigger.cron, spec.trigger.timezone)}. " if isinstance(spec.trigger, Schedule) else ""
+    note = f"{now}cron and timezone belong to schedule (seconds first, 1 = Sunday), tables to table_update"
     return Group("trigger", "Trigger", "", (head, *rest), note)
 
 

@@ -14,7 +14,22 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-__all__ = ["LIMIT", "Html", "code", "data", "details", "fit", "items", "link", "mark", "note", "plain", "table", "tag"]
+__all__ = [
+    "LIMIT",
+    "Html",
+    "code",
+    "data",
+    "details",
+    "fit",
+    "items",
+    "link",
+    "mark",
+    "note",
+    "plain",
+    "table",
+    "tag",
+    "when",
+]
 
 LIMIT = 900_000
 """Most characters of one trait: one message to the browser stays under 1 MB."""
@@ -128,6 +143,16 @@ def fit(markup: Html, what: str, limit: int = LIMIT) -> Html:
     if len(markup) <= limit and len(markup.encode()) <= limit:
         return markup
     return note(f"{what} is too large to show here ({len(markup) / 1e6:.1f} MB).", kind="warn")
+
+
+def when(time: str) -> str:
+    """A time as stored (ISO 8601 in UTC) to the second, for a person; anything else as it is.
+
+    >>> when("2026-11-22T15:16:45.820450+00:00"), when("on demand")
+    ('2026-11-22 15:16:45 UTC', 'on demand')
+    """
+    match = re.fullmatch(r"(\d{4}-\d\d-\d\d)T(\d\d:\d\d:\d\d)(\.\d+)?(Z|\+00:00)", time)
+    return f"{match.group(1)} {match.group(2)} UTC" if match else time
 
 
 def number(value: Any) -> str:

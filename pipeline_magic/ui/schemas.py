@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline_magic.runs import Snapshot
 from pipeline_magic.spec.schema import Column, TableSchema
-from pipeline_magic.ui.markup import Html, code, data, details, note, number, plain, table, tag
+from pipeline_magic.ui.markup import Html, code, data, details, note, number, plain, table, tag, when
 
 __all__ = ["ColumnView", "SchemasView", "TableView", "schemas_html", "schemas_text", "schemas_view"]
 
@@ -85,7 +85,7 @@ def _table(role: str, schema: TableSchema) -> TableView:
     if schema.bytes is not None:
         facts.append(f"{schema.bytes / 1e6:,.1f} MB")
     facts += [f"version {schema.version}"] if schema.version else []
-    facts += [f"last written {schema.last_modified}"] if schema.last_modified else []
+    facts += [f"last written {when(schema.last_modified)}"] if schema.last_modified else []
     facts += [f"owner {schema.owner}"] if schema.owner else []
     if not (schema.primary_key or schema.unique_keys or schema.foreign_keys):
         facts.append("declares no keys")

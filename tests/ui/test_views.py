@@ -190,6 +190,7 @@ def test_the_approval_lists_effects_in_order_and_what_it_accepts() -> None:
     ]
     assert len(view.effects) == len(starts)
     assert all(effect.startswith(start) for effect, start in zip(view.effects, starts, strict=True))
+    assert "scheduled at 06:00 (UTC), in Quartz 0 0 6 * * ?" in view.effects[3]
     assert len(view.accepts) == 3
     prod = snapshots.planned().model_copy(update={"policy": {"merge": False, "first_run": False, "not_author": True}})
     assert any("until a person has merged" in effect for effect in approval_view(prod).effects)
@@ -204,6 +205,7 @@ def test_after_the_decision_the_outcome_is_shown() -> None:
     assert [outcome.title for outcome in view.outcomes] == ["Pull request", "Deployment", "Target", "Next run"]
     assert view.outcomes[2].text == "analytics.default.customer_revenue: 1,500 rows, version 0"
     markup = static_html(snapshots.deployed())
+    assert "2026-11-22 09:02:00 UTC" in markup
     assert 'href="https://example.cloud.databricks.com/#job/1"' in markup
     assert "file:///" in markup and 'href="file' not in markup
 
