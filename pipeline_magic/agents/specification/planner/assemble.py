@@ -26,7 +26,9 @@ def assemble(plan: Plan) -> Assembly:
     wanted = plan.wanted()
     if not wanted:
         return made
-    layout = lay_out(base_table(plan, wanted), wanted, plan.tables, plan.graph, fixed_links(plan))
+    base = base_table(plan, wanted)
+    wanted = tuple(dict.fromkeys([base, *wanted]))
+    layout = lay_out(base, wanted, plan.tables, plan.graph, fixed_links(plan))
     decide_how(plan, layout)
     made.joined = layout.columns(plan.tables)
     heads = add_sources(made, plan, layout)
@@ -46,4 +48,6 @@ def assemble(plan: Plan) -> Assembly:
     add_groups(made, plan, layout)
     add_rest(made, plan, layout)
     add_checks(made, plan, layout)
+    for step in made.steps:
+        made.trace_step(str(step["id"]))
     return made

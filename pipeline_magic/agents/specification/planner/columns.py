@@ -86,6 +86,11 @@ def read_columns(c: Context, i: int) -> Found | None:
     new = derived_at(c, i)
     if new is not None:
         return Found(new[0], "select", (Note(i, new[0]),))
+    if _is_verb(c, i):
+        return None
+    shared = _shared_noun(c, i)
+    if shared is not None:
+        return shared
     link = c.table_at(i)
     column = c.linker.column_at(i, least=0.8)
     if column is not None and column.end <= c.end(i) and (link is None or column.end > link.end or column.score > link.score):
@@ -93,6 +98,25 @@ def read_columns(c: Context, i: int) -> Found | None:
     if link is not None:
         return Found(link.end, "source", (Use(i, link.end, link.table.name),))
     return None
+
+
+def _is_verb(c: Context, i: int) -> bool:
+    """``how many sales did each person make``: behind `do`, a word such as `make` is no column."""
+    if c.tokens[i].low not in {"make", "order", "state", "place", "type", "rate", "date", "age", "score", "name"}:
+        return False
+    return any(c.low(j) in {"do", "does", "did"} for j in range(max(c.starts[i], i - 5), i))
+
+
+def _shared_noun(c: Context, i: int) -> Found | None:
+    """``first and last name``: two columns that share their last word."""
+    if i + 3 >= len(c.tokens) or i + 3 >= c.end(i) or c.low(i + 1) not in {"and", "or", "/"}:
+        return None
+    first = c.linker.column_of((c.tokens[i].stem, c.tokens[i + 3].stem))
+    second = c.linker.column_at(i + 2, least=0.8)
+    if first is None or second is None or second.end != i + 4:
+        return None
+    end = second.end
+    return Found(end, "select", (Selected(i, end, first.ref), Selected(i, end, second.ref)))
 
 
 def _order(c: Context, i: int) -> Found | None:

@@ -85,6 +85,15 @@ class Assembly:
         self.last = data["id"]
         return self.last
 
+    def trace_step(self, identity: str) -> None:
+        """The step as a whole comes from all clauses that its fields come from."""
+        path = f"steps.{identity}"
+        clauses = [clause for key, origin in self.origins.items() if key.startswith(path + ".") for clause in origin.clauses]
+        if clauses:
+            self.said(path, clauses)
+        else:
+            self.assumed(path, "needed by the steps that the statement asks for")
+
     def said(self, path: str, clauses: Sequence[str]) -> None:
         """The field at `path` was read from these clauses."""
         self.origins[path] = Origin(kind="clause", clauses=tuple(dict.fromkeys(clauses)))

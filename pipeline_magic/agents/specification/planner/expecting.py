@@ -29,6 +29,7 @@ def add_checks(made: Assembly, plan: Plan, layout: Layout) -> None:
 def _origins(made: Assembly, plan: Plan, check: Check, data: dict[str, Any]) -> None:
     path = f"expectations.{data['id']}"
     clauses = plan.clauses(check)
+    made.said(path, clauses)
     for name in data:
         if name not in {"id", "on", "action"}:
             made.said(f"{path}.{name}", clauses)

@@ -7,9 +7,9 @@ from names is a guess and is listed as an assumption. Columns that merely share 
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from heapq import heappop, heappush
 
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Kind, TableInfo
 from pipeline_magic.agents.specification.planner.lexicon import KEY_WORDS
@@ -60,37 +60,36 @@ class JoinGraph:
         return self._links[left, right]
 
     def path(self, start: Sequence[str], goal: str, through: Sequence[str] = ()) -> tuple[Link, ...] | None:
-        """The shortest chain of links from any of `start` to `goal`; better links and `through` tables first.
+        """The cheapest chain of links from any of `start` to `goal`: short, over good links, without repeating rows.
+
+        Args:
+            start: Tables that are reached already.
+            goal: The table to reach.
+            through: Tables that are wanted anyway, and so are preferred on the way.
 
         Returns:
             The links in order, each from a table already reached; None when there is no way.
         """
         if goal in start:
             return ()
-        allowed = [goal, *(name for name in through if name != goal)]
-        allowed += sorted(name for name in self._tables if name not in allowed)
-        queue: deque[tuple[str, tuple[Link, ...]]] = deque((name, ()) for name in start)
-        seen = set(start)
-        reached: list[tuple[Link, ...]] = []
+        queue: list[tuple[float, int, str, tuple[Link, ...]]] = [(0.0, 0, name, ()) for name in start]
+        done: set[str] = set()
+        number = 0
         while queue:
-            name, links = queue.popleft()
-            if reached and len(links) >= len(reached[0]):
-                break
-            for other in allowed:
-                if other in seen and other != goal:
-                    continue
-                options = self.links(name, other)
-                if not options:
-                    continue
-                chain = (*links, options[0])
-                if other == goal:
-                    reached.append(chain)
-                elif len(chain) < 4 and options[0].one in {"right", "both"}:
-                    seen.add(other)
-                    queue.append((other, chain))
-        if not reached:
-            return None
-        return max(reached, key=lambda chain: (-len(chain), sum(link.score for link in chain)))
+            cost, _, name, links = heappop(queue)
+            if name == goal:
+                return links
+            if name in done or len(links) >= 4:
+                continue
+            done.add(name)
+            for other in sorted(self._tables):
+                options = self.links(name, other) if other not in done and other != name else ()
+                if options and (other == goal or options[0].score >= 0.7):
+                    number += 1
+                    step = 1.0 + (1 - options[0].score) + (0 if options[0].one in {"right", "both"} else 2.5)
+                    step -= 0.2 if other in through else 0
+                    heappush(queue, (cost + step, number, other, (*links, options[0])))
+        return None
 
 
 def _links(left: TableInfo, right: TableInfo) -> tuple[Link, ...]:

@@ -27,7 +27,17 @@ def base_table(plan: Plan, wanted: Sequence[str]) -> str:
         return entity
     facts = [measure.table for measure in plan.measures if measure.table] or list(wanted)
     ranked = sorted(wanted, key=lambda name: (-_reach(plan, name, wanted), name not in facts, wanted.index(name)))
+    if len(wanted) > 1 and _reach(plan, ranked[0], wanted) < len(wanted) - 1:
+        between = [name for name in plan.tables if name not in wanted and _reach(plan, name, wanted) == len(wanted)]
+        direct = [name for name in between if all(_one_step(plan, name, other) for other in wanted)]
+        if len(direct) == 1:
+            return direct[0]
     return ranked[0]
+
+
+def _one_step(plan: Plan, base: str, other: str) -> bool:
+    links = plan.graph.links(base, other)
+    return bool(links) and links[0].one in {"right", "both"}
 
 
 def _reach(plan: Plan, base: str, wanted: Sequence[str]) -> int:
@@ -115,8 +125,14 @@ def add_sources(made: Assembly, plan: Plan, layout: Layout) -> dict[str, str]:
             made.said(f"sources.{alias}.table", plan.clauses(*(named or columns)))
         else:
             made.assumed(f"sources.{alias}.table", f"{name} links the tables that the statement names")
+    casts = _casts(plan, layout)
     for name in layout.tables:
         made.last = heads[name]
+        if name in casts:
+            columns = [{"column": column, "type": kind} for column, kind in casts[name].items()]
+            step: dict[str, Any] = {"id": f"cast_{short[name]}"[:63], "kind": "cast", "columns": columns, "on_error": "null"}
+            identity = made.step(step)
+            made.assumed(f"steps.{identity}.columns", "the join compares text with a number; text that is no number matches nothing")
         for latest in plan.latest:
             if latest.table == name:
                 _add_latest(made, plan, latest, short[name])
@@ -127,6 +143,20 @@ def add_sources(made: Assembly, plan: Plan, layout: Layout) -> dict[str, str]:
     made.subject = plan.tables[layout.base].short
     made.last = heads[layout.base]
     return heads
+
+
+def _casts(plan: Plan, layout: Layout) -> dict[str, dict[str, str]]:
+    """Text columns that joins compare with numbers, by table, with the type of the other side."""
+    found: dict[str, dict[str, str]] = {}
+    for joined in layout.joins:
+        for left, right in joined.link.keys:
+            a, b = plan.tables[joined.link.left].column(left), plan.tables[joined.link.right].column(right)
+            if a is None or b is None:
+                continue
+            for text, number in ((a, b), (b, a)):
+                if text.kind == "text" and number.kind == "number":
+                    found.setdefault(text.ref.table, {})[text.name] = number.type
+    return found
 
 
 def _before(plan: Plan, layout: Layout, item: Filter) -> str | None:

@@ -11,7 +11,7 @@ __all__ = ["read_join", "read_keep", "read_lacking", "read_sources"]
 
 _READ = ("read", "load", "take", "use", "ingest", "pull", "fetch", "start", "extract", "import", "source")
 _JOIN = ("join", "combine", "enrich", "merge", "link", "match", "connect", "add", "attach", "lookup", "join", "left", "inner")
-_BETWEEN = "with|and|to|,|, and|the|from|data|table|tables|records|together|against|onto|plus|all|both|dataset|datasets|details|information|info|as well as|their|its|rows|to the"
+_BETWEEN = "with|from|and|to|,|, and|the|from|data|table|tables|records|together|against|onto|plus|all|both|dataset|datasets|details|information|info|as well as|their|its|rows|to the"
 _HOW = {"left": "left", "inner": "inner", "full": "full", "right": "right", "outer": "full"}
 
 
@@ -88,13 +88,13 @@ def _on(c: Context, end: int) -> tuple[tuple[tuple[str, str], ...], int]:
 
 _KEEP = "keeping|keep|including|include|retaining|retain|preserving|preserve|also include|also keep|but keep|and keep|even|not losing|without losing|not dropping|don't lose|do not lose|do not drop|don't drop"
 _LACK = "without|with no|having no|that have no|who have no|which have no|that do not have|who do not have|that don't have|who don't have|that lack|that had no|who never placed|that are not in|without matching|with no matching|who have not placed|that have never placed|who placed no|even without|even with no|even if they have no|even when they have no"
-_HAVE = "with|that have|who have|having|that placed|who placed|that had|which have|with at least one|that have at least one|who have at least one|with matching|that have matching|who have placed|who made|that made"
+_HAVE = "with|that have|who have|having|which have|having had|that placed|who placed|that had|which have|with at least one|that have at least one|who have at least one|with matching|that have matching|who have placed|who made|that made"
 
 
 def read_keep(c: Context, i: int) -> Found | None:
     """Which rows stay without a partner: ``keeping flights whose plane is unknown``, ``only customers with orders``."""
     keep = c.match(i, _KEEP)
-    only = c.match(i, "only keep|keep only|only include|only|but only|drop|exclude|excluding|dropping|ignoring|ignore|leaving out|without")
+    only = c.match(i, "only keep|keep only|only include|only|but only|drop|exclude|excluding|except for|except|dropping|ignoring|ignore|leaving out|without")
     at = c.skip(only or keep or i, "all|also|the|those|even|only|any|of|every")
     if at == i:
         return None

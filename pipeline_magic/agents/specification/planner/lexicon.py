@@ -42,7 +42,7 @@ FILLER = _set(
     new following follow step steps write writes source sources database tell name named call called set run runs
     running answer answers answering question simple kind thanks hello hi along together respectively well
     corresponding associated related current currently overall available many much number amount associated based
-    keep keeps keeping track tracks tracking maintain maintains placed made bought sold happening happened happen each given them themselves having recorded"""
+    keep keeps keeping track tracks tracking maintain maintains doing come comes coming showing shown starting going done goes please note placed made bought sold happening happened happen each given them themselves having recorded"""
 )
 """Content words that ask for nothing of their own; beside something understood they count as part of it."""
 
@@ -177,7 +177,7 @@ DATA_WORDS = _set(
     clerk code color comment commit container cost count country created currency cust customer date day delay delivery
     departure description dest discount email employee end engine extended first flag flight gender hour id instruct
     inventory invoice item key kind last level line link location manufacturer market mkt method minute mode model month
-    name nation net num number order origin owner page part payment percent phone plane price priority product qty
+    name nation net num number order origin owner page part payment person persons percent phone plane price priority product qty
     quantity rate rating receipt receive region retail return review sale sales score segment seller seq service ship
     shipping size source start state status store street sub supp supplier supply tail tax team ticket time title total
     type unit update updated user value vendor version visit week weight year zip zone"""

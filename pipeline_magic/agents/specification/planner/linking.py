@@ -127,6 +127,11 @@ class Linker:
                 return self._of_table(found, wanted)
         return None
 
+    def column_of(self, window: tuple[str, ...], least: float = 0.8) -> ColumnInfo | None:
+        """The column in scope that these stems name, which need not stand beside each other."""
+        fits = [(score, column) for score, column in self._fit(window) if column.ref.table in self.scope and score >= least]
+        return fits[0][1] if fits else None
+
     def _best(
         self, start: int, names: frozenset[str], kinds: frozenset[Kind], least: float, longest: int
     ) -> ColumnLink | None:

@@ -125,7 +125,7 @@ def _count(c: Context, i: int) -> Found | None:
 
 def read_having(c: Context, i: int) -> Found | None:
     """``with more than 1000 flights``: a count for each group, and a condition on it."""
-    at = c.match(i, "with|having|that have|who have|which have|that had|who placed|that placed|who made|have|has|had")
+    at = c.match(i, "with|having|that have|who have|which have|that had|who placed|that placed|who made|have|has|had|do|does|did")
     compared = comparison_at(c, at) if at is not None else None
     if compared is None:
         return None

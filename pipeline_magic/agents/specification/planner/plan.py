@@ -83,8 +83,11 @@ def parse_statement(
     made.notes += [*notes, *(item.text for item in read.items if isinstance(item, Note) and item.text)]
     target = set_target(made, plan)
     trigger = set_trigger(made, read.items, plan)
-    deployment = next((item.value for item in read.items if isinstance(item, Shape) and item.field == "deployment"), "job")
-    if not any(isinstance(item, Shape) and item.field == "deployment" for item in read.items):
+    deployed = [item for item in read.items if isinstance(item, Shape) and item.field == "deployment"]
+    deployment = deployed[0].value if deployed else "job"
+    if deployed:
+        made.said("deployment", plan.clauses(*deployed))
+    else:
         made.assumed("deployment", "the statement does not say how it is deployed; a job that runs a notebook", ("declarative",))
     name = slug(split_table(target["table"])[2]) if target.get("table") else slug(f"{made.grain or made.subject}_pipeline")
     made.assumed("name", "called after its target")

@@ -178,7 +178,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
     if negated is not None:
         inner = _single(c, negated, about, opened, least)
         return Condition(inner.end, f"NOT ({inner.expression})", inner.assumed, inner.tied) if inner else None
-    for read in (_missing_first, _measure_compared, _named_value, _unit_compared, _column_compared, _value_first, _happened):
+    for read in (_missing_first, _measure_compared, _quoted_in, _named_as, _weekend, _named_value, _operator_first, _unit_compared, _column_compared, _value_first, _happened, _place):
         found = read(c, i, about, least)
         if found is not None:
             return found
@@ -412,6 +412,71 @@ def _named_value(c: Context, i: int, about: TableInfo | None, least: float) -> C
     return None
 
 
+def _operator_first(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``under age 30``: the comparison before the column."""
+    compared = comparison_at(c, i)
+    link = c.linker.column_at(compared[0], kinds=("number",), tables=_tables(c, i, about), least=0.8) if compared else None
+    value = value_at(c, link.end, link.column) if link is not None else None
+    if compared is None or link is None or value is None:
+        return None
+    return Condition(value[0], f"{col(link.ref)} {compared[1]} {value[1]}", tied=link if link.others else None)
+
+
+def _quoted_in(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``that have 'Ford' in their make name``: a part of a text, whatever its case."""
+    if i >= c.end(i) or c.tokens[i].kind != "quoted" or c.tokens[i].text[0] == "`":
+        return None
+    at = c.match(i + 1, "in|within|as part of|inside")
+    link = c.linker.column_at(c.skip(at, _ARTICLES), kinds=("text",), tables=_tables(c, i, about)) if at is not None else None
+    if link is None or link.end > c.end(i):
+        return None
+    end = c.skip(link.end, "name|number|value")
+    return Condition(end, f"contains(lower({col(link.ref)}), {literal(c.tokens[i].low.lower())})", "compared without regard to case", link if link.others else None)
+
+
+def _named_as(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``vendor named 'Acme'``, ``customers called 'Smith'``: the name of what stands before."""
+    noun = c.skip(i, "to|from|by|for|the|a|of")
+    at = c.match(noun + 1, "named|called|with the name|with name") if noun < c.end(i) else None
+    if at is None or at >= c.end(i) or c.tokens[at].kind != "quoted":
+        return None
+    stem_ = c.tokens[noun].stem
+    for table in (about,) if about else c.focus(i):
+        for column in table.of_kind("text"):
+            if set(column.words) == {stem_, "name"} or (table.words[-1:] == (stem_,) and column.words == ("name",)):
+                return Condition(at + 1, f"{col(column.ref)} = {_spelt(c.tokens[at].low, column)}")
+    return None
+
+
+def _weekend(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``on weekends``, ``on weekdays``."""
+    out = c.match(i, "on weekends|on a weekend|on the weekend|at the weekend|at weekends|during weekends|during the weekend")
+    days = c.match(i, "on weekdays|on a weekday|during weekdays|on working days") if out is None else None
+    found = date_column(c, i, about) if (out or days) else None
+    if found is None:
+        return None
+    within = "IN" if out else "NOT IN"
+    tied = ColumnLink(i, i + 1, found[0], 0.5, found[1]) if found[1] else None
+    return Condition(out or days or i, f"dayofweek({col(found[0].ref)}) {within} (1, 7)", "weekends are Saturday and Sunday", tied)
+
+
+_PLACES = {"city", "state", "country", "region", "county", "nation", "province", "location", "continent"}
+
+
+def _place(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``in New York``: a name in capitals, of the one column that holds places."""
+    at = c.match(i, "in|from|near|at|within")
+    if at is None or at >= c.end(i) or c.tokens[at].kind not in {"word", "quoted"} or period_at(c, at) is not None or c.table_at(at) is not None:
+        return None
+    for table in (about,) if about else c.focus(i)[:2]:
+        columns = [column for column in table.of_kind("text") if _PLACES & set(column.words) and not column.values]
+        if len(columns) == 1:
+            value = value_at(c, at, columns[0])
+            if value is not None:
+                return Condition(value[0], f"lower({col(columns[0].ref)}) = {value[1].lower()}", f"a place is looked for in {columns[0].name}, without regard to case")
+    return None
+
+
 def _unit_compared(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
     """``over 500 miles``: the column whose comment speaks of the unit."""
     compared = comparison_at(c, i)
@@ -441,22 +506,24 @@ _RECORD_TIMES = {"created", "updated", "modified", "load", "loaded", "ingested",
 
 
 def date_column(c: Context, i: int, about: TableInfo | None) -> tuple[ColumnInfo, tuple[ColumnInfo, ...]] | None:
-    """The date column that words without a column name mean: of the nearest table that has one.
+    """The date column that words without a column name mean, and others that fit as well.
 
-    A verb before (``shipped in 1997``) decides where its stem is in one column's words. Columns that say when a record
-    was stored come last.
+    A verb before (``shipped in 1997``) decides where its stem is in one column's words; else the nearest table with a
+    single date column; columns that say when a record was stored come last.
     """
-    for table in (about,) if about else c.focus(i):
+    tables = (about,) if about else c.focus(i)
+    said = {base for j in range(max(0, i - 3), i) for base in lemmas(c.tokens[j].low)} if i else set()
+    choices: list[list[ColumnInfo]] = []
+    for table in tables:
         dates = [column for column in table.of_kind("date", "timestamp") if not _RECORD_TIMES & set(column.words)]
         dates = dates or list(table.of_kind("date", "timestamp"))
-        if not dates:
-            continue
-        if len(dates) > 1:
-            said = {base for j in range(max(0, i - 3), i) for base in lemmas(c.tokens[j].low)} if i else set()
-            hit = [column for column in dates if said & (set(column.words) | {b for w in column.said for b in lemmas(w)})]
-            dates = hit or dates
-        return dates[0], tuple(dates[1:])
-    return None
+        hit = [column for column in dates if said & (set(column.words) | {b for w in column.said for b in lemmas(w)})]
+        if hit:
+            return hit[0], tuple(hit[1:])
+        if dates:
+            choices.append(dates)
+    chosen = next((dates for dates in choices if len(dates) == 1), choices[0] if choices else None)
+    return (chosen[0], tuple(chosen[1:])) if chosen else None
 
 
 def _value_first(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:

@@ -6,6 +6,8 @@ the order of the key, which is said; asking for ties is an edit away.
 
 from __future__ import annotations
 
+import re
+
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref, TableInfo
 from pipeline_magic.agents.specification.planner.grouping import entity_columns, read_group
@@ -14,6 +16,7 @@ from pipeline_magic.agents.specification.planner.intent import (
     Item,
     Latest,
     Measure,
+    Selected,
     Top,
     Use,
     col,
@@ -34,7 +37,7 @@ _ASC = "ascending|asc|from lowest to highest|lowest first|in ascending order"
 
 def read_top(c: Context, i: int) -> Found | None:
     """``top N noun [per X] by Y [per X]``, ``the N largest orders``, ``with the most orders``."""
-    for read in (_top_n, _superlative_n, _most):
+    for read in (_top_n, _superlative_n, _most, _extreme):
         found = read(c, i)
         if found is not None:
             return found
@@ -229,25 +232,55 @@ def _direction(c: Context, end: int, descending: bool) -> tuple[int, bool]:
     return end, descending
 
 
+_MOST = "most number of|largest number of|highest number of|greatest number of|maximum number of|most|biggest number of"
+_FEWEST = "fewest|least number of|smallest number of|lowest number of|fewest number of"
+
+
 def _most(c: Context, i: int) -> Found | None:
-    """``with the most orders``, ``that has the largest number of employees``: the one group that has most."""
-    at = c.skip(i, "with|that|which|who|has|have|had|having|is|are|was|the|a|hired|hiring|by")
-    after = c.match(at, "most number of|largest number of|highest number of|greatest number of|maximum number of|most")
-    fewest = c.match(at, "fewest|least number of|smallest number of|lowest number of") if after is None else None
+    """``with the most orders``, ``that is hiring the largest number of employees``: the one group that has most."""
+    at = c.skip(i, "with|that|which|who|has|have|had|having|is|are|was|the|a|by")
+    if at < c.end(i) and re.fullmatch(r"\w+(?:ing|ed)", c.low(at)):
+        at = c.skip(at + 1, "the|a")
+    after, fewest = c.match(at, _MOST), c.match(at, _FEWEST)
     found = after or fewest
-    link = c.table_at(found) if found is not None else None
-    if link is None or at == i or not any(isinstance(item, Use) for item in c.items):
+    link = c.table_at(c.skip(found, "different|distinct|of")) if found is not None else None
+    if link is None:
         return None
-    entity = next((item.table for item in reversed(c.items) if isinstance(item, Use) and item.table != link.table.name), None)
-    if entity is None:
-        return None
-    owner = c.linker.tables[entity]
     name = f"{link.table.words[-1]}_count"
     measure = Measure(i, link.end, name, counted(c, link.table), link.table.name)
-    keys = tuple((column.name, col(column.ref)) for column in entity_columns(owner))
-    group = Group(i, link.end, keys, owner.name)
-    top = Top(i, link.end, 1, measure_ref(name), after is not None, (), owner.name)
+    group = _subject(c, i, link.end, link.table.name)
+    if group is None:
+        return None
+    top = Top(i, link.end, 1, measure_ref(name), after is not None, (), group.entity)
     return Found(link.end, "measure", (Use(link.start, link.end, link.table.name), measure, group, top))
+
+
+def _subject(c: Context, i: int, end: int, other: str) -> Group | None:
+    """What has most of something: the table, or failing that the column, that was named last before."""
+    for item in reversed(c.items):
+        if isinstance(item, Use) and item.table != other:
+            owner = c.linker.tables[item.table]
+            return Group(i, end, tuple((column.name, col(column.ref)) for column in entity_columns(owner)), owner.name)
+        if isinstance(item, Selected):
+            if item.ref.table != other and c.linker.tables[item.ref.table].key:
+                owner = c.linker.tables[item.ref.table]
+                return Group(i, end, tuple((column.name, col(column.ref)) for column in entity_columns(owner)), owner.name)
+            return Group(i, end, ((item.ref.column, col(item.ref)),))
+    return None
+
+
+_HIGHEST = "with the highest|with highest|having the highest|with the largest|with the biggest|with the greatest|with the longest|with the maximum|with the latest|with the most recent"
+_LOWEST = "with the lowest|with lowest|having the lowest|with the smallest|with the shortest|with the minimum|with the earliest|with the least"
+
+
+def _extreme(c: Context, i: int) -> Found | None:
+    """``the car with the highest sale price``: the one row that has it."""
+    high, low = c.match(i, _HIGHEST), c.match(i, _LOWEST)
+    at = high or low
+    link = c.linker.column_at(at, kinds=("number", "date", "timestamp"), least=0.8) if at is not None else None
+    if link is None or link.end > c.end(i) or any(isinstance(item, (Measure, Group)) for item in c.items):
+        return None
+    return Found(link.end, "measure", (Top(i, link.end, 1, col(link.ref), high is not None, (), link.ref.table),))
 
 
 # --- latest ------------------------------------------------------------------------------------------------------

@@ -180,7 +180,7 @@ def _measure(made: Assembly, plan: Plan, layout: Layout, measure: Measure) -> st
     """The expression of a measure; where joins repeat the rows it is about, counts count each once and others ask."""
     text = sql(layout, measure.expression)
     tables = {ref.table for ref in refs_in(measure.expression)} or {measure.table}
-    if not any(name in layout.tables and multiplied(layout, name) for name in tables if name):
+    if not all(name in layout.tables and multiplied(layout, name) for name in tables if name) or not any(tables):
         return text
     if measure.expression.startswith("count(") and "DISTINCT" not in measure.expression and " / " not in measure.expression:
         return "count(DISTINCT " + text.removeprefix("count(")

@@ -85,6 +85,10 @@ def _decide(c: Context, items: Sequence[Item], item: Item, link: ColumnLink) -> 
     entities = [other.entity for other in items if isinstance(other, (Group, Top)) and other.entity]
     if isinstance(item, (Selected, Check)) and entities and entities[-1] in options:
         return options[entities[-1]]
+    stems = {token.stem for token in c.tokens[c.starts[link.start] : c.end(link.start)]}
+    said = [name for name in options if set(c.linker.tables[name].words) <= stems]
+    if len(said) == 1:
+        return options[said[0]]
     for reach in (range(link.start - 1, max(c.starts[link.start], link.start - _NEAR) - 1, -1), range(link.end, min(c.end(link.start), link.end + _NEAR))):
         for i in reach:
             named = c.table_at(i)

@@ -1,0 +1,297 @@
+"""How many statements are read right: `python benchmarks/statements.py --corpus DIR [--framed] [--predictions FILE] [--quick]`.
+
+A corpus is a folder with ``transform_eval.jsonl`` (statement, tables, SQLite file, gold SQL) and, where there is one,
+``statement_parts.jsonl`` (schedules, write modes, checks, targets, hostile phrases). Each statement is read by the
+planner, completed, typed and compiled; the SQL form runs on the item's SQLite file and its rows are compared with the gold
+rows: every gold column must be found among the columns of ours, whatever it is called.
+
+Prints a table; the last line is JSON. `right`, `silently_wrong`, `asked` and `error` are fractions of the items that have
+an answer; an item is asked only if a must-answer question is open. `guessed` is the fraction of items without an answer
+that were answered all the same, `unsafe` the fraction of phrases whose prediction holds what it must not.
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import re
+import sqlite3
+import sys
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import datetime, timezone
+from pathlib import Path
+from typing import Any
+
+from pipeline_magic.agents.catalog.index import CatalogIndex
+from pipeline_magic.agents.specification import SpecificationParserAgent
+from pipeline_magic.compiler.sql import target_query
+from pipeline_magic.errors import PipelineMagicError, StatementError
+from pipeline_magic.runs import Parsed
+from pipeline_magic.spec.paths import complete
+from pipeline_magic.spec.schema import Column, TableSchema
+from pipeline_magic.spec.typed import type_spec
+
+__all__ = ["main"]
+
+FRAME = "Build a table that answers: {}"
+NOW = datetime(2025, 6, 30, 12, tzinfo=timezone.utc)
+
+
+def lines(path: Path) -> Iterator[dict[str, Any]]:
+    """The items of a file; none when it is not there."""
+    if path.exists():
+        for line in path.read_text("utf-8").splitlines():
+            if line.strip():
+                yield json.loads(line)
+
+
+def schemas(item: dict[str, Any]) -> list[TableSchema]:
+    """The item's tables, as a catalog would describe them."""
+    return [
+        TableSchema(
+            table=f"corpus.main.{table['name']}",
+            columns=tuple(
+                Column(name=column["name"], type=column["type"], comment=column.get("comment") or "")
+                for column in table["columns"]
+            ),
+            comment=table.get("comment") or "",
+            primary_key=tuple(table.get("primary_key") or ()),
+        )
+        for table in item["tables"]
+    ]
+
+
+def parse(statement: str, tables: list[TableSchema], as_of: str | None) -> Parsed:
+    """The statement, read by the planner."""
+    now = datetime.fromisoformat(as_of).replace(tzinfo=timezone.utc) if as_of else NOW
+    return SpecificationParserAgent().parse(statement, catalog=CatalogIndex(tables), now=now)
+
+
+def query_of(parsed: Parsed, tables: list[TableSchema], as_of: str | None) -> str:
+    """The SQL form of the draft, for SQLite."""
+    import sqlglot
+
+    by_name = {table.table: table for table in tables}
+    draft = parsed.draft
+    if draft.target.table is None:
+        draft = draft.model_copy(update={"target": draft.target.model_copy(update={"table": "corpus.main.answer"})})
+    spec = complete(draft)
+    typed = type_spec(spec, {source.alias: by_name[source.table] for source in spec.sources})
+    run_time = (as_of or NOW.isoformat()).replace(" ", "T")
+    if "+" not in run_time:
+        run_time += "+00:00"
+    names = {source.alias: source.table for source in spec.sources}
+    text = target_query(typed, run_time=run_time, tables=names)
+    tree = sqlglot.parse_one(text, read="databricks")
+    for table in tree.find_all(sqlglot.exp.Table):
+        if table.args.get("catalog"):
+            table.set("catalog", None)  # `main` is the file's own schema in SQLite
+    return sqlite_text(tree, sqlglot)
+
+
+def sqlite_text(tree: Any, sqlglot: Any) -> str:
+    """SQLite's words for what it has no function for; dates are text there."""
+    exp = sqlglot.exp
+
+    def change(node: Any) -> Any:
+        if isinstance(node, exp.Cast) and node.to.this in (exp.DataType.Type.DATE, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPTZ):
+            return exp.Anonymous(this="date", expressions=[node.this])
+        return node
+
+    text: str = tree.transform(change).sql(dialect="sqlite")
+    return text
+
+
+def functions(connection: sqlite3.Connection) -> None:
+    """Functions of Spark that SQLite lacks, as the drafts use them."""
+
+    def day(text: Any) -> Any:
+        return None if text is None else str(text)[:10]
+
+    def trunc(first: Any, second: Any) -> Any:
+        unit, text = (first, second) if str(first).isalpha() else (second, first)
+        if text is None:
+            return None
+        date = datetime.fromisoformat(str(text)[:10])
+        unit = str(unit).upper()
+        if unit == "WEEK":
+            return datetime.fromordinal(date.toordinal() - date.weekday()).date().isoformat()
+        month = {"MONTH": date.month, "QUARTER": 3 * ((date.month - 1) // 3) + 1, "YEAR": 1}.get(unit, date.month)
+        return date.replace(month=month, day=date.day if unit == "DAY" else 1).date().isoformat()
+
+    def months(text: Any, count: Any) -> Any:
+        if text is None:
+            return None
+        date = datetime.fromisoformat(str(text)[:10])
+        index = date.year * 12 + date.month - 1 + int(count)
+        year, month = divmod(index, 12)
+        for last in (date.day, 30, 29, 28):
+            try:
+                return date.replace(year=year, month=month + 1, day=min(date.day, last)).date().isoformat()
+            except ValueError:
+                continue
+        return None
+
+    def add(text: Any, count: Any) -> Any:
+        return None if text is None else datetime.fromordinal(datetime.fromisoformat(str(text)[:10]).toordinal() + int(count)).date().isoformat()
+
+    def apart(first: Any, second: Any, *_: Any) -> Any:
+        if first is None or second is None:
+            return None
+        return (datetime.fromisoformat(str(first)[:10]) - datetime.fromisoformat(str(second)[:10])).days
+
+    for name, count, function in (
+        ("to_date", 1, day),
+        ("date_trunc", 2, trunc),
+        ("timestamp_trunc", 2, trunc),
+        ("add_months", 2, months),
+        ("date_sub", 2, lambda text, count: add(text, -int(count))),
+        ("date_add", 2, add),
+        ("datediff", 2, apart),
+        ("date_diff", 2, apart),
+        ("contains", 2, lambda text, part: None if text is None else part in text),
+        ("startswith", 2, lambda text, part: None if text is None else text.startswith(part)),
+        ("endswith", 2, lambda text, part: None if text is None else text.endswith(part)),
+        ("year", 1, lambda text: None if text is None else int(str(text)[:4])),
+        ("month", 1, lambda text: None if text is None else int(str(text)[5:7])),
+        ("quarter", 1, lambda text: None if text is None else (int(str(text)[5:7]) + 2) // 3),
+        ("dayofweek", 1, lambda text: None if text is None else datetime.fromisoformat(str(text)[:10]).isoweekday() % 7 + 1),
+    ):
+        connection.create_function(name, count, function)
+
+
+# --- comparing ---------------------------------------------------------------------------------------------------
+
+
+def cell(value: Any) -> str:
+    """A value as text: numbers to four digits, dates without a zero time."""
+    if value is None:
+        return "∅"
+    try:
+        return f"{round(float(value), 4):.10g}"
+    except (TypeError, ValueError):
+        return re.sub(r"[ T]00:00:00(\.0+)?$", "", str(value).strip())
+
+
+def matches(gold: list[tuple[Any, ...]], mine: list[tuple[Any, ...]]) -> bool:
+    """The rows are the same, in any order, when the gold columns are picked out of mine."""
+    wanted = [tuple(cell(value) for value in row) for row in gold]
+    found = [tuple(cell(value) for value in row) for row in mine]
+    if len(wanted) != len(found):
+        return False
+    if not wanted:
+        return True
+    columns = [sorted(row[index] for row in wanted) for index in range(len(wanted[0]))]
+    have = [sorted(row[index] for row in found) for index in range(len(found[0]))]
+    options = [[index for index, values in enumerate(have) if values == column] for column in columns]
+    for picked in itertools.islice(itertools.product(*options), 5000):
+        if len(set(picked)) == len(picked) and sorted(tuple(row[i] for i in picked) for row in found) == sorted(wanted):
+            return True
+    return False
+
+
+def rows(path: Path, query: str, *, own: bool) -> list[tuple[Any, ...]]:
+    """Rows of a query on a SQLite file, opened read-only; at most five seconds."""
+    connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
+    connection.text_factory = lambda raw: raw.decode("utf8", "replace")
+    if own:
+        functions(connection)
+    started = time.monotonic()
+    connection.set_progress_handler(lambda: time.monotonic() - started > 5, 5000)
+    try:
+        return connection.execute(query).fetchmany(20_000)
+    finally:
+        connection.close()
+
+
+def answer(item: dict[str, Any], corpus: Path, framed: bool) -> dict[str, Any]:
+    """What became of one item: the prediction's row, with ``outcome``."""
+    statement = item["statement"] + (f" {item['hint']}" if item.get("hint") else "")
+    tables, as_of = schemas(item), item.get("as_of")
+    made: dict[str, Any] = {"id": item["id"]}
+    try:
+        parsed = parse(FRAME.format(statement) if framed else statement, tables, as_of)
+    except StatementError as error:
+        return {**made, "asked": True, "why": error.message, "outcome": "asked"}
+    must = [question for question in parsed.questions if question.must_answer]
+    if must:
+        return {**made, "asked": True, "why": "; ".join(f"{q.id} {q.text}" for q in must), "outcome": "asked"}
+    try:
+        query = query_of(parsed, tables, as_of)
+        found = rows(corpus / item["db"], query, own=True)
+    except (PipelineMagicError, sqlite3.Error) as error:
+        return {**made, "error": str(error).splitlines()[0], "outcome": "error", "why": str(error)}
+    made |= {"columns": [], "rows": [list(row) for row in found], "query": query}
+    if item["kind"] != "execute":
+        return {**made, "outcome": "guessed"}
+    golds = [item["gold"]["sql"], *item["gold"]["alternatives"]]
+    right = any(matches(rows(corpus / item["db"], gold, own=False), found) for gold in golds)
+    return {**made, "outcome": "right" if right else "silently_wrong"}
+
+
+# --- phrases -----------------------------------------------------------------------------------------------------
+
+
+def part(item: dict[str, Any]) -> dict[str, Any]:
+    """What a phrase is read as, in the form the scorer takes."""
+    from benchmarks.phrases import read_phrase
+
+    return {"id": item["id"], **read_phrase(item)}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run the benchmark; returns the exit status."""
+    options = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    options.add_argument("--corpus", type=Path, required=True)
+    options.add_argument("--planner", choices=("embedded", "llm"), default="embedded")
+    options.add_argument("--framed", action="store_true", help="put each statement as: " + FRAME.format("…"))
+    options.add_argument("--predictions", type=Path)
+    options.add_argument("--quick", action="store_true", help="every fifth item")
+    options.add_argument("--show", action="store_true", help="print each item that is not right")
+    given = options.parse_args(arguments)
+    if given.planner == "llm":
+        print("The language-model planner is not there yet; measure the embedded one.", file=sys.stderr)
+        return 2
+    items = list(lines(given.corpus / "transform_eval.jsonl"))[:: 5 if given.quick else 1]
+    phrases = list(lines(given.corpus / "statement_parts.jsonl"))
+    made = [answer(item, given.corpus, given.framed) for item in items]
+    parts = [part(item) for item in phrases]
+    count = Counter((item["kind"], result["outcome"]) for item, result in zip(items, made, strict=True))
+    if given.show:
+        for item, result in zip(items, made, strict=True):
+            if result["outcome"] not in {"right"} and not (item["kind"] != "execute" and result["outcome"] == "asked"):
+                print(f"{item['id']} {result['outcome']}: {item['statement']}\n    {result.get('why') or result.get('query')}")
+    if given.predictions:
+        given.predictions.write_text("".join(json.dumps({k: v for k, v in row.items() if k not in {"outcome", "why"}}, default=str) + "\n" for row in [*made, *parts]))
+    summary = summarise(count, phrases, parts)
+    for name, value in summary.items():
+        print(f"{name:16s} {value}")
+    print(json.dumps(summary))
+    return 0
+
+
+def summarise(count: Counter[tuple[str, str]], phrases: list[dict[str, Any]], parts: list[dict[str, Any]]) -> dict[str, float]:
+    """The measures of a run."""
+    total = sum(value for (kind, _), value in count.items() if kind == "execute") or 1
+    share = {name: count["execute", name] / total for name in ("right", "silently_wrong", "asked", "error")}
+    answered = count["execute", "right"] + count["execute", "silently_wrong"]
+    without = [(outcome, value) for (kind, outcome), value in count.items() if kind == "unanswerable"]
+    unsafe = sum(
+        any(word.casefold() in json.dumps({k: v for k, v in row.items() if k in {"code", "sql", "spec"}}).casefold() for word in item["gold"].get("must_not", ()))
+        for item, row in zip(phrases, parts, strict=True)
+    )
+    return {
+        **{name: round(value, 4) for name, value in share.items()},
+        "precision": round(count["execute", "right"] / answered, 4) if answered else 0.0,
+        "guessed": round(sum(v for o, v in without if o in {"guessed", "right", "silently_wrong"}) / max(1, sum(v for _, v in without)), 4),
+        "unsafe": round(unsafe / max(1, len(phrases)), 4),
+        "items": float(total),
+    }
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parent.parent))
+    raise SystemExit(main())
