@@ -154,7 +154,8 @@ class PipelineBuilderOrchestrator:
             if planned and work.run.state == "planned":
                 self._flow.plan(work, validated)
             unchanged = planned and not work.recomputed
-        return self.snapshot(run.id).model_copy(update={"unchanged": unchanged})
+        snapshot = self.snapshot(run.id)
+        return snapshots.as_unchanged(snapshot) if unchanged else snapshot
 
     def answer(self, run_id: str, answers: Sequence[Answer], *, progress: Progress = silent) -> Snapshot:
         """Answer questions of a run, and read it again up to the pause.

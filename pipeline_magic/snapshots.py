@@ -26,7 +26,7 @@ from pipeline_magic.stages import load_event, load_result
 if TYPE_CHECKING:
     from pipeline_magic.wiring import Ports
 
-__all__ = ["approval_of", "can_generate", "load", "stage_result"]
+__all__ = ["approval_of", "as_unchanged", "can_generate", "load", "stage_result"]
 
 Result = TypeVar("Result", bound=BaseModel)
 
@@ -63,6 +63,17 @@ def load(ports: Ports, run_id: str) -> Snapshot:
         error=run.message if run.state == "failed" else "",
     )
     return snapshot.model_copy(update={"stages": _stages(store, snapshot)})
+
+
+def as_unchanged(snapshot: Snapshot) -> Snapshot:
+    """The snapshot of a build that found nothing to do: its stages say so."""
+    stages = tuple(
+        event.model_copy(update={"state": "unchanged"})
+        if event.state == "done" and event.stage != "approval"
+        else event
+        for event in snapshot.stages
+    )
+    return snapshot.model_copy(update={"stages": stages, "unchanged": True})
 
 
 def stage_result(store: Store, run_id: str, stage: Stage, model: type[Result]) -> Result | None:

@@ -168,7 +168,7 @@ def test_an_interrupt_in_any_stage(tmp_path: Path, after: float) -> None:
         assert "%pipeline resume" in output
     orchestrator = PipelineBuilderOrchestrator(home=tmp_path, local=True, sample_scale=0.001)
     run = orchestrator.runs(limit=1)[0]
-    assert run.worker == "" and run.state in {"cancelled", "planned", "awaiting_input"}
+    assert run.worker == "" and run.state in {"parsing", "cancelled", "planned", "awaiting_input"}
     assert orchestrator.build_pipeline(STATEMENT).state == "planned"
     assert len(orchestrator.runs()) == 1
     orchestrator.close()

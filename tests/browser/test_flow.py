@@ -31,21 +31,22 @@ def test_statement_to_deployed_table(lab: Lab, home: Path, tmp_path: Path) -> No
     lab.run_cell(1, timeout=120)
     lab.wait(PANEL)
     lab.wait_text(".pm-stage-validate", "done")
-    assert lab.find("[class*='pm-question-']").count() == 3
+    for question in ("join-orders", "threshold-high_value", "target-table"):
+        lab.wait(f".pm-question-{question}")
 
     lab.tab("Spec")
     lab.fill(".pm-field-target-comment", "Revenue of each customer")
     lab.click(".pm-generate")
     lab.wait_text(".pm-stage-pull_request", "done", timeout=120)
     lab.tab("Notebook")
-    lab.wait("text=Revenue of each customer")
+    lab.wait("text=Revenue of each customer", state="attached")
     lab.tab("Quality")
-    lab.wait("text=c_custkey")
+    lab.wait("text=500 of 1,500 rows of customer")
 
     lab.tab("Approval")
     lab.click(".pm-approve")
     lab.wait_text(".pm-stage-approval", "1,500 rows", timeout=120)
-    lab.picture(tmp_path / "approved.png")
+    lab.picture(lab.folder / "approved.png")
     lab.run_cell(2)
     said = lab.output(2)
     for event in ("spec.edit", "approval.approve", "pull_request.merge", "job.run"):
