@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pipeline_magic.runs import AuditEntry, Decision, Snapshot
 from pipeline_magic.spec.model import PipelineSpec, Schedule
 from pipeline_magic.spec.schedule import describe
-from pipeline_magic.ui.markup import Html, code, data, details, items, link, mark, note, plain, table, tag, when
+from pipeline_magic.ui.markup import Html, code, data, details, items, link, mark, note, plain, prose, table, tag, when
 from pipeline_magic.ui.quality import findings_of
 
 __all__ = ["ApprovalView", "Outcome", "approval_html", "approval_text", "approval_view", "plan_html", "state_html"]
@@ -223,12 +223,12 @@ def plan_html(view: ApprovalView) -> Html:
         tag("p", "approval ", code(view.approval_id), " · plan ", code(view.digest[:12]), class_="pm-quiet"),
     ]
     if view.open:
-        parts += [tag("h4", "Approve will, in this order"), items(map(data, view.effects), ordered=True)]
-        parts.append(tag("p", data(". ".join(view.policy)), ".", class_="pm-quiet"))
+        parts += [tag("h4", "Approve will, in this order"), items(map(prose, view.effects), ordered=True)]
+        parts.append(tag("p", prose(". ".join(view.policy)), ".", class_="pm-quiet"))
     if view.missing:
-        parts.append(note(tag("strong", "Missing: "), items(map(data, view.missing)), kind="warn"))
+        parts.append(note(tag("strong", "Missing: "), items(map(prose, view.missing)), kind="warn"))
     if view.open and view.accepts:
-        lines = [tag("span", data(text), " ", tag("strong", data(answer))) for text, answer in view.accepts]
+        lines = [tag("span", prose(text), " ", tag("strong", prose(answer))) for text, answer in view.accepts]
         parts += [tag("h4", "Approving accepts these answers"), items(lines)]
     return tag("div", *parts)
 
@@ -266,7 +266,7 @@ def state_html(view: ApprovalView) -> Html:
             for a in view.audit
         )
         drawn = table(("#", "At", "What", "Who", "Name", "Hash"), rows_, label="Audit", limit=200)
-        parts.append(details(f"Audit ({len(view.audit)} entries)", drawn))
+        parts.append(details(f"Audit ({len(view.audit)})", drawn))
     return tag("div", *parts)
 
 

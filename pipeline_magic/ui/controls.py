@@ -18,7 +18,7 @@ from traitlets import TraitError
 from pipeline_magic.errors import Problem, SpecError
 from pipeline_magic.runs import Answer
 from pipeline_magic.ui.form import Field, FormView, Group, Section, mark_problems
-from pipeline_magic.ui.markup import data, mark, note, plain, tag
+from pipeline_magic.ui.markup import data, mark, note, plain, prose, tag
 from pipeline_magic.ui.questions import QuestionView, question_html
 from pipeline_magic.ui.values import read
 
@@ -105,7 +105,7 @@ class FormControls:
         """Show messages beside the fields they are of; those of the key '' stand above the form."""
         self._marks = {**self._standing, **marks}
         top = self._marks.get("")
-        self._top.value = note(mark("✗", "problem", "failed"), " ", data(top), kind="error") if top else ""
+        self._top.value = note(mark("✗", "problem", "failed"), " ", prose(top), kind="error") if top else ""
         for path, control in self._controls.items():
             (control.add_class if path in self._marks else control.remove_class)("pm-invalid")
         for box, fields in self._boxes.values():
@@ -146,7 +146,7 @@ class FormControls:
         for field in fields:
             children.append(self._control(field))
             if field.path in self._marks:
-                text = note(mark("✗", "not accepted", "failed"), " ", data(self._marks[field.path]), kind="error")
+                text = note(mark("✗", "not accepted", "failed"), " ", prose(self._marks[field.path]), kind="error")
                 children.append(classed(w.HTML(text), "pm-field-error"))
         if tuple(children) != box.children:
             box.children = tuple(children)
@@ -154,7 +154,7 @@ class FormControls:
     def _control(self, field: Field) -> Any:
         if field.path not in self._controls:
             made = self._make(field)
-            classed(made, f"pm-field-{css_name(field.path)}", *(["pm-wide"] if _wide(field) else []))
+            classed(made, f"pm-field-{css_name(field.path)}", *_place(field))
             start = made.value
             made.observe(lambda change: self._note(field.path, change["new"] != start), "value")
             self._controls[field.path] = made
@@ -247,7 +247,9 @@ class QuestionControls:
         return tuple(view for view in self.views if view.must_answer and view.id not in given)
 
 
-def _wide(field: Field) -> bool:
-    """It takes a row of its own; a short expression stands beside its name."""
-    name = field.path.rpartition(".")[2]
-    return field.kind == "long" and (name in {"description", "comment", "query"} or len(field.text) > 40)
+def _place(field: Field) -> tuple[str, ...]:
+    """Long text takes a row of its own; an element of a list starts one, so that its fields stand together."""
+    owner, name = ["", *field.path.split(".")][-2:]
+    if field.kind == "long" and (name in {"description", "comment", "query"} or len(field.text) > 40):
+        return ("pm-wide",)
+    return ("pm-start",) if owner == field.value and name in {"name", "label", "left", "column"} else ()

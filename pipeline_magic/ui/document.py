@@ -13,7 +13,7 @@ from pipeline_magic.ui.approval import approval_html, approval_text, approval_vi
 from pipeline_magic.ui.form import FormView, form_view
 from pipeline_magic.ui.header import header_html, header_text, header_view
 from pipeline_magic.ui.lineage import lineage_html, lineage_text, lineage_view
-from pipeline_magic.ui.markup import Html, code, data, details, fit, note, plain, table, tag
+from pipeline_magic.ui.markup import Html, code, data, details, fit, note, plain, prose, table, tag
 from pipeline_magic.ui.notebook import notebook_html, notebook_text, notebook_view
 from pipeline_magic.ui.quality import quality_html, quality_text, quality_view
 from pipeline_magic.ui.questions import questions_html, questions_text, questions_view
@@ -69,7 +69,7 @@ def form_html(view: FormView) -> Html:
     """The spec as static tables, fields without a value left out."""
     if not view.sections:
         return note("The spec appears here once the statement is read; every field of it can be edited.")
-    problems = [note(code(path), " ", data(message), kind="error") for path, message in view.problems]
+    problems = [note(code(path), " ", prose(message), kind="error") for path, message in view.problems]
     drawn = []
     for section in view.sections:
         for group in section.groups:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from pipeline_magic.runs import STAGE_TITLES, STAGES, Snapshot, Stage, StageEvent, StageState
-from pipeline_magic.ui.markup import Html, code, data, details, items, note, plain, tag
+from pipeline_magic.ui.markup import Html, code, data, details, items, note, plain, prose, tag
 
 __all__ = ["HeaderView", "StageView", "header_html", "header_text", "header_view"]
 
@@ -127,12 +127,12 @@ def header_html(view: HeaderView) -> Html:
     )
     stages = tag("ol", *(_stage_html(stage) for stage in view.stages), class_="pm-stages", aria_label="Stages")
     says = (
-        [note(tag("strong", "Failed: "), tag("span", data(view.error), class_="pm-lines"), kind="error")]
+        [note(tag("strong", "Failed: "), tag("span", prose(view.error), class_="pm-lines"), kind="error")]
         if view.error
         else []
     )
-    says += [note(data(line), kind="warn") for line in view.warnings]
-    says += [note(data(line)) for line in view.notes]
+    says += [note(prose(line), kind="warn") for line in view.warnings]
+    says += [note(prose(line)) for line in view.notes]
     return tag("div", head, stages, *says, _ports_html(view), class_="pm-header")
 
 
@@ -144,7 +144,7 @@ def _stage_html(stage: StageView) -> Html:
         tag("div", tag("span", stage.icon, aria_hidden="true", class_="pm-icon"), " ", stage.title, class_="pm-step"),
         tag("div", meta, class_="pm-quiet"),
         tag("progress", max="1", value=f"{stage.done:.3f}", aria_label=stage.title) if bar else None,
-        tag("div", data(stage.message), class_="pm-stage-message") if stage.message else None,
+        tag("div", prose(stage.message), class_="pm-stage-message") if stage.message else None,
         class_=f"pm-stage pm-stage-{stage.stage} pm-is-{stage.state}",
         data_state=stage.state,
         title=stage.message or None,

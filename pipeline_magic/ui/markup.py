@@ -35,6 +35,7 @@ LIMIT = 900_000
 """Most characters of one trait: one message to the browser stays under 1 MB."""
 
 _HIDDEN = re.compile("[\x00-\x08\x0b-\x1f\x7f\u200b\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufeff]")
+_NAME = re.compile(r"`([^`\n]{1,300})`")
 _VOID = frozenset({"br", "hr"})
 
 
@@ -80,6 +81,16 @@ def tag(name: str, *children: object, **attributes: object) -> Html:
 def data(text: object) -> Html:
     """Text that is not ours, kept apart so that its direction of writing does not reorder what stands around it."""
     return tag("bdi", text)
+
+
+def prose(text: object) -> Html:
+    """A sentence of ours or of data, in which names stand in backticks.
+
+    >>> prose("no `a<b` here")
+    '<bdi>no <code>a&lt;b</code> here</bdi>'
+    """
+    parts = _NAME.split(str(text))
+    return tag("bdi", *(tag("code", part) if at % 2 else part for at, part in enumerate(parts)))
 
 
 def code(text: object) -> Html:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline_magic.runs import FileDiff, Finding, Snapshot
 from pipeline_magic.ui.diff import Block, Line, blocks, coloured
-from pipeline_magic.ui.markup import Html, code, data, details, mark, note, plain, tag
+from pipeline_magic.ui.markup import Html, code, data, details, mark, note, plain, prose, tag
 
 __all__ = ["FileView", "NotebookView", "notebook_html", "notebook_text", "notebook_view"]
 
@@ -74,7 +74,7 @@ def notebook_html(view: NotebookView) -> Html:
         if file.too_large:
             body = [note("This file is too large to show here; see it in the pull request.", kind="warn")]
         drawn.append(details(head, *body, open_=position == 0, class_="pm-file"))
-    said = [note(data(finding.message), kind="warn") for finding in view.findings]
+    said = [note(prose(finding.message), kind="warn") for finding in view.findings]
     base = tag("p", "Beside the base branch ", code(view.base), ".", class_="pm-quiet")
     return tag("div", *said, base, *drawn, class_="pm-tab pm-tab-notebook")
 

@@ -24,7 +24,7 @@ from pipeline_magic.ui.controls import QuestionControls, classed
 from pipeline_magic.ui.document import static_html, static_text
 from pipeline_magic.ui.form import edits
 from pipeline_magic.ui.header import header_html, header_view
-from pipeline_magic.ui.markup import Html, code, data, fit, note, tag
+from pipeline_magic.ui.markup import Html, code, fit, note, prose, tag
 from pipeline_magic.ui.notebook import notebook_html, notebook_view
 from pipeline_magic.ui.questions import questions_view
 from pipeline_magic.ui.schemas import schemas_html, schemas_view
@@ -169,7 +169,12 @@ class Panel:
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
         bundle: dict[str, Any] = self.widget._repr_mimebundle_(include=include, exclude=exclude) or {}
-        return {**bundle, "text/html": self.html(), "text/plain": self.text()}
+        try:
+            return {**bundle, "text/html": self.html(), "text/plain": self.text()}
+        except Exception:  # noqa: BLE001 - the live panel must come up even where a fallback cannot be drawn
+            _log.exception("run %s: the static panel could not be drawn", self._snapshot.run.id)
+            words = f"The static form could not be drawn; the log has it. %pipeline review {self._snapshot.run.id}"
+            return {**bundle, "text/html": note(words, kind="error"), "text/plain": words}
 
     def wait(self, timeout: float | None = None) -> bool:
         """Wait for the work that a button started; whether it ended."""
@@ -371,9 +376,9 @@ class Panel:
             self.update(snapshot or self._snapshot)
 
     def _explain(self, error: PipelineMagicError) -> None:
-        parts: list[object] = [tag("div", data(error.message), class_="pm-lines")]
-        parts += [tag("div", "Where: ", data(error.where))] if error.where else []
-        parts += [tag("div", tag("strong", "Next: "), data(error.hint))] if error.hint else []
+        parts: list[object] = [tag("div", prose(error.message), class_="pm-lines")]
+        parts += [tag("div", "Where: ", prose(error.where))] if error.where else []
+        parts += [tag("div", tag("strong", "Next: "), prose(error.hint))] if error.hint else []
         self._message.value = note(*parts, kind="error")
 
     def _unexpected(self, error: Exception) -> None:

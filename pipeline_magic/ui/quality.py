@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline_magic.runs import CheckResult, Finding, SampleRun, Snapshot, StepRows
-from pipeline_magic.ui.markup import Html, code, data, details, items, mark, note, number, plain, table, tag
+from pipeline_magic.ui.markup import Html, code, data, details, items, mark, note, number, plain, prose, table, tag
 
 __all__ = [
     "FindingView",
@@ -105,11 +105,11 @@ def finding_html(view: FindingView) -> Html:
     """One finding."""
     finding = view.finding
     kind = {"red": "error", "amber": "warn"}.get(finding.severity, "info")
-    parts: list[object] = [mark(*_SEVERITY[finding.severity]), " ", data(finding.message)]
+    parts: list[object] = [mark(*_SEVERITY[finding.severity]), " ", prose(finding.message)]
     if finding.where:
         parts += [" · ", code(finding.where)]
     if finding.hint:
-        parts.append(tag("div", data(finding.hint), class_="pm-quiet"))
+        parts.append(tag("div", prose(finding.hint), class_="pm-quiet"))
     if view.waived:
         parts.append(tag("div", mark("✓", "waived", "done"), " ", data(view.waived), class_="pm-quiet"))
     return tag("div", *parts, class_=f"pm-note pm-note-{'info' if view.waived else kind}")
@@ -140,7 +140,7 @@ def _checks(checks: tuple[CheckResult, ...]) -> Html:
     rows = (
         (
             mark(*(("!", "failed", "waiting") if c.status == "failed" and c.action == "warn" else _STATUS[c.status])),
-            tag("span", data(c.description or c.expectation), tag("div", code(c.expectation), class_="pm-quiet")),
+            tag("span", prose(c.description or c.expectation), tag("div", code(c.expectation), class_="pm-quiet")),
             code(c.on),
             c.action,
             tag("span", number(c.failing), class_="pm-number"),
@@ -164,7 +164,7 @@ def _steps(steps: tuple[StepRows, ...]) -> Html:
             Html(", ".join(tag("span", data(name), " ", number(rows)) for name, rows in step.rows_in.items())),
             tag("span", number(step.rows_out), class_="pm-number"),
             _losses(step),
-            data(step.note),
+            prose(step.note),
         )
         for step in steps
     )
@@ -211,7 +211,7 @@ def _sample(sample: SampleRun | None) -> Html:
         facts.append("a second run gave the same rows" if sample.repeatable else "a second run gave OTHER rows")
     facts.append(f"{sample.seconds:.1f} s")
     body = tag("p", mark(*words[sample.status]), " ", " · ".join(facts))
-    said = note(data(sample.message), kind="warn" if sample.status != "passed" else "info") if sample.message else None
+    said = note(prose(sample.message), kind="warn" if sample.status != "passed" else "info") if sample.message else None
     return tag("section", tag("h4", "Sample run"), body, said)
 
 

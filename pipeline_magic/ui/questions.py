@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pipeline_magic.runs import Snapshot
-from pipeline_magic.ui.markup import Html, code, data, mark, plain, tag
+from pipeline_magic.ui.markup import Html, code, data, mark, plain, prose, tag
 
 __all__ = ["OptionView", "QuestionView", "question_html", "questions_html", "questions_text", "questions_view"]
 
@@ -75,13 +75,13 @@ def _label(label: str, effect: str, rows: int | None) -> str:
 def question_html(view: QuestionView) -> Html:
     """Text and reason of one question, without its options."""
     state = mark("!", "must be answered", "failed") if view.must_answer else mark("?", "has a default", "waiting")
-    why = [tag("div", data(view.why), class_="pm-quiet")] if view.why else []
+    why = [tag("div", prose(view.why), class_="pm-quiet")] if view.why else []
     if view.words:
         heard: list[object] = ["You wrote: "]
         for word in view.words:
             heard += [tag("q", data(word)), " "]
         why.append(tag("div", *heard, class_="pm-quiet"))
-    return tag("div", tag("div", tag("strong", data(view.text)), " ", state), *why, class_="pm-question-text")
+    return tag("div", tag("div", tag("strong", prose(view.text)), " ", state), *why, class_="pm-question-text")
 
 
 def questions_html(views: tuple[QuestionView, ...]) -> Html:
@@ -91,7 +91,7 @@ def questions_html(views: tuple[QuestionView, ...]) -> Html:
     drawn = []
     for view in views:
         options = [
-            tag("li", data(option.label), " ", mark("✓", "default", "done") if option.is_default else None)
+            tag("li", prose(option.label), " ", mark("✓", "default", "done") if option.is_default else None)
             for option in view.options
         ]
         free = [tag("li", "or type your own answer")] if view.free else []

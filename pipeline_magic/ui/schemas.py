@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from pipeline_magic.runs import Snapshot
 from pipeline_magic.spec.schema import Column, TableSchema
-from pipeline_magic.ui.markup import Html, code, data, details, note, number, plain, table, tag, when
+from pipeline_magic.ui.markup import Html, code, data, details, note, number, plain, prose, table, tag, when
 
 __all__ = ["ColumnView", "SchemasView", "TableView", "schemas_html", "schemas_text", "schemas_view"]
 
@@ -124,7 +124,7 @@ def schemas_html(view: SchemasView) -> Html:
                 open_=len(view.tables) <= 4,
             )
         )
-    creates = [note("Does not exist yet, created after approval: ", data(name)) for name in view.creates]
+    creates = [note("Does not exist yet, created after approval: ", prose(name)) for name in view.creates]
     return tag("div", *creates, *drawn, class_="pm-tab pm-tab-schemas")
 
 

@@ -15,7 +15,7 @@ from pipeline_magic.spec.model import Draft, PipelineSpec
 from pipeline_magic.spec.paths import fields
 from pipeline_magic.spec.provenance import Clause, Origin, Provenance
 from pipeline_magic.ui.cells import Cell, code_by_node
-from pipeline_magic.ui.markup import Html, code, data, details, items, mark, note, plain, table, tag
+from pipeline_magic.ui.markup import Html, code, data, details, items, mark, note, plain, prose, table, tag
 
 __all__ = [
     "Assumption",
@@ -296,7 +296,7 @@ def clauses_html(view: StatementView) -> Html:
         )
         for clause in view.unmatched
     ]
-    notes = [note(data(line)) for line in view.notes]
+    notes = [note(prose(line)) for line in view.notes]
     listed = [clause for clause in view.clauses if clause.kind != "filler"]
     clause_rows = table(
         ("You wrote", "Read as", "Became", "Code"),
@@ -305,7 +305,7 @@ def clauses_html(view: StatementView) -> Html:
     )
     assumed = table(
         ("Assumed", "Value", "Because", "It could be"),
-        ((code(a.path), data(a.value), data(a.reason), data("; ".join(a.alternatives))) for a in view.assumptions),
+        ((code(a.path), data(a.value), prose(a.reason), prose("; ".join(a.alternatives))) for a in view.assumptions),
         label="Assumptions",
     )
     parser = [tag("p", f"Read by the {plain(view.parser)} parser.", class_="pm-quiet")] if view.parser else []

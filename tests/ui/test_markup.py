@@ -6,7 +6,7 @@ from html.parser import HTMLParser
 
 import pytest
 
-from pipeline_magic.ui.markup import Html, data, fit, link, plain, table, tag
+from pipeline_magic.ui.markup import Html, data, fit, link, plain, prose, table, tag
 
 
 class _Tags(HTMLParser):
@@ -32,6 +32,11 @@ def test_a_string_is_text_wherever_it_stands(hostile: str) -> None:
     assert parsed.tags == ["p"]
     assert parsed.text == hostile
     assert parsed.attributes == [("title", hostile)]
+
+
+def test_backticks_make_code_and_nothing_else() -> None:
+    """A name in backticks is drawn as code, escaped; a lone backtick stays one."""
+    assert prose("no `<b>` in `a") == "<bdi>no <code>&lt;b&gt;</code> in `a</bdi>"
 
 
 def test_direction_and_control_characters_are_shown() -> None:

@@ -114,7 +114,7 @@ def test_an_invalid_edit_marks_its_field_and_keeps_the_plan() -> None:
     assert "pm-invalid" in field._dom_classes
     assert field.value == "revenu"
     said = _find(panel.widget, "pm-field-error").value
-    assert "there is no column" in said and "Available: `revenue`, `c_name`" in said
+    assert "there is no column" in said and "Available: <code>revenue</code>, <code>c_name</code>" in said
     assert panel.snapshot.approval_id == "a-9d2k1x"
     actions.error = None
     field.value = "revenue"
