@@ -143,7 +143,15 @@ class Flow:
         work.say(work.run.message, state="done" if approval.state == "approved" else "waiting", stage="approval")
 
     def decide(
-        self, work: Work, approval: Approval, prepared: Prepared, *, name: str, comment: str, confirm: tuple[str, ...]
+        self,
+        work: Work,
+        approval: Approval,
+        prepared: Prepared,
+        *,
+        name: str,
+        comment: str,
+        confirm: tuple[str, ...],
+        by_policy: bool = False,
     ) -> Approval:
         """Stage 6, the decision: only for the plan that stands, and only while the world is as it was planned for."""
         work.say("Comparing the plan with the world", stage="approval")
@@ -154,6 +162,7 @@ class Flow:
             confirmed=confirm,
             plan=prepared.plan,
             observed=planning.observe(self._ports, work.run, prepared.plan),
+            by_policy=by_policy,
         )
 
     def apply(self, work: Work, prepared: Prepared) -> None:
@@ -176,7 +185,7 @@ class Flow:
         if policy.merge:
             tell(f"Merging pull request {request.number}")
             merged = effects.once(
-                "pull_request.merge", str(request.number), lambda: github.merge(request).model_dump(mode="json")
+                "pull_request.merge", run.approval_id, lambda: github.merge(request).model_dump(mode="json")
             )
             request = PullRequest.model_validate(merged)
         deployment = self._operator.deploy(

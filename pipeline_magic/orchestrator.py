@@ -86,9 +86,7 @@ class PipelineBuilderOrchestrator:
         if snapshot.run.state != "planned" and snapshots.can_generate(snapshot):
             snapshot = self.generate(snapshot.run.id, progress=progress)
         if not require_approval and snapshot.approval and snapshot.approval.state in {"pending", "partly_approved"}:
-            planning.require_policy_approval(self.ports, snapshot.run.environment)
-            identity = self.ports.code_host.identity()
-            snapshot = self.approve(snapshot.approval_id, identity, planning.BY_POLICY, progress=progress)
+            snapshot = self._approve(snapshot.approval_id, "policy", "", (), progress, by_policy=True)
         return self._result(snapshot)
 
     def approve_pipeline(
@@ -201,6 +199,17 @@ class PipelineBuilderOrchestrator:
         progress: Progress = silent,
     ) -> Snapshot:
         """As `approve_pipeline`. An approval that was given goes on with the effects that are not done yet."""
+        return self._approve(approval_id, approver, comment, tuple(confirm), progress)
+
+    def _approve(
+        self,
+        approval_id: str,
+        approver: str,
+        comment: str,
+        confirm: tuple[str, ...],
+        progress: Progress,
+        by_policy: bool = False,
+    ) -> Snapshot:
         approval = self.ports.store.approval(approval_id)
         run = self.ports.store.run(approval.run_id)
         planning.require_current(run, approval)
@@ -208,7 +217,7 @@ class PipelineBuilderOrchestrator:
         with self._work(run, progress) as work:
             if approval.state != "approved":
                 approval = self._flow.decide(
-                    work, approval, prepared, name=approver, comment=comment, confirm=tuple(confirm)
+                    work, approval, prepared, name=approver, comment=comment, confirm=confirm, by_policy=by_policy
                 )
             if approval.state == "approved":
                 self._flow.apply(work, prepared)

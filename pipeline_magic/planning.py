@@ -37,10 +37,8 @@ if TYPE_CHECKING:
     from pipeline_magic.wiring import Ports
 
 __all__ = [
-    "BY_POLICY",
     "audit_changes",
     "require_current",
-    "require_policy_approval",
     "require_understood",
     "base_state",
     "blocking",
@@ -57,10 +55,6 @@ __all__ = [
     "require_complete",
     "try_out",
 ]
-
-
-BY_POLICY = "Approved by policy: no person was asked."
-"""Comment of an approval that the environment's policy gave."""
 
 
 # --- runs --------------------------------------------------------------------------------------------------------
@@ -306,15 +300,6 @@ def require_current(run: Run, approval: Approval) -> None:
             f"This approval is {approval.state}{': ' + approval.reason if approval.reason else ''}.",
             where=approval.id,
             hint=f"`%pipeline review {run.id}` shows the run as it stands.",
-        )
-
-
-def require_policy_approval(ports: Ports, environment: str) -> None:
-    """Raises ApprovalRefused where the environment's policy asks for a person's approval."""
-    if not policy_of(ports, environment).approval_by_policy:
-        raise ApprovalRefused(
-            f"The policy of environment `{environment}` asks for a person's approval.",
-            hint="Leave `require_approval` at True, and approve by `approve_pipeline`.",
         )
 
 

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from pipeline_magic.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
+    from pipeline_magic.agents.approval import audit
     from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
     from pipeline_magic.ports import Progress
     from pipeline_magic.runs import Snapshot
@@ -197,7 +198,8 @@ def _audit(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, 
 
     everything = orchestrator.ports.store.audit()
     if args.id == "verify":
-        problems = audit.verify(everything)
+        heads, unreadable = _audit_heads(orchestrator)
+        problems = (*unreadable, *audit.verify(everything, heads))
         said = "\n".join(problems) or f"The audit holds: {len(everything):,} entries, each chained to the one before."
         return Outcome(text=said, data={"entries": len(everything), "problems": list(problems)})
     run_id = run_id_of(orchestrator, args.id) if args.id else None
@@ -206,6 +208,30 @@ def _audit(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, 
     heading = ("at (UTC)", "run", "event", "identity", "name", "digest")
     text = table_text(heading, rows) if rows else "Nothing was decided or deployed yet."
     return Outcome(text=text, data=[entry.model_dump(mode="json") for entry in entries], table=(heading, rows))
+
+
+def _audit_heads(orchestrator: PipelineBuilderOrchestrator) -> tuple[list[audit.Head], list[str]]:
+    """The audit's head as the store has it apart and as the tags of the deployed jobs have it; tags that are none."""
+    from pipeline_magic.agents.approval.audit import Head
+    from pipeline_magic.agents.operations.deploy import HEAD_TAG
+    from pipeline_magic.errors import PipelineMagicError
+
+    store = orchestrator.ports.store
+    heads, unreadable = [Head(*store.audit_head(), "the store's own note of its last entry")], list[str]()
+    for run in store.runs(limit=1000):
+        deployment = store.deployment(run.id)
+        if deployment is None or not deployment.id:
+            continue
+        try:
+            tags = orchestrator.ports.deployer.settings(deployment.id).get("tags")
+        except PipelineMagicError:
+            continue  # the job is gone, and its tag with it
+        if isinstance(tags, dict) and isinstance(tags.get(HEAD_TAG), str):
+            try:
+                heads.append(Head.parse(str(tags[HEAD_TAG]), f"a tag of {deployment.id}"))
+            except ValueError as error:
+                unreadable.append(f"A tag of {deployment.id}: {error}.")
+    return heads, unreadable
 
 
 def _rows(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:

@@ -241,6 +241,19 @@ def test_a_statement_that_cannot_be_used(seed: Job, statement: str, error: type[
     assert getattr(caught.value, "hint", "")
 
 
+def test_a_cut_off_audit_is_found_by_the_heads_outside(seed: Job) -> None:
+    """The job's tag holds the audit's head of its deployment: a tail that is cut off shows."""
+    from pipeline_magic.agents.approval import audit
+    from pipeline_magic.verbs import _audit_heads
+
+    heads, unreadable = _audit_heads(seed.orchestrator)
+    entries = seed.orchestrator.ports.store.audit()
+    outside = [head for head in heads if "job-" in head.where]
+    assert outside and not unreadable and not audit.verify(entries, heads)
+    cut = [entry for entry in entries if entry.seq < min(head.seq for head in outside)]
+    assert audit.verify(cut, outside)
+
+
 def test_an_unknown_id_is_said(seed: Job) -> None:
     """An id that is none raises NotFound."""
     with pytest.raises(NotFound):

@@ -13,7 +13,10 @@ from pipeline_magic.ports import Catalog, Clock, Deployer, DeployRequest, Engine
 from pipeline_magic.runs import Deployment, NotebookRun, Prepared, PullRequest
 from pipeline_magic.spec.names import split_table
 
-__all__ = ["PipelineOperator", "notebook_path"]
+__all__ = ["HEAD_TAG", "PipelineOperator", "notebook_path"]
+
+HEAD_TAG = "pipeline_magic_audit_head"
+"""Tag of the job that holds the audit's last entry when it was deployed, outside the store."""
 
 
 class PipelineOperator:
@@ -123,12 +126,11 @@ class PipelineOperator:
             parameters=prepared.plan.parameters,
             digest=digest,
             key=f"deploy-{digest[:24]}",
+            tags={HEAD_TAG: "{}:{}".format(*self._store.audit_head())},
         )
         versions = [item.version for item in self._engine.history(spec.target.table)[:1]]
         before = effects.once("target.version", digest, lambda: versions[0] if versions else None)
-        placed = effects.once(
-            "job.deploy", digest, lambda: self._deployer.deploy(request).model_dump(mode="json")
-        )
+        placed = effects.once("job.deploy", digest, lambda: self._deployer.deploy(request).model_dump(mode="json"))
         made = Deployment.model_validate({**_mapping(placed), "run_id": record.run_id})
         rows: int | None = None
         if first_run:
