@@ -178,9 +178,9 @@ def test_same_cell_again_changes_nothing(seed: Job) -> None:
     again = seed.orchestrator.build_pipeline(STATEMENT, progress=events.append)
     assert again.snapshot.unchanged
     assert again.run_id == seed.deployed.run.id
-    assert {event.stage: event.state for event in events if event.stage != "approval"} == {
-        stage: "unchanged" for stage in ("parse", "validate", "generate", "quality", "pull_request")
-    }
+    assert {event.stage: event.state for event in events if event.stage != "approval"} == dict.fromkeys(
+        ("parse", "validate", "generate", "quality", "pull_request"), "unchanged"
+    )
     assert again.approval_id == seed.planned.approval_id
     assert len(list((seed.home / "repo.git").rglob("*"))) == requests_before
     assert "Nothing changed" in repr(again)

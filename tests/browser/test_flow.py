@@ -60,16 +60,17 @@ def test_statement_to_deployed_table(lab: Lab, home: Path, tmp_path: Path) -> No
         check=True,
     )
     assert len(merged.stdout.splitlines()) == 1 and "customer_revenue" in merged.stdout
-    rows = DeltaTable(str(home / "lakehouse/analytics/default/customer_revenue")).to_pyarrow_table()
+    target = DeltaTable(str(home / "lakehouse/analytics/default/customer_revenue"))
+    duckdb.register("target", target.to_pyarrow_table())
     lake = home / "lakehouse/samples/tpch"
     wanted = duckdb.sql(
         f"""SELECT c_custkey, sum(o_totalprice) AS revenue, count(o_orderkey) AS order_count
             FROM read_parquet('{lake}/customer/*.parquet') LEFT JOIN read_parquet('{lake}/orders/*.parquet')
             ON o_custkey = c_custkey GROUP BY 1 ORDER BY 1"""
     ).fetchall()
-    found = duckdb.sql("SELECT c_custkey, revenue, order_count FROM rows ORDER BY 1").fetchall()
+    found = duckdb.sql("SELECT c_custkey, revenue, order_count FROM target ORDER BY 1").fetchall()
     assert found == wanted and len(found) == 1500
-    segments = duckdb.sql("SELECT customer_segment, count(*) FROM rows GROUP BY 1 ORDER BY 1").fetchall()
+    segments = duckdb.sql("SELECT customer_segment, count(*) FROM target GROUP BY 1 ORDER BY 1").fetchall()
     assert segments == [("high_value", 300), ("standard", 1200)]
 
 
