@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from pipeline_magic.agents.quality import DataQualityAgent
+from pipeline_magic.agents.quality.reconcile import count_queries
 from pipeline_magic.runs import Generated, QualityReport, Reconciliation, StepRows
 from pipeline_magic.spec.typed import TypedSpec
 from tests.support.duck_engine import DuckCatalog, DuckEngine
@@ -201,6 +202,29 @@ def test_a_sum_of_looked_up_values_is_amber(engine: DuckEngine) -> None:
     [finding] = reconciled(engine, typed).findings
     assert (finding.id, finding.severity) == ("twice:metrics.total", "amber")
     assert "Its sum is 7 before the join and 14 after it" in finding.message
+    whole = pipeline(tables, [join("a", "b", "k"), aggregate("joined", [], total="sum(price)")])
+    assert severities(reconciled(engine, whole).findings) == {"twice:metrics.total": "amber"}
+
+
+@pytest.mark.parametrize(("how", "after"), [("left", "stays 60"), ("full", "stays 60"), ("inner", "is 60 in a and 10")])
+def test_control_totals_count_rows_without_a_partner_where_the_join_keeps_them(
+    engine: DuckEngine, how: str, after: str
+) -> None:
+    """A left join keeps the amounts of rows that meet nothing, NULL keys included; an inner join loses them."""
+    tables = sides(engine, [(1, 10), (2, 20), (None, 30)], [(1, 1), (5, 1)])
+    typed = pipeline(tables, [join("a", "b", "k", how=how), aggregate("joined", ["k"], total="sum(amount)")])
+    assert f"the sum of amount {after}" in step(reconciled(engine, typed)).note
+
+
+def test_a_side_is_called_by_its_source_only_while_it_has_its_rows(engine: DuckEngine) -> None:
+    """After a filter the rows are no longer all of the source's, so the step's id stands there."""
+    tables = sides(engine, LEFT, RIGHT)
+    rename = {"id": "same", "kind": "derive", "input": "a", "columns": [{"name": "twice", "expression": "amount * 2"}]}
+    some = {"id": "some", "kind": "filter", "input": "same", "condition": "amount > 10"}
+    found = reconciled(engine, pipeline(tables, [rename, join("same", "b", "k", how="left")]))
+    assert "3 of 6 rows of a have no partner" in step(found).note
+    found = reconciled(engine, pipeline(tables, [rename, some, join("some", "b", "k", how="left")]))
+    assert "3 of 5 rows of some have no partner" in step(found).note
 
 
 @pytest.mark.parametrize("measure", ["max(amount)", "sum(DISTINCT amount)", "count(*)", "avg(price)"])
@@ -276,6 +300,7 @@ def test_steps_that_keep_their_rows_are_not_counted_twice(engine: DuckEngine) ->
     assert [(s.step, s.rows_in, s.rows_out) for s in found.steps] == [
         ("more", {"a": 3}, 3), ("some", {"more": 3}, 2), ("last", {"some": 2}, 2),
     ]  # fmt: skip
+    assert list(count_queries(typed, run_time=NOW)) == ["a", "some"]
     assert len(engine.queries) == 2  # counts, and rows to look at
 
 
