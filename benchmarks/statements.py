@@ -99,6 +99,8 @@ def sqlite_text(tree: Any, sqlglot: Any) -> str:
     def change(node: Any) -> Any:
         if isinstance(node, exp.Cast) and node.to.this in (exp.DataType.Type.DATE, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPTZ):
             return exp.Anonymous(this="date", expressions=[node.this])
+        if isinstance(node, (exp.TsOrDsAdd, exp.DateAdd, exp.DateSub)):
+            return exp.Anonymous(this="date_sub" if isinstance(node, exp.DateSub) else "date_add", expressions=[node.this, node.expression])
         return node
 
     text: str = tree.transform(change).sql(dialect="sqlite")

@@ -16,6 +16,8 @@ from pipeline_magic.agents.specification.planner.intent import (
     Use,
     measures_in,
 )
+from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS
+from pipeline_magic.agents.specification.planner.text import stem
 from pipeline_magic.spec.names import slug
 
 __all__ = ["read_columns", "read_derive"]
@@ -83,7 +85,7 @@ def read_columns(c: Context, i: int) -> Found | None:
     order = _order(c, i)
     if order is not None:
         return order
-    new = derived_at(c, i)
+    new = derived_at(c, i) or _measured(c, i)
     if new is not None:
         return Found(new[0], "select", (Note(i, new[0]),))
     if _is_verb(c, i):
@@ -97,6 +99,17 @@ def read_columns(c: Context, i: int) -> Found | None:
         return Found(column.end, "select", (Selected(i, column.end, column.ref),))
     if link is not None:
         return Found(link.end, "source", (Use(i, link.end, link.table.name),))
+    return None
+
+
+def _measured(c: Context, i: int) -> tuple[int, Item] | None:
+    """A measure that was asked for before, by its name: ``avg_sale_price``."""
+    if c.tokens[i].kind != "word" or "_" not in c.low(i):
+        return None
+    words = [stem(ABBREVIATIONS.get(word, word)) for word in c.low(i).split("_")]
+    for item in c.of(Measure):
+        if [stem(word) for word in item.name.split("_")] == words:
+            return i + 1, item
     return None
 
 

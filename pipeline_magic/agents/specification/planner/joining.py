@@ -258,6 +258,8 @@ def add_joins(made: Assembly, plan: Plan, layout: Layout, heads: dict[str, str])
             "how": how,
             "keys": [{"left": left, "right": right} for left, right in pairs],
         }
+        if heads[joined.table] != alias and how not in {"semi", "anti"}:
+            step["prefix"] = f"{alias}_"  # as it would be without the steps between the source and the join
         identity = made.step(step)
         path = f"steps.{identity}"
         if said:

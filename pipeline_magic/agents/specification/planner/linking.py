@@ -18,6 +18,7 @@ __all__ = ["ColumnLink", "Linker", "TableLink"]
 
 _GOOD = 0.8
 _LONGEST = 4
+_DETERMINERS = {"the", "a", "an", "each", "every", "their", "all", "any", "these", "those"}
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class Linker:
         self.scope = tuple(scope)
         self.near = tuple(tables)
         self._fits: dict[tuple[str, ...], tuple[tuple[float, ColumnInfo], ...]] = {}
+        self._named: dict[tuple[tuple[str, ...], bool], tuple[float, tuple[TableInfo, ...]]] = {}
         self._owners: dict[str, set[str]] = {}
         for table in tables.values():
             for column in table.columns:
@@ -78,26 +80,40 @@ class Linker:
 
     # --- tables ------------------------------------------------------------------------------------------------
 
-    def table_at(self, start: int, *, synonyms: bool = False) -> TableLink | None:
-        """The table that the words from `start` on name; the longest run of words wins."""
+    def table_at(self, start: int) -> TableLink | None:
+        """The table that the words from `start` on name; the longest run of words wins.
+
+        A synonym is tried where the words themselves name nothing; a part of a name only where one table in scope has it.
+        """
         for size in range(_LONGEST, 0, -1):
             window = self._window(start, size)
             if window is None:
                 continue
+            for synonyms in (False, True):
+                found = self._table(start, size, window, synonyms)
+                if found is not None:
+                    return found
+        window = self._window(start, 1)
+        inside = [self.tables[name] for name in self.scope]
+        parts = [table for table in inside if window is not None and len(table.words) > 1 and table.words[0] == window[0]]
+        if len(parts) == 1 and start < len(self.tokens) and self.tokens[start].low != self.tokens[start].stem:
+            return TableLink(start, start + 1, parts[0], 0.8)
+        return None
+
+    def _table(self, start: int, size: int, window: tuple[str, ...], synonyms: bool) -> TableLink | None:
+        key = (window, synonyms)
+        if key not in self._named:
             scored = sorted(
                 ((_table_fit(window, table, synonyms), table) for table in self.tables.values()),
                 key=lambda item: (-item[0], item[1].name),
             )
             best = scored[0][0] if scored else 0.0
-            if best < _GOOD:
-                continue
-            same = [table for score, table in scored if score == best]
-            inside = [table for table in same if table.name in self.scope]
-            chosen = inside or same
-            return TableLink(start, start + size, chosen[0], best, tuple(chosen[1:]), synonyms)
-        if not synonyms:
-            return self.table_at(start, synonyms=True)
-        return None
+            self._named[key] = (best, tuple(table for score, table in scored if score == best) if best >= _GOOD else ())
+        best, same = self._named[key]
+        if not same:
+            return None
+        chosen = [table for table in same if table.name in self.scope] or list(same)
+        return TableLink(start, start + size, chosen[0], best, tuple(chosen[1:]), synonyms)
 
     # --- columns -----------------------------------------------------------------------------------------------
 
@@ -158,25 +174,42 @@ class Linker:
         return best
 
     def _of_table(self, link: ColumnLink, kinds: frozenset[Kind]) -> ColumnLink:
-        """``name of the customer``: the table that follows decides between columns that fit alike."""
-        after = link.end
-        if after < len(self.tokens) and self.tokens[after].low in {"of", "in"}:
-            after += 1
-            while after < len(self.tokens) and self.tokens[after].low in {"the", "a", "an", "each", "every", "their", "all"}:
-                after += 1
-            owner = self.table_at(after) if after < len(self.tokens) else None
-            if owner is not None and not owner.others:
-                window = tuple(token.stem for token in self.tokens[link.start : link.end])
-                fits = [
-                    (score, column)
-                    for score, column in self._fit(window)
-                    if column.ref.table == owner.table.name and (not kinds or column.kind in kinds)
-                ]
-                if fits and fits[0][0] >= 0.5 and (link.others or link.column.ref.table == owner.table.name):
-                    same = tuple(column for score, column in fits if score >= fits[0][0] - 1e-9)
-                    if same[0] in (link.column, *link.others):
-                        return ColumnLink(link.start, owner.end, same[0], max(link.score, fits[0][0]), same[1:])
-        return link
+        """``name (and theme) of all concerts``: the table that follows decides, where it has such a column."""
+        owner = self._owner_after(link.end)
+        if owner is None or owner.others:
+            return link
+        window = tuple(token.stem for token in self.tokens[link.start : link.end])
+        fits = [
+            (score, column)
+            for score, column in self._fit(window)
+            if column.ref.table == owner.table.name and (not kinds or column.kind in kinds)
+        ]
+        if not fits or fits[0][0] < (0.5 if link.others or link.ref.table == owner.table.name else _GOOD):
+            return link
+        same = tuple(column for score, column in fits if score >= fits[0][0] - 1e-9)
+        end = owner.end if owner.start - link.end <= 3 else link.end
+        return ColumnLink(link.start, end, same[0], max(link.score, fits[0][0]), same[1:])
+
+    def _owner_after(self, at: int) -> TableLink | None:
+        """The table behind ``of the``, ``for all``; further columns of the same list may stand between."""
+        for _ in range(4):
+            if at >= len(self.tokens):
+                return None
+            if self.tokens[at].low in {"of", "for", "in"}:
+                at += 1
+                while at < len(self.tokens) and self.tokens[at].low in _DETERMINERS:
+                    at += 1
+                return self.table_at(at) if at < len(self.tokens) else None
+            if self.tokens[at].low not in {"and", ","}:
+                return None
+            at += 1
+            while at < len(self.tokens) and self.tokens[at].low in {"and", "the"}:
+                at += 1
+            further = self._best(at, frozenset(self.scope), frozenset(), _GOOD, _LONGEST)
+            if further is None:
+                return None
+            at = further.end
+        return None
 
     def _rank(self, table: str) -> int:
         return self.scope.index(table) if table in self.scope else len(self.scope)
@@ -261,10 +294,12 @@ def _column_fit(window: tuple[str, ...], column: ColumnInfo, table: TableInfo) -
         return 0.9
     if column.said and len(column.said) > 1 and have == set(column.said):
         return 0.85
+    if have < wanted and wanted - have == {"name"} and column.kind == "text" and not have & owner:
+        return 0.85
     if have < wanted and column.words[-1] == words[-1]:
         return 0.6
     if column.said and have == set(column.said):
         return 0.55
     if have < wanted and len(have) > 1:
         return 0.5
-    return 0.0
+    return 0.45 if have < wanted and column.words[0] == words[0] else 0.0

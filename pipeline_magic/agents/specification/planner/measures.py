@@ -8,7 +8,7 @@ by what such columns are called, and the choice is an assumption.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
@@ -19,10 +19,11 @@ from pipeline_magic.agents.specification.planner.predicates import (
     Condition,
     comparison_at,
     condition_at,
+    named_value,
     state_at,
     value_at,
 )
-from pipeline_magic.agents.specification.planner.text import stem
+from pipeline_magic.agents.specification.planner.text import number_of, stem
 from pipeline_magic.spec.names import slug
 
 __all__ = ["counted", "money_column", "read_having", "read_measure"]
@@ -68,11 +69,55 @@ def counted(c: Context, table: TableInfo, condition: str | None = None, *, disti
 
 def read_measure(c: Context, i: int) -> Found | None:
     """A measure, or several that share their column."""
-    for read in (_count, _share, _functions, _revenue, _suffix_count):
+    for read in (_count, _ratio, _share, _functions, _revenue, _suffix_count):
         found = read(c, i)
         if found is not None:
-            return _alias(c, found)
-    return None
+            return _alias(c, _rounded(c, _based_on(c, found)))
+    return _defined(c, i)
+
+
+def _based_on(c: Context, found: Found) -> Found:
+    """``total revenue (based on sale price)``: the column that the words behind name."""
+    after = c.match(found.end, "( based on|based on|( using|, based on")
+    link = c.linker.column_at(c.skip(after, "the|their"), kinds=("number",), least=0.8) if after is not None else None
+    measures = [item for item in found.items if isinstance(item, Measure)]
+    if link is None or link.end > c.end(found.end - 1) or len(measures) != 1 or len(refs_in(measures[0].expression)) != 1:
+        return found
+    old = measures[0]
+    end = c.skip(link.end, ")")
+    text = old.expression.replace(col(refs_in(old.expression)[0]), col(link.ref))
+    made = replace(old, end=end, expression=text, table=link.ref.table, assumed="")
+    return Found(end, found.kind, tuple(made if item is old else item for item in found.items), found.questions)
+
+
+def _rounded(c: Context, found: Found) -> Found:
+    """``rounded to 2 decimal places``."""
+    at = c.match(found.end, ", rounded to|rounded to|( rounded to|, rounded|rounded")
+    if at is None or at >= c.end(found.end - 1):
+        return found
+    digits = number_of(c.tokens[at])
+    end = c.match(at + 1, "decimal places|decimals|decimal|digits|decimal place|places") if digits else None
+    if digits is None or end is None or not digits.isdigit():
+        return found
+    items = tuple(
+        replace(item, end=end, expression=f"round({item.expression}, {digits})") if isinstance(item, Measure) else item
+        for item in found.items
+    )
+    return Found(c.skip(end, ")"), found.kind, items, found.questions)
+
+
+def _defined(c: Context, i: int) -> Found | None:
+    """A short name that the statement explains elsewhere: ``ASP = average sale price``."""
+    place = c.definitions.get(c.low(i)) if i < len(c.tokens) else None
+    if place is None or place[0] <= i < place[1]:
+        return None
+    found = read_measure(c, place[0])
+    measures = [item for item in found.items if isinstance(item, Measure)] if found is not None else []
+    if found is None or len(measures) != 1:
+        return None
+    made = replace(measures[0], start=i, end=i + 1, name=slug(c.low(i)))
+    items = tuple(made if item is measures[0] else replace(item, start=i, end=i + 1) for item in found.items)
+    return Found(i + 1, "measure", items)
 
 
 def _alias(c: Context, found: Found) -> Found:
@@ -149,7 +194,8 @@ def _said(c: Context, start: int, end: int) -> tuple[str, ...]:
 
 def _suffix_count(c: Context, i: int) -> Found | None:
     """``order count``, ``sales count``."""
-    link = c.table_at(i)
+    at = c.skip(i, "the|total|overall")
+    link = c.table_at(at)
     if link is None or c.match(link.end, "count|counts|volume") is None:
         return None
     name = slug(" ".join(token.stem for token in c.tokens[link.start : link.end])) + "_count"
@@ -193,6 +239,37 @@ def _share(c: Context, i: int) -> Found | None:
     share = f"{top} / {counted(c, link.table)}"
     made = Measure(i, end, name, f"100 * {share}" if percent else share, link.table.name, _said(c, i, end), condition.assumed)
     return Found(end, "measure", (Use(link.start, link.end, link.table.name), made))
+
+
+def _ratio(c: Context, i: int) -> Found | None:
+    """``ratio of restaurants with rating > 4.5 to all restaurants``: two counts, each with its condition."""
+    at = c.match(i, "ratio of|the ratio of|ratio between")
+    first = _counted_part(c, at) if at is not None else None
+    over = c.match(first[0], "to|out of|over|and|versus|vs|compared to|divided by") if first is not None else None
+    second = _counted_part(c, c.skip(over, "the|total|number of|all|of")) if over is not None else None
+    if first is None or second is None or first[1].name != second[1].name:
+        return None
+    top, bottom = counted(c, first[1], first[2]), counted(c, second[1], second[2])
+    end = c.skip(second[0], "in the database|in total|overall|in the table")
+    made = Measure(i, end, f"{slug(first[1].words[-1])}_ratio", f"{top} / nullif({bottom}, 0)", first[1].name, _said(c, i, end))
+    return Found(end, "measure", (Use(i, end, first[1].name), made))
+
+
+def _counted_part(c: Context, i: int) -> tuple[int, TableInfo, str | None] | None:
+    """``[open] orders [with a rating above 4]``: the end, the table, the condition."""
+    at = c.skip(i, "the|all|number of|total|total number of|count of")
+    state = state_at(c, at, None)
+    link = c.table_at(state.end if state is not None else at)
+    if link is None:
+        return None
+    if state is not None:
+        return link.end, link.table, state.expression
+    opened = c.match(link.end, "with a|with an|with|that have a|that have|that are|that were|whose|having a|having|which are")
+    condition = condition_at(c, opened, about=link.table, opened=True) if opened is not None else None
+    condition = condition or (named_value(c, link.end, link.table, 0.5) if opened is None else None)
+    if opened is not None and condition is None:
+        return None
+    return (condition.end, link.table, condition.expression) if condition is not None else (link.end, link.table, None)
 
 
 def _explained(c: Context, end: int, condition: Condition, table: TableInfo) -> tuple[int, Condition]:

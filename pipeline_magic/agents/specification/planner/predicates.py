@@ -14,10 +14,11 @@ from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.dates import Period, period_at
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.intent import Measure, col, measure_ref
+from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.agents.specification.planner.linking import ColumnLink
 from pipeline_magic.agents.specification.planner.text import lemmas, number_of, scale_of, stem
 
-__all__ = ["Condition", "comparison_at", "condition_at", "literal", "state_at", "value_at"]
+__all__ = ["Condition", "comparison_at", "condition_at", "literal", "named_value", "state_at", "value_at"]
 
 
 @dataclass(frozen=True)
@@ -178,7 +179,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
     if negated is not None:
         inner = _single(c, negated, about, opened, least)
         return Condition(inner.end, f"NOT ({inner.expression})", inner.assumed, inner.tied) if inner else None
-    for read in (_missing_first, _measure_compared, _quoted_in, _named_as, _weekend, _named_value, _operator_first, _unit_compared, _column_compared, _value_first, _happened, _place):
+    for read in (_missing_first, _measure_compared, _quoted_in, _named_as, _weekend, named_value, _operator_first, _unit_compared, _column_compared, _value_first, _happened, _place):
         found = read(c, i, about, least)
         if found is not None:
             return found
@@ -397,18 +398,24 @@ def _dated(name: str, phrase: str, period: Period) -> str:
     return _and(f"{name} >= {period.low}", period.high and f"{name} < {period.high}")
 
 
-def _named_value(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+def named_value(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
     """``in the BUILDING segment``, ``of ship mode AIR``: a value beside the word for its column."""
-    at = c.skip(i, "in|from|of|the|within|at|on")
-    if at >= c.end(i) or c.tokens[at].kind not in {"word", "quoted"} or (c.low(at) in _STOPPERS and at == i):
+    at = c.skip(i, "in|from|of|the|within|at|on|with")
+    if at < c.end(i) and re.fullmatch("serv(?:e|es|ed|ing)|sell(?:s|ing)?|offering", c.low(at)):
+        at += 1
+    if at >= c.end(i) or c.tokens[at].kind not in {"word", "quoted"} or at == c.starts[i] or c.low(at) in _STOPPERS | STOP | FILLER:
         return None
     for after in range(at + 1, min(at + 4, c.end(i))):
-        link = c.linker.column_at(after, kinds=("text",), tables=_tables(c, i, about), least=0.55, longest=2)
+        link = c.linker.column_at(after, kinds=("text",), tables=_tables(c, i, about), least=0.45, longest=2)
         if link is None or not all(token.kind == "word" and (token.text[0].isupper() or token.low in dict(link.column.values)) for token in c.tokens[at:after]):
             continue
         value = value_at(c, at, link.column)
         if value is not None and value[0] == after and c.table_at(at) is None:
-            return Condition(link.end, f"{col(link.ref)} = {value[1]}", tied=link if link.others else None)
+            tied = link if link.others else None
+            if value[1].strip("'").casefold() in dict(link.column.values):
+                return Condition(link.end, f"{col(link.ref)} = {value[1]}", tied=tied)
+            text = f"lower({col(link.ref)}) = {value[1].lower()}"
+            return Condition(link.end, text, f"looked for in {link.column.name}, without regard to case", tied)
     return None
 
 

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from pipeline_magic.agents.specification.planner.checks import read_check
 from pipeline_magic.agents.specification.planner.columns import read_columns, read_derive
 from pipeline_magic.agents.specification.planner.context import Context, Found, Reader
+from pipeline_magic.agents.specification.planner.definitions import find_definitions, read_definition
 from pipeline_magic.agents.specification.planner.filters import read_filter
 from pipeline_magic.agents.specification.planner.grouping import read_group
 from pipeline_magic.agents.specification.planner.intent import Item, Place, Shape, Timing, Use
@@ -30,6 +31,7 @@ from pipeline_magic.spec.provenance import Clause
 __all__ = ["Scanned", "phrases", "scan", "segments"]
 
 READERS: tuple[Reader, ...] = (
+    read_definition,
     read_sources,
     read_check,
     read_latest,
@@ -141,6 +143,7 @@ def scan(c: Context, marked: dict[int, Found]) -> Scanned:
             ends[j] = min(ends[j], start)
     c.ends = ends
     c.free = lambda index: index not in taken
+    c.definitions = find_definitions(c)
     i = 0
     while i < len(c.tokens):
         found = marked.get(i)

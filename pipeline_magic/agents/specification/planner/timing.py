@@ -147,6 +147,9 @@ def read_timing(text: str) -> list[Timed]:
 def _hidden(text: str, m: re.Match[str]) -> bool:
     """``per week``, ``by month``, ``for each month``: a grouping, not a schedule."""
     before = text[: m.start()].rstrip().casefold()
+    if re.match(r"on\b", m.group().strip(), re.IGNORECASE) and not m["at"] and not m["monthly"]:
+        opened = re.search(r"(?:^|[.;:,(]|\b(?:run|runs|refresh|refreshed|schedule|scheduled|pipeline|job|it|executed|and|basis))$", before)
+        return opened is None
     if re.search(r"\b(?:per|by|for|in|of|to|from|within)$", before) and not m["at"]:
         return bool(re.match(r"(?:each|every|weekly|monthly|daily|yearly|quarterly|hourly)\b", m.group().strip(), re.IGNORECASE)) and not re.search(
             r"\b(?:run|schedule|scheduled)\b[^.;\n]*$", before
