@@ -29,6 +29,7 @@ from pipeline_magic.runs import NotebookRun
 __all__ = ["NotebookProcess"]
 
 START_S = 60.0
+STOP_S = 15.0
 _COLOURS = re.compile(r"\x1b\[[0-9;]*m")
 _BOOTSTRAP = """
 import json as _json
@@ -52,7 +53,7 @@ class NotebookProcess:
         self._statements = list(statements)
         self._loop: asyncio.AbstractEventLoop | None = None
         self._task: asyncio.Task[None] | None = None
-        self._cancelled = threading.Event()
+        self._cancelled, self._ended = threading.Event(), threading.Event()
         self._exit = ""
         self._error = ""
         self._failure: BaseException | None = None
@@ -69,10 +70,10 @@ class NotebookProcess:
         worker = threading.Thread(target=self._thread, args=(document, dict(parameters), timeout), daemon=True)
         worker.start()
         try:
-            worker.join()
+            self._ended.wait()  # and not `join`, which Ctrl-C breaks: the next one would not wait
         except BaseException:
             self.cancel()
-            worker.join(10)
+            self._ended.wait(STOP_S)
             raise
         if self._cancelled.is_set():
             raise Cancelled("The notebook was stopped.")
@@ -104,6 +105,7 @@ class NotebookProcess:
             self._failure = error
         if self._cancelled.is_set():
             self._stop_queries()
+        self._ended.set()
 
     async def _supervised(self, document: Any, parameters: dict[str, str], timeout: float) -> None:
         self._loop = asyncio.get_running_loop()
@@ -132,25 +134,29 @@ class NotebookProcess:
         private = Path(tempfile.mkdtemp(prefix="pipeline_magic-kernel-"))
         manager = AsyncKernelManager(connection_file=str(private / "k.json"), transport="ipc", ip=str(private / "k"))
         manager._kernel_spec = KernelSpec(argv=command, language="python", display_name="Python")
-        client = NotebookClient(document, km=manager, timeout=None, startup_timeout=START_S, store_widget_state=False)
+        client = NotebookClient(document, km=manager, timeout=None, startup_timeout=START_S)
+        client.store_widget_state, client.shutdown_kernel = False, "immediate"
         log = private / "kernel.log"
         try:
             with log.open("wb") as said:
                 start = {"env": _environment(private), "cwd": str(private), "stdout": said, "stderr": said}
-                async with client.async_setup_kernel(**start):
+                async with client.async_setup_kernel(cleanup_kc=True, **start):
                     await self._bootstrap(client, parameters)
                     for index, cell in enumerate(document.cells):
                         await client.async_execute_cell(cell, index)
         except CellExecutionError as error:
-            self._ended(document, error)
+            self._stopped(document, error)
         except DeadKernelError:
             if self._error or self._cancelled.is_set():
                 return  # we ended it ourselves
             last = " ".join(log.read_text("utf-8", errors="replace").split())[-300:]
             self._error = _clean(f"DeadKernelError: the notebook's process ended, perhaps for want of memory. {last}")
         finally:
+            # Stopped while it starts, nbclient leaves the kernel and a thread of its client to us.
             if manager.has_kernel:
                 await manager.shutdown_kernel(now=True)
+            if client.kc is not None:
+                client.kc.stop_channels()
             shutil.rmtree(private, ignore_errors=True)
 
     async def _bootstrap(self, client: Any, parameters: dict[str, str]) -> None:
@@ -162,7 +168,7 @@ class NotebookProcess:
             said = f"{reply['content'].get('ename')}: {reply['content'].get('evalue')}"
             raise EngineUnavailable(f"The notebook's session could not be made: {_clean(said)}", where=self._url)
 
-    def _ended(self, document: Any, error: Any) -> None:
+    def _stopped(self, document: Any, error: Any) -> None:
         """A cell raised: the notebook's exit, which is success, or its failure."""
         if error.ename != "NotebookExit":
             self._error = _clean(f"{error.ename}: {error.evalue}")

@@ -127,6 +127,13 @@ def test_cancel(engine: SailEngine) -> None:
     assert time.monotonic() - start < 15
 
 
+def test_interrupt(engine: SailEngine) -> None:
+    """Ctrl-C ends the run with its kernel."""
+    threading.Timer(2.0, os.kill, (os.getpid(), signal.SIGINT)).start()
+    with pytest.raises(KeyboardInterrupt):
+        engine.run_notebook(notebook("import time\ntime.sleep(60)"), {})
+
+
 def test_kernel_that_dies(engine: SailEngine) -> None:
     """A kernel that is killed is a failed run that says so."""
     run = engine.run_notebook(notebook("import os, signal\nos.kill(os.getpid(), signal.SIGKILL)"), {})

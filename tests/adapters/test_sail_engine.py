@@ -108,6 +108,17 @@ def test_cancel(engine: SailEngine) -> None:
     assert idle(engine)
 
 
+def test_interrupt(engine: SailEngine) -> None:
+    """Ctrl-C ends the wait at once, the engine stops working, and the next query runs."""
+    threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
+    start = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        engine.query(LONG, timeout=60)
+    assert time.monotonic() - start < 3
+    assert idle(engine)
+    assert engine.query("SELECT 1").rows == ((1,),)
+
+
 def idle(engine: SailEngine) -> bool:
     """Whether the server comes to rest: it uses no processor for a while."""
     pid = server_of(engine).ensure().pid

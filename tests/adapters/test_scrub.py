@@ -10,7 +10,7 @@ from pipeline_magic.adapters.scrub import scrubbed_environment
 @pytest.mark.parametrize(
     "name",
     [
-        "DATABRICKS_TOKEN", "DATABRICKS_HOST", "UNITY_CATALOG_URI", "UC_TOKEN", "OPENAI_API_KEY",
+        "DATABRICKS_TOKEN", "DATABRICKS_HOST", "UNITY_CATALOG_URI", "UC_HOST", "OPENAI_API_KEY",
         "AZURE_OPENAI_ENDPOINT",
         "GITHUB_TOKEN", "GH_TOKEN", "AWS_SECRET_ACCESS_KEY", "MY_DB_PASSWORD", "my_secret", "SOMETHING_TOKEN_FILE",
         "PGPASSWORD",
