@@ -85,6 +85,10 @@ class SailServer:
             self._stop_for_restart()
             return self._start(sorted(wanted))
 
+    def current(self) -> ServerAddress | None:
+        """The server as it is now; None when there is none. Starts nothing."""
+        return self._running(set())
+
     @contextmanager
     def in_use(self) -> Iterator[None]:
         """While held, the server is not replaced for the sake of a new catalog."""

@@ -13,10 +13,10 @@ import re
 import secrets
 import shutil
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline_magic.adapters.files import explain
@@ -189,15 +189,25 @@ class SailEngine:
         """Run a notebook in a fresh kernel that has `spark` and `dbutils`; see `notebook_runner`."""
         from pipeline_magic.adapters.notebook_runner import NotebookProcess
 
-        address = self._server.ensure()
-        process = NotebookProcess(address.url, list(registrations(self._lakehouse).values()))
         key = f"notebook-{secrets.token_hex(4)}"
-        with self._server.in_use():
+        with self._kept_server() as address:
+            process = NotebookProcess(address.url, list(registrations(self._lakehouse).values()))
             self._running[key] = process.cancel
             try:
                 return process.run(notebook, parameters, timeout)
             finally:
                 self._running.pop(key, None)
+
+    @contextmanager
+    def _kept_server(self) -> Iterator[ServerAddress]:
+        """The server, which nobody replaces meanwhile: a notebook, unlike a query, cannot be run again."""
+        for _ in range(5):
+            address = self._server.ensure()
+            with self._server.in_use():
+                if self._server.current() == address:
+                    yield address
+                    return
+        raise EngineUnavailable("The local engine was replaced again and again.", hint="Try again.")
 
     # --- scratch, history ------------------------------------------------------------------------------------------
 
