@@ -39,7 +39,7 @@ def run_command(words: list[str], orchestrator: PipelineBuilderOrchestrator) -> 
         return Outcome(text=text, data=made.model_dump(mode="json"))
     if args.command == "show":
         return _show(lakehouse, args.table)
-    tables = sorted(lakehouse.tables(), key=lambda table: table.table)
+    tables = sorted((lakehouse.table(table.table) for table in lakehouse.tables()), key=lambda table: table.table)
     heading = ("table", "rows", "columns", "comment")
     rows = tuple((t.table, "" if t.rows is None else f"{t.rows:,}", str(len(t.columns)), t.comment) for t in tables)
     return Outcome(text=table_text(heading, rows), data=[t.model_dump(mode="json") for t in tables])
