@@ -18,7 +18,7 @@ from traitlets import TraitError
 from pipeline_magic.errors import Problem, SpecError
 from pipeline_magic.runs import Answer
 from pipeline_magic.ui.form import Field, FormView, Group, Section, mark_problems
-from pipeline_magic.ui.markup import data, mark, note, plain, prose, tag
+from pipeline_magic.ui.markup import data, label, mark, note, plain, prose, tag
 from pipeline_magic.ui.questions import QuestionView, question_html
 from pipeline_magic.ui.values import read
 
@@ -119,7 +119,7 @@ class FormControls:
             return w.VBox((title, *(self._group(group) for group in section.groups)))
         groups = {group.id: group for group in section.groups}
         picker = w.Dropdown(
-            options=[(f"{plain(g.title)} · {plain(g.kind)}", g.id) for g in section.groups],
+            options=[(label(f"{g.title} · {g.kind}"), g.id) for g in section.groups],
             description=f"Edit one of the {len(groups)}",
             style={"description_width": "initial"},
             layout=w.Layout(width="min(100%, 460px)"),
@@ -170,7 +170,7 @@ class FormControls:
 
     def _make(self, field: Field) -> Any:
         tip = f"{field.path}{' · ' + field.origin if field.origin else ''}"
-        same = {"description": plain(field.label), "tooltip": plain(tip), "layout": self._layout}
+        same = {"description": label(field.label), "tooltip": plain(tip), "layout": self._layout}
         if field.kind == "bool":
             return w.Checkbox(value=bool(field.value), indent=False, style=self._style(w.Checkbox), **same)
         if field.kind in {"enum", "node"}:
@@ -208,7 +208,7 @@ class QuestionControls:
         parts: list[Any] = [w.HTML(question_html(view))]
         name = f"pm-question-{css_name(view.id)}"
         if view.options:
-            options = [(plain(o.label) + (" (default)" if o.is_default else ""), o.id) for o in view.options]
+            options = [(label(o.label) + (" (default)" if o.is_default else ""), o.id) for o in view.options]
             choice = w.RadioButtons(options=options, value=view.default, layout=w.Layout(width="100%"))
             choice.tooltip = plain(view.text)
             self._choices[view.id] = choice

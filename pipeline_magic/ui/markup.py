@@ -22,6 +22,7 @@ __all__ = [
     "details",
     "fit",
     "items",
+    "label",
     "link",
     "mark",
     "note",
@@ -52,6 +53,15 @@ def plain(text: object) -> str:
     'a⟨U+202E⟩b'
     """
     return _HIDDEN.sub(lambda match: f"⟨U+{ord(match.group()):04X}⟩", str(text).replace("\r\n", "\n"))
+
+
+def label(text: object) -> str:
+    """Text for a control's label, which Jupyter would otherwise read as TeX between dollars.
+
+    >>> label("from $1 to $2")
+    'from ＄1 to ＄2'
+    """
+    return plain(text).replace("$", "＄").replace("\\(", "\\ (").replace("\\[", "\\ [")
 
 
 def _child(child: object) -> str:

@@ -18,7 +18,7 @@ from pipeline_magic.ui.controls import FormControls, classed, css_name
 from pipeline_magic.ui.form import FormView, form_view, mark_problems
 from pipeline_magic.ui.graph import as_data, layout
 from pipeline_magic.ui.lineage import lineage_html, lineage_view
-from pipeline_magic.ui.markup import LIMIT, Html, fit, note, plain, tag
+from pipeline_magic.ui.markup import LIMIT, Html, fit, label, note, plain, tag
 from pipeline_magic.ui.quality import FindingView, finding_html, findings_of, quality_html, quality_view
 from pipeline_magic.ui.statement import clauses_html, statement_view, trace_data, words_html
 
@@ -229,7 +229,7 @@ class ApprovalTab(Tab):
             self._checks = {
                 clause: classed(
                     w.Checkbox(
-                        description=f"Go on without “{plain(words)[:300]}”, which was not understood",
+                        description=f"Go on without “{label(words)[:300]}”, which was not understood",
                         indent=False,
                         layout=w.Layout(width="100%"),
                     ),

@@ -413,3 +413,17 @@ def test_a_policy_without_waivers_offers_none() -> None:
     panel = Panel(Recorder(forbidden), forbidden)
     assert not [found for found in _walk(_tab(panel, "Quality").widget) if "pm-waive" in found._dom_classes]
     assert "may not be waived" in panel.html()
+
+
+def test_dollars_in_a_clause_are_not_read_as_tex() -> None:
+    """A label between two dollars stays readable: Jupyter typesets labels, so none of them holds a plain dollar."""
+    base = snapshots.planned(unmatched="Create a")
+    assert base.validated is not None
+    statement = snapshots.STATEMENT.replace("Create a", "from $1 to $2")
+    validated = base.validated.model_copy(
+        update={"provenance": snapshots.provenance(statement, unmatched="from $1 to $2")}
+    )
+    snapshot = base.model_copy(update={"validated": validated})
+    panel = Panel(Recorder(snapshot), snapshot)
+    box = _find(_tab(panel, "Approval").widget, "pm-confirm-c8")
+    assert "from ＄1 to ＄2" in box.description
