@@ -97,10 +97,17 @@ def sqlite_text(tree: Any, sqlglot: Any) -> str:
     exp = sqlglot.exp
 
     def change(node: Any) -> Any:
-        if isinstance(node, exp.Cast) and node.to.this in (exp.DataType.Type.DATE, exp.DataType.Type.TIMESTAMP, exp.DataType.Type.TIMESTAMPTZ):
+        if isinstance(node, exp.Cast) and node.to.this in (
+            exp.DataType.Type.DATE,
+            exp.DataType.Type.TIMESTAMP,
+            exp.DataType.Type.TIMESTAMPTZ,
+        ):
             return exp.Anonymous(this="date", expressions=[node.this])
         if isinstance(node, (exp.TsOrDsAdd, exp.DateAdd, exp.DateSub)):
-            return exp.Anonymous(this="date_sub" if isinstance(node, exp.DateSub) else "date_add", expressions=[node.this, node.expression])
+            return exp.Anonymous(
+                this="date_sub" if isinstance(node, exp.DateSub) else "date_add",
+                expressions=[node.this, node.expression],
+            )
         return node
 
     text: str = tree.transform(change).sql(dialect="sqlite")
@@ -138,12 +145,21 @@ def functions(connection: sqlite3.Connection) -> None:
         return None
 
     def add(text: Any, count: Any) -> Any:
-        return None if text is None else datetime.fromordinal(datetime.fromisoformat(str(text)[:10]).toordinal() + int(count)).date().isoformat()
+        return (
+            None
+            if text is None
+            else datetime.fromordinal(datetime.fromisoformat(str(text)[:10]).toordinal() + int(count))
+            .date()
+            .isoformat()
+        )
 
     def apart(first: Any, second: Any, *_: Any) -> Any:
         if first is None or second is None:
             return None
         return (datetime.fromisoformat(str(first)[:10]) - datetime.fromisoformat(str(second)[:10])).days
+
+    def weekday(text: Any) -> Any:
+        return None if text is None else datetime.fromisoformat(str(text)[:10]).isoweekday() % 7 + 1
 
     for name, count, function in (
         ("to_date", 1, day),
@@ -160,7 +176,8 @@ def functions(connection: sqlite3.Connection) -> None:
         ("year", 1, lambda text: None if text is None else int(str(text)[:4])),
         ("month", 1, lambda text: None if text is None else int(str(text)[5:7])),
         ("quarter", 1, lambda text: None if text is None else (int(str(text)[5:7]) + 2) // 3),
-        ("dayofweek", 1, lambda text: None if text is None else datetime.fromisoformat(str(text)[:10]).isoweekday() % 7 + 1),
+        ("dayofweek", 1, weekday),
+        ("day_of_week", 1, weekday),
     ):
         connection.create_function(name, count, function)
 
@@ -265,9 +282,16 @@ def main(arguments: list[str] | None = None) -> int:
     if given.show:
         for item, result in zip(items, made, strict=True):
             if result["outcome"] not in {"right"} and not (item["kind"] != "execute" and result["outcome"] == "asked"):
-                print(f"{item['id']} {result['outcome']}: {item['statement']}\n    {result.get('why') or result.get('query')}")
+                print(
+                    f"{item['id']} {result['outcome']}: {item['statement']}\n    {result.get('why') or result.get('query')}"
+                )
     if given.predictions:
-        given.predictions.write_text("".join(json.dumps({k: v for k, v in row.items() if k not in {"outcome", "why"}}, default=str) + "\n" for row in [*made, *parts]))
+        given.predictions.write_text(
+            "".join(
+                json.dumps({k: v for k, v in row.items() if k not in {"outcome", "why"}}, default=str) + "\n"
+                for row in [*made, *parts]
+            )
+        )
     summary = summarise(count, phrases, parts)
     for name, value in summary.items():
         print(f"{name:16s} {value}")
@@ -275,20 +299,29 @@ def main(arguments: list[str] | None = None) -> int:
     return 0
 
 
-def summarise(count: Counter[tuple[str, str]], phrases: list[dict[str, Any]], parts: list[dict[str, Any]]) -> dict[str, float]:
+def summarise(
+    count: Counter[tuple[str, str]], phrases: list[dict[str, Any]], parts: list[dict[str, Any]]
+) -> dict[str, float]:
     """The measures of a run."""
     total = sum(value for (kind, _), value in count.items() if kind == "execute") or 1
     share = {name: count["execute", name] / total for name in ("right", "silently_wrong", "asked", "error")}
     answered = count["execute", "right"] + count["execute", "silently_wrong"]
     without = [(outcome, value) for (kind, outcome), value in count.items() if kind == "unanswerable"]
     unsafe = sum(
-        any(word.casefold() in json.dumps({k: v for k, v in row.items() if k in {"code", "sql", "spec"}}).casefold() for word in item["gold"].get("must_not", ()))
+        any(
+            word.casefold() in json.dumps({k: v for k, v in row.items() if k in {"code", "sql", "spec"}}).casefold()
+            for word in item["gold"].get("must_not", ())
+        )
         for item, row in zip(phrases, parts, strict=True)
     )
     return {
         **{name: round(value, 4) for name, value in share.items()},
         "precision": round(count["execute", "right"] / answered, 4) if answered else 0.0,
-        "guessed": round(sum(v for o, v in without if o in {"guessed", "right", "silently_wrong"}) / max(1, sum(v for _, v in without)), 4),
+        "guessed": round(
+            sum(v for o, v in without if o in {"guessed", "right", "silently_wrong"})
+            / max(1, sum(v for _, v in without)),
+            4,
+        ),
         "unsafe": round(unsafe / max(1, len(phrases)), 4),
         "items": float(total),
     }

@@ -17,7 +17,8 @@ from pipeline_magic.agents.specification.planner.intent import (
     measures_in,
 )
 from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS
-from pipeline_magic.agents.specification.planner.text import stem
+from pipeline_magic.agents.specification.planner.linking import TableLink
+from pipeline_magic.agents.specification.planner.text import lemmas, stem
 from pipeline_magic.spec.names import slug
 
 __all__ = ["read_columns", "read_derive"]
@@ -93,13 +94,28 @@ def read_columns(c: Context, i: int) -> Found | None:
     shared = _shared_noun(c, i)
     if shared is not None:
         return shared
-    link = c.table_at(i)
+    link = c.table_at(i) or _by_verb(c, i)
     column = c.linker.column_at(i, least=0.8)
     if column is not None and column.end <= c.end(i) and (link is None or column.end > link.end or column.score > link.score):
-        return Found(column.end, "select", (Selected(i, column.end, column.ref),))
+        owners = [owner for j in range(i + 1, column.end) if (owner := c.table_at(j)) is not None and owner.end <= column.end]
+        uses = tuple(Use(owner.start, owner.end, owner.table.name) for owner in owners if owner.table.name == column.ref.table)
+        return Found(column.end, "select", (Selected(i, column.end, column.ref), *uses))
     if link is not None:
         return Found(link.end, "source", (Use(i, link.end, link.table.name),))
     return None
+
+
+def _by_verb(c: Context, i: int) -> TableLink | None:
+    """``employees hired``: a participle of the word that a table is called by (``hiring``)."""
+    low = c.low(i)
+    if not re.fullmatch(r"[a-z]{3,}ed", low):
+        return None
+    fitting = [
+        table
+        for name in c.linker.near
+        if len((table := c.linker.tables[name]).words) == 1 and table.words[0].endswith("ing") and lemmas(low) & lemmas(table.words[0]) - {low}
+    ]
+    return TableLink(i, i + 1, fitting[0], 0.8) if len(fitting) == 1 else None
 
 
 def _measured(c: Context, i: int) -> tuple[int, Item] | None:
@@ -136,7 +152,7 @@ def _order(c: Context, i: int) -> Found | None:
     """``ordered by name``: a table has no order; said, and no field."""
     at = c.match(
         i,
-        "ordered by|order by|sorted by|sort by|order the results by|sort the results by|order results by|ordered from|sort them by|order them by|"
+        "always order results|order results|order the results|ordered by|order by|sorted by|sort by|order the results by|sort the results by|order results by|ordered from|sort them by|order them by|"
         "in ascending order|in descending order|in order|starting from the top|ordered",
     )
     if at is None:

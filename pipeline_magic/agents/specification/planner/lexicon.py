@@ -9,6 +9,7 @@ __all__ = [
     "KNOWN",
     "ABBREVIATIONS",
     "DATA_WORDS",
+    "CARRIERS",
     "FILLER",
     "KEY_WORDS",
     "MONEY",
@@ -31,6 +32,12 @@ STOP = _set(
     one here now even still ever"""
 )
 """Function words. They carry grammar, not content: alone they are never `unmatched`."""
+
+CARRIERS = _set(
+    """no not without never except unless same other another both neither nor less more most least fewer over under
+    above below between before after since until than else ever even still either"""
+)
+"""Grammar that changes what is meant: left over by every reader, such a word was not understood."""
 
 FILLER = _set(
     """create build make made produce generate give show list return find get fetch display report provide want need

@@ -107,17 +107,51 @@ def _rounded(c: Context, found: Found) -> Found:
 
 
 def _defined(c: Context, i: int) -> Found | None:
-    """A short name that the statement explains elsewhere: ``ASP = average sale price``."""
+    """A short name that the statement explains elsewhere: ``ASP = average sale price``; the whole of it must be read."""
     place = c.definitions.get(c.low(i)) if i < len(c.tokens) else None
     if place is None or place[0] <= i < place[1]:
         return None
-    found = read_measure(c, place[0])
-    measures = [item for item in found.items if isinstance(item, Measure)] if found is not None else []
-    if found is None or len(measures) != 1:
+    total = _sum_of(c, place[0], place[1])
+    if total is None or any(c.tokens[j].kind != "punct" and c.low(j) not in _TRAILING for j in range(total[0], place[1])):
         return None
-    made = replace(measures[0], start=i, end=i + 1, name=slug(c.low(i)))
-    items = tuple(made if item is measures[0] else replace(item, start=i, end=i + 1) for item in found.items)
-    return Found(i + 1, "measure", items)
+    _, expression, uses = total
+    tables = [ref.table for ref in refs_in(expression)]
+    table = tables[0] if tables else next((item.table for item in uses if isinstance(item, Use)), "")
+    made = Measure(i, i + 1, slug(c.low(i)), expression, table, (c.low(i),))
+    return Found(i + 1, "measure", (*(replace(item, start=i, end=i + 1) for item in uses), made))
+
+
+_TRAILING = {"in", "the", "for", "each", "of", "table", "tables"}
+_Part = tuple[int, str, tuple[Item, ...]]
+
+
+def _sum_of(c: Context, i: int, end: int, *, products: bool = False) -> _Part | None:
+    """Measures with signs between them: ``(total revenue - total cost) / total cost * 100``."""
+    first = _one_of(c, i, end) if products else _sum_of(c, i, end, products=True)
+    signs = {"/": "/|divided by|over", "*": "*|x|times|multiplied by"} if products else {"-": "-|minus|less", "+": "+|plus"}
+    while first is not None and first[0] < end:
+        sign = next(((s, after) for s, words in signs.items() if (after := c.match(first[0], words)) is not None), None)
+        if sign is None:
+            break
+        following = _one_of(c, sign[1], end) if products else _sum_of(c, sign[1], end, products=True)
+        if following is None:
+            return None
+        right = f"nullif({following[1]}, 0)" if sign[0] == "/" else following[1]
+        first = following[0], f"{first[1]} {sign[0]} {right}", (*first[2], *following[2])
+    return first
+
+
+def _one_of(c: Context, i: int, end: int) -> _Part | None:
+    i = c.skip(i, "the")
+    if c.low(i) == "(":
+        inner = _sum_of(c, i + 1, end)
+        return (inner[0] + 1, f"({inner[1]})", inner[2]) if inner is not None and c.low(inner[0]) == ")" else None
+    found = next((made for read in _SIMPLE if (made := read(c, i)) is not None), None)
+    measures = [item for item in found.items if isinstance(item, Measure)] if found is not None else []
+    if found is not None and len(measures) == 1 and found.end <= end:
+        return found.end, measures[0].expression, tuple(item for item in found.items if isinstance(item, Use))
+    number = number_of(c.tokens[i]) if i < end else None
+    return (i + 1, number, ()) if number is not None else None
 
 
 def _alias(c: Context, found: Found) -> Found:
@@ -384,12 +418,12 @@ def _noun(c: Context, i: int, functions: list[_Function]) -> tuple[int, ColumnIn
 
 def _money(c: Context, i: int) -> tuple[int, ColumnInfo, str, str, tuple[Use, ...]] | None:
     """``order value``, ``revenue``, ``spend``: the column of the table that holds money."""
-    after = c.match(i, "revenue|turnover|spend|spending|sales revenue|sales amount|order revenue")
+    after = c.match(i, "revenue|turnover|spend|spending|sales revenue|sales amount|order revenue|revenue amount|sales revenue amount")
     if after is not None and c.linker.column_at(i, kinds=("number",), least=0.95) is None:
         for table in _money_tables(c, i):
             column = money_column(table)
             if column is not None:
-                return after, column, "revenue" if "revenue" in c.low(after - 1) else c.low(after - 1), f"{c.low(after - 1)} is read from {column.name}", ()
+                return after, column, _said_money(c, i, after), f"{_said_money(c, i, after)} is read from {column.name}", ()
         return None
     link = c.table_at(i)
     after = c.match(link.end, "value|amount|total|values|amounts|size in money|worth") if link is not None else None
@@ -400,6 +434,11 @@ def _money(c: Context, i: int) -> tuple[int, ColumnInfo, str, str, tuple[Use, ..
             use = Use(link.start, link.end, link.table.name)
             return after, column, f"{word} value", f"{word} value is read from {column.name}", (use,)
     return None
+
+
+def _said_money(c: Context, i: int, end: int) -> str:
+    words = [token.low for token in c.tokens[i:end]]
+    return "revenue" if "revenue" in words else words[-1]
 
 
 def _money_tables(c: Context, i: int) -> list[TableInfo]:
@@ -462,3 +501,6 @@ def _revenue(c: Context, i: int) -> Found | None:
             Measure(i, after, f"average_{noun}_value", f"avg({col(column.ref)})", table.name, ("average", "value", noun), reason),
         ),
     )
+
+
+_SIMPLE = (_count, _functions, _revenue, _suffix_count)

@@ -135,6 +135,10 @@ def _scope(tokens: tuple[Token, ...], linker: Linker, taken: set[int]) -> tuple[
         if not link.others:
             found.append(link.table.name)
         i = link.end
+    if not found:
+        stems = {token.stem for token in tokens}
+        spread = [name for name, table in linker.tables.items() if len(table.words) > 1 and set(table.words) <= stems]
+        found = spread if len(spread) == 1 else []
     return tuple(dict.fromkeys(found))
 
 

@@ -264,7 +264,7 @@ def _compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
         value = value_at(c, after, column)
         if value is not None and column.kind != "text":
             return Condition(value[0], f"{_numeric(column, operator)} {operator} {value[1]}")
-        if value is not None:
+        if value is not None and (operator in {"=", "<>"} or "year" in column.words):
             return Condition(value[0], _text_compared(name, operator, value[1], column))
         other = c.linker.column_at(c.skip(after, _ARTICLES), least=0.8)
         if other is not None and other.end <= c.end(i):

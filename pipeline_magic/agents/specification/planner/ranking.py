@@ -262,8 +262,8 @@ def _subject(c: Context, i: int, end: int, other: str) -> Group | None:
             owner = c.linker.tables[item.table]
             return Group(i, end, tuple((column.name, col(column.ref)) for column in entity_columns(owner)), owner.name)
         if isinstance(item, Selected):
-            if item.ref.table != other and c.linker.tables[item.ref.table].key:
-                owner = c.linker.tables[item.ref.table]
+            owner = c.linker.tables[item.ref.table]
+            if item.ref.table != other and item.ref in {column.ref for column in entity_columns(owner)}:
                 return Group(i, end, tuple((column.name, col(column.ref)) for column in entity_columns(owner)), owner.name)
             return Group(i, end, ((item.ref.column, col(item.ref)),))
     return None

@@ -16,9 +16,9 @@ from pipeline_magic.agents.specification.planner.context import Context, Found, 
 from pipeline_magic.agents.specification.planner.definitions import find_definitions, read_definition
 from pipeline_magic.agents.specification.planner.filters import read_filter
 from pipeline_magic.agents.specification.planner.grouping import read_group
-from pipeline_magic.agents.specification.planner.intent import Item, Place, Shape, Timing, Use
+from pipeline_magic.agents.specification.planner.intent import Item, Measure, Place, Shape, Timing, Use
 from pipeline_magic.agents.specification.planner.joinwords import read_join, read_keep, read_lacking, read_sources
-from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
+from pipeline_magic.agents.specification.planner.lexicon import CARRIERS, FILLER, STOP
 from pipeline_magic.agents.specification.planner.measures import read_having, read_measure
 from pipeline_magic.agents.specification.planner.places import read_places
 from pipeline_magic.agents.specification.planner.ranking import read_latest, read_top
@@ -26,6 +26,7 @@ from pipeline_magic.agents.specification.planner.segments import read_flag, read
 from pipeline_magic.agents.specification.planner.text import Token
 from pipeline_magic.agents.specification.planner.timing import read_timing
 from pipeline_magic.runs import Question
+from pipeline_magic.spec.names import slug
 from pipeline_magic.spec.provenance import Clause
 
 __all__ = ["Scanned", "phrases", "scan", "segments"]
@@ -158,11 +159,25 @@ def scan(c: Context, marked: dict[int, Found]) -> Scanned:
         made.questions.extend(found.questions)
         i = found.end
     made.items = c.items
+    _unused_definitions(c, made)
     return made
+
+
+def _unused_definitions(c: Context, made: Scanned) -> None:
+    """An explanation that nothing was read from was not understood."""
+    named = {item.name for item in c.items if isinstance(item, Measure)}
+    for name, (_, end) in c.definitions.items():
+        if slug(name) in named:
+            continue
+        for j in range(c.starts[end - 1], end):
+            if made.kinds[j] == "comment":
+                made.kinds[j] = None
 
 
 def is_filler(token: Token) -> bool:
     """It asks for nothing by itself."""
+    if token.low in CARRIERS:
+        return False
     return token.kind in {"punct", "op"} or token.low in STOP or token.low in FILLER or token.stem in FILLER
 
 
