@@ -12,7 +12,7 @@ __all__ = ["entity_columns", "read_group"]
 
 _OPENERS = (
     "per|for each|for every|in each|in every|by each|grouped by|group by|grouped per|broken down by|split by|by|of each|of every|from each|on each|each|"
-    "split per|for all|aggregated by|summarised by|summarized by|at the level of|within each|across|at each"
+    "split per|aggregated by|summarised by|summarized by|at the level of|within each|across|at each"
 )
 _UNITS = {"day": "DAY", "week": "WEEK", "month": "MONTH", "quarter": "QUARTER", "year": "YEAR", "hour": "HOUR"}
 _ADVERBS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year", "hourly": "hour", "annual": "year"}

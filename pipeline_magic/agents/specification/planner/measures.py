@@ -339,7 +339,7 @@ def _function(c: Context, i: int) -> _Function | None:
     return None
 
 
-def _functions(c: Context, i: int) -> Found | None:
+def _functions(c: Context, i: int, *, formulas: bool = True) -> Found | None:
     found: list[_Function] = []
     at = i
     while (function := _function(c, at)) is not None and function.end < c.end(i):
@@ -355,7 +355,7 @@ def _functions(c: Context, i: int) -> Found | None:
     if whole is not None and len(found) == 1 and whole.end > found[0].end and found[0].name != "avg":
         found, at = [_Function(i, found[0].name)], i
     at = c.skip(at, "of|the|for|all|their|its|in")
-    computed = _of_formula(c, i, at, found)
+    computed = _of_formula(c, i, at, found) if formulas else None
     if computed is not None:
         return computed
     noun = _noun(c, at, found)
@@ -503,4 +503,8 @@ def _revenue(c: Context, i: int) -> Found | None:
     )
 
 
-_SIMPLE = (_count, _functions, _revenue, _suffix_count)
+def _plain(c: Context, i: int) -> Found | None:
+    return _functions(c, i, formulas=False)
+
+
+_SIMPLE = (_count, _plain, _revenue, _suffix_count)
