@@ -2,10 +2,11 @@
 
     python benchmarks/own_cost.py [--quick]
 
-`load_ext_cpu_s` is CPU time of `%load_ext` on top of IPython and ipywidgets. `cpu_s` is CPU time of this process from running the seed's cell to the complete panel (stages 1 to 5 and every tab
-drawn), imports warm, without what the engine, git and the notebook's kernel take: calls of those ports are timed and
-taken off. `first_panel_cold_s` and `first_panel_warm_s` are wall time from running the cell to the first panel on
-screen, in a fresh kernel and again in the same one. The last line is JSON.
+`load_ext_cpu_s` is CPU time of `%load_ext` on top of IPython and ipywidgets. `cpu_s` is CPU time of this process from
+running the seed's cell to the complete panel (stages 1 to 5 and every tab drawn), imports warm, without what the
+engine, git and the notebook's kernel take: calls of those ports are timed and taken off. `first_panel_cold_s` and
+`first_panel_warm_s` are wall time from running the cell to the first panel on screen, in a fresh kernel and again in
+the same one. The last line is JSON.
 """
 
 from __future__ import annotations

@@ -40,6 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _run(words)
     except PipelineMagicError as error:
         return _failed(error, "--json" in words)
+    except SystemExit:  # argparse has printed the help that was asked for
+        return 0
     except KeyboardInterrupt:
         return _failed(Cancelled("Stopped.", hint="`pipeline-magic resume` goes on with it."), "--json" in words)
     except BrokenPipeError:  # the reader of our output went away
