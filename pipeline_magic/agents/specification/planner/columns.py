@@ -91,6 +91,9 @@ def read_columns(c: Context, i: int) -> Found | None:
         return Found(new[0], "select", (Note(i, new[0]),))
     if _is_verb(c, i):
         return None
+    person = _person_name(c, i)
+    if person is not None:
+        return person
     shared = _shared_noun(c, i)
     if shared is not None:
         return shared
@@ -134,6 +137,23 @@ def _is_verb(c: Context, i: int) -> bool:
     if c.tokens[i].low not in {"make", "order", "state", "place", "type", "rate", "date", "age", "score", "name"}:
         return False
     return any(c.low(j) in {"do", "does", "did"} for j in range(max(c.starts[i], i - 5), i))
+
+
+def _person_name(c: Context, i: int) -> Found | None:
+    """``member names``, ``names of members`` where the table keeps first and last names."""
+    link = c.table_at(i)
+    at = c.match(link.end, "name|names|full name|full names") if link is not None else None
+    if link is None or at is None:
+        at = c.match(i, "names of|name of|full name of|full names of|names for")
+        link = c.table_at(c.skip(at, "the|all|each|those|these")) if at is not None else None
+        at = link.end if link is not None else None
+    if link is None or at is None or link.table.column("name") is not None:
+        return None
+    names = [column for column in link.table.columns if column.words in (("first", "name"), ("last", "name"))]
+    if len(names) != 2:
+        return None
+    use = Use(link.start, link.end, link.table.name)
+    return Found(at, "select", (use, *(Selected(i, at, column.ref) for column in names)))
 
 
 def _shared_noun(c: Context, i: int) -> Found | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.intent import Group, Item, Use, col
@@ -26,6 +28,9 @@ def read_group(c: Context, i: int) -> Found | None:
     at = c.match(i, _OPENERS)
     if at is None:
         return None
+    agent = _agent(c, i)
+    if agent is not None:
+        return agent
     columns: list[tuple[str, str]] = []
     items: list[Item] = []
     entity, end = "", i
@@ -44,6 +49,18 @@ def read_group(c: Context, i: int) -> Found | None:
     if not columns:
         return None
     return Found(end, "measure", (*items, Group(i, end, tuple(dict.fromkeys(columns)), entity)))
+
+
+def _agent(c: Context, i: int) -> Found | None:
+    """``loans made by members``: who did it, and no grouping; ``sold by region`` groups."""
+    if c.low(i) != "by" or i == c.starts[i] or not re.fullmatch(r"\w+(?:ed|en)|made|sold|bought|held|won|paid|sent", c.low(i - 1)):
+        return None
+    if c.low(i - 1) in {"grouped", "split", "aggregated", "summarised", "summarized", "partitioned", "bucketed", "broken"}:
+        return None
+    link = c.table_at(c.skip(i + 1, "the|all|our"))
+    if link is None or c.tokens[link.end - 1].low == c.tokens[link.end - 1].stem:
+        return None
+    return Found(link.end, "source", (Use(link.start, link.end, link.table.name),))
 
 
 def _key(c: Context, i: int) -> tuple[int, list[tuple[str, str]], str, list[Item]] | None:

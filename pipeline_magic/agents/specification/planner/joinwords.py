@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from typing import Literal
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
-from pipeline_magic.agents.specification.planner.intent import Item, JoinWish, Keep, Use
+from pipeline_magic.agents.specification.planner.intent import Filter, Item, JoinWish, Keep, Use, col
+from pipeline_magic.agents.specification.planner.text import lemmas
 
 __all__ = ["read_join", "read_keep", "read_lacking", "read_sources"]
 
@@ -124,8 +126,36 @@ def read_keep(c: Context, i: int) -> Found | None:
     return _keep(i, other.end, table.table.name, other.table.name, how, Use(table.start, table.end, table.table.name), Use(other.start, other.end, other.table.name))
 
 
+def _never_done(c: Context, i: int) -> Found | None:
+    """``books that have never been loaned``: a table is called by the verb; or a date says that it was done."""
+    at = c.match(i, "that have|which have|who have|that has|that were|which were|have|has|had|were|was|are")
+    negated = c.match(at, "never been|not been|never|not|not yet been|n't been") if at is not None else None
+    done = c.match(at, "been") if at is not None and negated is None else None
+    verb = negated if negated is not None else done
+    if verb is None or verb >= c.end(i) or not re.fullmatch(r"\w+(?:ed|en)|sold|made|paid|sent", c.low(verb)):
+        return None
+    forms = lemmas(c.low(verb)) - {c.low(verb)} | ({"sale"} if c.low(verb) == "sold" else set())
+    subject = next((u.table for u in reversed(c.of(Use)) if c.starts[u.start] == c.starts[i]), None)
+    if subject is None:
+        return None
+    for name in c.linker.near:
+        table = c.linker.tables[name]
+        if name != subject and forms & set(table.words) and len(table.words) == 1 and c.graph.links(subject, name):
+            how: Literal["anti", "semi"] = "anti" if negated is not None else "semi"
+            return Found(verb + 1, "join", (Keep(i, verb + 1, subject, name, how),))
+    dates = [column for column in c.linker.tables[subject].of_kind("date", "timestamp") if forms & set(column.words)]
+    if len(dates) != 1:
+        return None
+    test = "IS NULL" if negated is not None else "IS NOT NULL"
+    reason = f"{c.low(verb)} is read from {dates[0].name}"
+    return Found(verb + 1, "filter", (Filter(i, verb + 1, f"{col(dates[0].ref)} {test}", reason),))
+
+
 def read_lacking(c: Context, i: int) -> Found | None:
     """``customers … without orders``, ``cars that have no sales records``: those of the table named before."""
+    done = _never_done(c, i)
+    if done is not None:
+        return done
     at = c.match(i, _LACK)
     how: Literal["anti", "semi"] = "anti"
     if at is None:

@@ -11,6 +11,7 @@ __all__ = [
     "DATA_WORDS",
     "CARRIERS",
     "FILLER",
+    "GENERAL",
     "KEY_WORDS",
     "MONEY",
     "MONTHS",
@@ -38,6 +39,12 @@ CARRIERS = _set(
     above below between before after since until than else ever even still either"""
 )
 """Grammar that changes what is meant: left over by every reader, such a word was not understood."""
+
+GENERAL = _set(
+    """name title type status date id code number description comment address phone email city state country time day
+    month year hour minute amount total value price key count size note text age rate score level category"""
+)
+"""Column names that many tables share: alone they say nothing about which table is meant."""
 
 FILLER = _set(
     """create build make made produce generate give show list return find get fetch display report provide want need

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Kind, Ref, TableInfo
-from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS, STOP, SYNONYMS
+from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS, GENERAL, STOP, SYNONYMS
 from pipeline_magic.agents.specification.planner.text import Token, stem, words_of
 
 __all__ = ["ColumnLink", "Linker", "TableLink"]
@@ -139,6 +139,8 @@ class Linker:
         rounds: tuple[Sequence[str], ...] = (tables,) if tables else (self.scope, self.near)
         for names in rounds:
             found = self._best(start, frozenset(names), wanted, least, longest)
+            if found is not None and names is self.near and self.scope and self._too_general(found):
+                continue
             if found is not None:
                 return self._of_table(found, wanted)
         return None
@@ -187,8 +189,13 @@ class Linker:
         if not fits or fits[0][0] < (0.5 if link.others or link.ref.table == owner.table.name else _GOOD):
             return link
         same = tuple(column for score, column in fits if score >= fits[0][0] - 1e-9)
-        end = owner.end if owner.start - link.end <= 3 else link.end
+        end = owner.end if self.tokens[link.end].low in {"of", "for", "in"} else link.end
         return ColumnLink(link.start, end, same[0], max(link.score, fits[0][0]), same[1:])
+
+    def _too_general(self, link: ColumnLink) -> bool:
+        """``name`` alone never brings in a table that the statement does not name."""
+        words = {token.stem for token in self.tokens[link.start : link.end]}
+        return words <= GENERAL
 
     def _owner_after(self, at: int) -> TableLink | None:
         """The table behind ``of the``, ``for all``; further columns of the same list may stand between."""
@@ -295,6 +302,8 @@ def _column_fit(window: tuple[str, ...], column: ColumnInfo, table: TableInfo) -
     if column.said and len(column.said) > 1 and have == set(column.said):
         return 0.85
     if have < wanted and wanted - have == {"name"} and column.kind == "text" and not have & owner:
+        return 0.85
+    if have < wanted and wanted - have <= {"amount", "value"} and column.kind == "number" and not have <= owner:
         return 0.85
     if have < wanted and column.words[-1] == words[-1]:
         return 0.6

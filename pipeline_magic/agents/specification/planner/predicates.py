@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.dates import Period, period_at
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
-from pipeline_magic.agents.specification.planner.intent import Measure, col, measure_ref
+from pipeline_magic.agents.specification.planner.intent import Group, Measure, col, measure_ref
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.agents.specification.planner.linking import ColumnLink
 from pipeline_magic.agents.specification.planner.text import lemmas, number_of, scale_of, stem
@@ -179,7 +179,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
     if negated is not None:
         inner = _single(c, negated, about, opened, least)
         return Condition(inner.end, f"NOT ({inner.expression})", inner.assumed, inner.tied) if inner else None
-    for read in (_missing_first, _measure_compared, _quoted_in, _named_as, _weekend, named_value, _operator_first, _unit_compared, _column_compared, _value_first, _happened, _place):
+    for read in (_missing_first, _measure_compared, _quoted_in, _named_as, _weekend, named_value, _operator_first, _costing, _unit_compared, _column_compared, _value_first, _happened, _place):
         found = read(c, i, about, least)
         if found is not None:
             return found
@@ -249,7 +249,7 @@ def _compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
     if (after := c.match(at, _PRESENT)) is not None:
         return Condition(after, f"{name} IS NOT NULL")
     if column.kind in {"date", "timestamp"}:
-        dated = dated_at(c, at, column)
+        dated = dated_at(c, at, column) or _dates_compared(c, at, column)
         if dated is not None:
             return dated
     between = _between(c, at, column)
@@ -281,6 +281,16 @@ def _compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
         if less is not None:
             return Condition(less, f"{name} <= {value[1]}")
         return Condition(value[0], f"{name} = {value[1]}")
+    return None
+
+
+def _dates_compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
+    """``return date is after the due date``."""
+    for operator, words in ((">", "after|later than|past|>"), ("<", "before|earlier than|<"), (">=", "on or after|>="), ("<=", "on or before|<=")):
+        after = c.match(i, words)
+        other = c.linker.column_at(c.skip(after, _ARTICLES), kinds=("date", "timestamp"), least=0.8) if after is not None else None
+        if other is not None and other.end <= c.end(i):
+            return Condition(other.end, f"{col(column.ref)} {operator} {col(other.ref)}")
     return None
 
 
@@ -429,6 +439,20 @@ def _operator_first(c: Context, i: int, about: TableInfo | None, least: float) -
     return Condition(value[0], f"{col(link.ref)} {compared[1]} {value[1]}", tied=link if link.others else None)
 
 
+def _costing(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``that cost more than 20``."""
+    at = c.match(i, "cost|costs|costing|priced at|priced")
+    compared = comparison_at(c, at) if at is not None else None
+    value = value_at(c, compared[0], None) if compared is not None else None
+    if compared is None or value is None:
+        return None
+    for table in (about,) if about else c.focus(i)[:2]:
+        fitting = [column for column in table.of_kind("number") if {"price", "cost"} & set(column.words)]
+        if len(fitting) == 1:
+            return Condition(value[0], f"{col(fitting[0].ref)} {compared[1]} {value[1]}", f"what it costs is read as {fitting[0].name}")
+    return None
+
+
 def _quoted_in(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
     """``that have 'Ford' in their make name``: a part of a text, whatever its case."""
     if i >= c.end(i) or c.tokens[i].kind != "quoted" or c.tokens[i].text[0] == "`":
@@ -515,22 +539,36 @@ _RECORD_TIMES = {"created", "updated", "modified", "load", "loaded", "ingested",
 def date_column(c: Context, i: int, about: TableInfo | None) -> tuple[ColumnInfo, tuple[ColumnInfo, ...]] | None:
     """The date column that words without a column name mean, and others that fit as well.
 
-    A verb before (``shipped in 1997``) decides where its stem is in one column's words; else the nearest table with a
-    single date column; columns that say when a record was stored come last.
+    A verb before (``shipped in 1997``) decides where its stem is in one column's words; else the table that stands
+    right before, the one that is measured, then the nearest. Of several, the table's own date (``loan_date`` of loans)
+    is meant; columns that say when a record was stored come last.
     """
-    tables = (about,) if about else c.focus(i)
+    tables = (about,) if about else _dated_tables(c, i)
     said = {base for j in range(max(0, i - 3), i) for base in lemmas(c.tokens[j].low)} if i else set()
     choices: list[list[ColumnInfo]] = []
     for table in tables:
         dates = [column for column in table.of_kind("date", "timestamp") if not _RECORD_TIMES & set(column.words)]
         dates = dates or list(table.of_kind("date", "timestamp"))
-        hit = [column for column in dates if said & (set(column.words) | {b for w in column.said for b in lemmas(w)})]
+        hit = [column for column in dates if said & (set(column.words) - set(table.words) | {b for w in column.said for b in lemmas(w)})]
         if hit:
             return hit[0], tuple(hit[1:])
+        own = [column for column in dates if set(column.words) <= {*table.words, "date", "time", "day", "timestamp", "at"}]
         if dates:
-            choices.append(dates)
-    chosen = next((dates for dates in choices if len(dates) == 1), choices[0] if choices else None)
-    return (chosen[0], tuple(chosen[1:])) if chosen else None
+            choices.append(own if len(own) == 1 else dates)
+    return (choices[0][0], tuple(choices[0][1:])) if choices else None
+
+
+def _dated_tables(c: Context, i: int) -> tuple[TableInfo, ...]:
+    """Tables a period may speak of, likeliest first."""
+    groups = [item for item in c.items if isinstance(item, Group)]
+    found: list[str] = []
+    for start in range(max(c.starts[i], i - 4), i):
+        link = c.table_at(start)
+        if link is not None and link.end == i and not any(item.start <= start < item.end for item in groups):
+            found.append(link.table.name)
+    found += [item.table for item in c.of(Measure) if item.table]
+    names = dict.fromkeys([*found, *(table.name for table in c.focus(i))])
+    return tuple(c.linker.tables[name] for name in names)
 
 
 def _value_first(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
@@ -589,6 +627,11 @@ def state_at(c: Context, i: int, about: TableInfo | None) -> Condition | None:
             listed = dict(column.values)
             if len(low) > 2 and low in listed:
                 return Condition(i + 1, f"{col(column.ref)} = {literal(listed[low])}", f"{low} means: {column.name} = {listed[low]}")
+        for column in table.of_kind("boolean"):
+            adjective = "_".join(word for word in column.words if word not in {"is", "has", "was", "flag"})
+            if low in {adjective, f"in{adjective}", f"un{adjective}", f"non{adjective}"}:
+                text = col(column.ref) if low == adjective else f"NOT {col(column.ref)}"
+                return Condition(i + 1, text, f"{low} means: {column.name} is {'true' if low == adjective else 'false'}")
         if low.endswith("ed") and len(low) > 5:
             root = low[:5]
             hits = [column for column in table.columns if column.nullable and column.null_words and column.words[0].startswith(root)]

@@ -239,7 +239,7 @@ _FEWEST = "fewest|least number of|smallest number of|lowest number of|fewest num
 def _most(c: Context, i: int) -> Found | None:
     """``with the most orders``, ``that is hiring the largest number of employees``: the one group that has most."""
     at = c.skip(i, "with|that|which|who|has|have|had|having|is|are|was|the|a|by")
-    if at < c.end(i) and re.fullmatch(r"\w+(?:ing|ed)", c.low(at)):
+    if at < c.end(i) and re.fullmatch(r"\w+(?:ing|ed)|written|taken|given|made|sold|bought|held|won|paid", c.low(at)):
         at = c.skip(at + 1, "the|a")
     after, fewest = c.match(at, _MOST), c.match(at, _FEWEST)
     found = after or fewest
