@@ -119,6 +119,15 @@ def _stages(store: Store, snapshot: Snapshot) -> tuple[StageEvent, ...]:
     return tuple(events)
 
 
+_APPROVAL = {
+    "pending": "Nobody has decided yet.",
+    "partly_approved": "Approved, and more people are needed.",
+    "rejected": "Rejected:",
+    "void": "Void:",
+    "expired": "Expired:",
+}
+
+
 def _approval_event(snapshot: Snapshot) -> StageEvent:
     approval, deployment = snapshot.approval, snapshot.deployment
     if approval is None:
@@ -128,7 +137,7 @@ def _approval_event(snapshot: Snapshot) -> StageEvent:
         return StageEvent(
             stage="approval",
             state="waiting" if waiting else "failed",
-            message=f"{approval.state.replace('_', ' ')}" + (f": {approval.reason}" if approval.reason else ""),
+            message=_APPROVAL[approval.state] + (f" {approval.reason}" if approval.reason else ""),
         )
     if deployment is None or deployment.digest != approval.digest or deployment.state in {"waiting", "deploying"}:
         return StageEvent(stage="approval", state="waiting", message="Approved; not deployed yet.")
