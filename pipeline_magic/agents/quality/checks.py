@@ -124,7 +124,8 @@ def _pass(data: str, expectations: tuple[Expectation, ...], conditions: tuple[st
 
 def _unique_sql(expectation: Unique, data: str) -> str:
     names = ", ".join(map(quote, expectation.columns))
-    groups = f"SELECT count(*) AS n FROM ({data}) AS t GROUP BY {names}"
+    # sum(1) and not count(*): Sail cannot count groups of columns that it wrote itself as NOT NULL
+    groups = f"SELECT sum(1) AS n FROM ({data}) AS t GROUP BY {names}"
     return (
         "SELECT coalesce(sum(n), 0) AS n, count(CASE WHEN n > 1 THEN 1 END) AS c1, "
         f"coalesce(sum(n - 1), 0) AS c2, coalesce(max(n), 0) AS c3 FROM ({groups}) AS g"

@@ -96,20 +96,19 @@ def _close(one: float | Decimal | None, other: float | Decimal | None) -> bool:
 
 
 def schema_differences(wanted: Sequence[Column], found: Sequence[Column]) -> str:
-    """Where two schemas differ in names, order or types, in words; empty when they do not."""
-    if [c.name for c in wanted] != [c.name for c in found]:
-        names = {c.name for c in found}
-        missing = [c.name for c in wanted if c.name not in names]
-        extra = [c.name for c in found if c.name not in {w.name for w in wanted}]
-        parts = [f"missing {listed(missing)}"] if missing else []
-        parts += [f"not declared {listed(extra)}"] if extra else []
-        return "; ".join(parts) or f"the columns stand in another order: {listed(c.name for c in found)}"
+    """Where two schemas differ in names or types, in words; empty when they do not. The order carries no meaning:
+    some engines write the columns a table is partitioned by last."""
+    there = {column.name: column for column in found}
+    missing = [column.name for column in wanted if column.name not in there]
+    extra = sorted(there.keys() - {column.name for column in wanted})
     wrong = [
-        f"{w.name} is {f.type} instead of {w.type}"
-        for w, f in zip(wanted, found, strict=True)
-        if parse_type(w.type) != parse_type(f.type)
+        f"{column.name} is {there[column.name].type} instead of {column.type}"
+        for column in wanted
+        if column.name in there and parse_type(column.type) != parse_type(there[column.name].type)
     ]
-    return listed(wrong)
+    parts = [f"missing {listed(missing)}"] if missing else []
+    parts += [f"not declared {listed(extra)}"] if extra else []
+    return "; ".join([*parts, *([listed(wrong)] if wrong else [])])
 
 
 def fingerprint_query(columns: Sequence[Column], rows: str) -> str:

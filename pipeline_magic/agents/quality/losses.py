@@ -16,7 +16,7 @@ from typing import Any
 
 from pipeline_magic.agents.quality.columns import made_of, trace
 from pipeline_magic.agents.quality.describe import counted, listed, share
-from pipeline_magic.agents.quality.reconcile import KEEPS_ROWS, RAW, JoinKeys
+from pipeline_magic.agents.quality.reconcile import KEEPS_ROWS, RAW, UNMARKED, JoinKeys
 from pipeline_magic.runs import Finding
 from pipeline_magic.spec.model import Aggregate, Join, Step
 from pipeline_magic.spec.typed import TypedSpec
@@ -221,6 +221,15 @@ def findings(typed: TypedSpec, counts: Mapping[str, int], joins: Mapping[str, Jo
 
 
 def _of_source(alias: str, counts: Mapping[str, int], typed: TypedSpec) -> Iterator[Finding]:
+    if unmarked := counts.get(alias + UNMARKED):
+        mark = next(source.watermark for source in typed.spec.sources if source.alias == alias)
+        yield Finding(
+            id=f"watermark:{alias}",
+            severity="amber",
+            message=f"{unmarked:,} of {counted(counts[alias])} of `{alias}` have no {mark}: no run reads them.",
+            where=f"sources.{alias}.watermark",
+            hint="Choose a column that is never NULL, or read the source whole.",
+        )
     if counts[alias]:
         return
     raw = counts.get(alias + RAW, 0)

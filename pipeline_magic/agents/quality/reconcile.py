@@ -21,6 +21,7 @@ from pipeline_magic.spec.typed import TypedSpec
 __all__ = [
     "KEEPS_ROWS",
     "RAW",
+    "UNMARKED",
     "JoinKeys",
     "count_queries",
     "counts_query",
@@ -36,6 +37,9 @@ KEEPS_ROWS = frozenset(("derive", "window", "segment", "select", "rename", "cast
 RAW = ":table"
 """Marks the rows of a source's table before the source's filter."""
 
+UNMARKED = ":unmarked"
+"""Marks the rows of a source whose watermark is NULL: no run ever reads them."""
+
 
 # --- counts ------------------------------------------------------------------------------------------------------
 
@@ -50,6 +54,11 @@ def count_queries(typed: TypedSpec, *, run_time: str) -> dict[str, str]:
         made[source.alias] = query(typed, source.alias, run_time=run_time)
         if source.filter is not None:
             made[source.alias + RAW] = f"SELECT 1 AS one FROM {quote_table(source.table)}"
+        if source.watermark is not None:
+            rows = made[source.alias]
+            made[source.alias + UNMARKED] = (
+                f"SELECT 1 AS one FROM ({rows}) AS w WHERE {quote(source.watermark)} IS NULL"
+            )
     for step in typed.spec.steps:
         if step.kind not in KEEPS_ROWS:
             made[step.id] = query(typed, step.id, run_time=run_time)

@@ -34,8 +34,9 @@ from pipeline_magic.ports import Engine
 from pipeline_magic.runs import CheckResult, Finding, Generated, NotebookRun, SampleRun
 from pipeline_magic.spec.literals import sql_text
 from pipeline_magic.spec.names import join_table, quote, quote_table, split_table
-from pipeline_magic.spec.schema import TableSchema
+from pipeline_magic.spec.schema import Column, TableSchema
 from pipeline_magic.spec.typed import RUN_KEY, TypedSpec
+from pipeline_magic.spec.types import parse_type
 
 __all__ = ["COPIED_ROWS", "MOST_ROWS", "Trial", "not_executed", "run_sample", "scratch_table", "without_quarantine"]
 
@@ -210,7 +211,7 @@ def _try_out(trial: Trial, seen: _Seen, table: str, say: Callable[[str], None]) 
     if seen.problem:
         return
     say("Comparing what the notebook wrote with its SQL form")
-    seen.problem, seen.rows = _compared(trial, table, before)
+    seen.problem, seen.rows = _compared(trial, seen, table, before)
     if seen.problem or _source_rows(trial.typed) > MOST_ROWS:
         return
     print_ = fingerprint_query(grouped(trial.typed.target_columns()), f"SELECT * FROM {quote_table(table)}")
@@ -290,13 +291,12 @@ def without_quarantine(notebook: str) -> str:
 # --- comparing ---------------------------------------------------------------------------------------------------
 
 
-def _compared(trial: Trial, table: str, before: int) -> tuple[str, int]:
+def _compared(trial: Trial, seen: _Seen, table: str, before: int) -> tuple[str, int]:
     """What is wrong with the table (nothing: empty), and its rows."""
     typed, written = trial.typed, f"SELECT * FROM {quote_table(table)}"
-    found = trial.engine.query(f"{written} LIMIT 1", limit=1, timeout=trial.timeout).columns
     rows = int(trial.row(f"SELECT count(*) AS n FROM {quote_table(table)}")[0])
-    if trial.held is None and (wrong := schema_differences(typed.target_columns(), found)):
-        return f"the table's schema is not the declared one: {wrong}", rows
+    if trial.held is None and (wrong := _schema_problem(trial, seen, written)):
+        return wrong, rows
     if rows < before:
         return (
             f"the target would shrink from {before:,} to {counted(rows)}, which {typed.spec.target.mode} never does",
@@ -315,18 +315,48 @@ def _compared(trial: Trial, table: str, before: int) -> tuple[str, int]:
     return _differing(result.rows, result.truncated, said), rows
 
 
+def _schema_problem(trial: Trial, seen: _Seen, written: str) -> str:
+    """Where the table's schema is not the declared one; empty where it is.
+
+    An engine may give an expression another type than Spark does, which typing follows (a quotient of decimals, say).
+    Where the SQL form has that type here too, or a decimal has only grown more digits in front, the notebook is right,
+    and the difference is only noted.
+    """
+    found = _columns_of(trial, written)
+    wanted = trial.typed.target_columns()
+    wrong = schema_differences(wanted, found)
+    if not wrong:
+        return ""
+    here = {c.name: c for c in _columns_of(trial, target_query(trial.typed, run_time=trial.run_time))}
+    allowed = {column.name: here.get(column.name, column) for column in wanted}
+    allowed |= {f.name: f for f in found for w in wanted if w.name == f.name and _wider(w, f)}
+    if schema_differences(list(allowed.values()), found):
+        return f"the table's schema is not the declared one: {wrong}"
+    seen.notes = (*seen.notes, f"this engine types some columns otherwise than Spark: {wrong}")
+    return ""
+
+
+def _wider(wanted: Column, found: Column) -> bool:
+    one, other = parse_type(wanted.type), parse_type(found.type)
+    return one.name == other.name == "decimal" and one.scale == other.scale and one.precision < other.precision
+
+
+def _columns_of(trial: Trial, sql: str) -> tuple[Column, ...]:
+    return trial.engine.query(f"SELECT * FROM ({sql}) AS t LIMIT 1", limit=1, timeout=trial.timeout).columns
+
+
 def _expected(trial: Trial, written: str) -> tuple[str, str, bool, tuple[str, str]] | None:
     """What must hold of the rows: (left, right, whether both ways, what rows of left and right are called).
 
     `overwrite` and `append` hold exactly the SQL form's rows (of this run's key). The modes with keys keep one row of
     several, or versions of it: in an empty table each row must be one of the SQL form's; in one that held rows, `merge`
-    must have brought in every row of the SQL form. Where a watermark leaves old rows out, only what was written is
-    held to the SQL form. None: nothing can be said but that a second run changes nothing.
+    must have brought in every row of the SQL form. Where a watermark leaves rows out (old ones, and those without a
+    value), only what was written is held to the SQL form. None: only that a second run changes nothing can be said.
     """
     target, sources = trial.typed.spec.target, trial.typed.spec.sources
     sql_form = target_query(trial.typed, run_time=trial.run_time)
     names = ("only the notebook wrote", "only the SQL form has")
-    marked = any(source.watermark is not None for source in sources) and trial.held is not None
+    marked = any(source.watermark is not None for source in sources)
     if target.mode == "append":
         mine = f"{written} WHERE {quote(RUN_KEY)} = {sql_text(trial.run_key)}"
         return mine, sql_form, not marked, names

@@ -186,6 +186,28 @@ def test_empty_tables_are_checked_and_written(engine: SailEngine) -> None:
     assert report.preview_rows == ()
 
 
+def test_tables_that_the_engine_wrote_itself_can_be_checked(engine: SailEngine) -> None:
+    """What one pipeline wrote is what the next one reads: columns that are NOT NULL there are grouped and joined."""
+    engine.execute("CREATE TABLE own.odd.written USING delta AS SELECT 1 AS k, 'a' AS j UNION ALL SELECT 1, 'b'")
+    spec = {
+        "sources": [source("w", "own.odd.written"), source("e", "own.odd.events")],
+        "steps": [join("w", "e", "k", how="left")],
+        "expectations": [
+            {"id": "u", "on": "w", "kind": "unique", "columns": ["k"]},
+            {"id": "v", "on": "w", "kind": "unique", "columns": ["k", "j"]},
+            {"id": "r", "on": "w", "kind": "referential", "columns": ["k"], "to": "e", "to_columns": ["k"]},
+        ],
+        "target": {"table": "analytics.default.next", "input": "joined"},
+    }
+    report = check(engine, typed_of(engine, spec, automatic=False), sample_run=False)
+    assert [(result.status, result.failing) for result in report.checks] == [
+        ("failed", 1),
+        ("passed", 0),
+        ("passed", 0),
+    ]
+    assert report.reconciliation.steps[0].rows_out == 2
+
+
 def test_a_failing_gate_and_a_failing_cell_are_red(engine: SailEngine) -> None:
     """A `fail` check stops the notebook before it writes, and its words are in the report."""
     rule = {"id": "few", "on": "target", "kind": "row_count", "maximum": 3, "action": "fail"}

@@ -288,6 +288,15 @@ def test_the_filter_of_a_source_shows_rows_before_and_after(engine: DuckEngine) 
     assert severities(none.findings) == {"rows:a": "red"}
 
 
+def test_rows_without_a_watermark_are_never_read(engine: DuckEngine) -> None:
+    """Reading by watermark passes over NULLs for ever: said with their number."""
+    table = engine.create("shop.s.a", "k INT, at INT", [(1, 5), (2, None), (3, None)])
+    typed = pipeline({"a": table}, sources={"a": {"watermark": "at"}}, target={"mode": "append"})
+    [finding] = reconciled(engine, typed).findings
+    assert (finding.id, finding.severity) == ("watermark:a", "amber")
+    assert finding.message == "2 of 3 rows of `a` have no at: no run reads them."
+
+
 def test_steps_that_keep_their_rows_are_not_counted_twice(engine: DuckEngine) -> None:
     """Derive, segment and the like have their input's rows by construction and cost nothing."""
     steps = [

@@ -87,6 +87,7 @@ def test_equal_rows_pass_twice(engine: DuckEngine) -> None:
         ("ALTER TABLE {} ADD COLUMN extra INT", "the table's schema is not the declared one: not declared extra"),
         ("ALTER TABLE {} DROP COLUMN x", "the table's schema is not the declared one: missing x"),
         ("ALTER TABLE {} ALTER COLUMN k SET DATA TYPE INT", "k is int instead of bigint"),
+        ("ALTER TABLE {} ALTER COLUMN k SET DATA TYPE DECIMAL(20, 0)", "k is decimal(20,0) instead of bigint"),
     ],
 )
 def test_any_difference_is_red(engine: DuckEngine, change: str, said: str) -> None:
@@ -98,6 +99,19 @@ def test_any_difference_is_red(engine: DuckEngine, change: str, said: str) -> No
     assert said in finding.message
     assert sample.repeatable is None
     assert engine.scratch == set()
+
+
+def test_a_decimal_that_grew_is_only_noted(engine: DuckEngine) -> None:
+    """An engine may give a sum more digits in front; fewer digits, or others after the point, are a difference."""
+    table = engine.create("shop.s.t", "k BIGINT, price DECIMAL(12, 2)", [(1, 5)])
+    typed = pipeline({"t": table})
+    engine.notebook = writes(typed, *["ALTER TABLE {} ALTER COLUMN price SET DATA TYPE DECIMAL(32, 2)"] * 2)
+    sample = tried(engine, typed)
+    assert (sample.status, sample.repeatable) == ("passed", True)
+    assert "price is decimal(32,2) instead of decimal(12,2)" in sample.message
+    for other in ("DECIMAL(10, 2)", "DECIMAL(12, 3)"):
+        engine.notebook = writes(typed, f"ALTER TABLE {{}} ALTER COLUMN price SET DATA TYPE {other}")
+        assert tried(engine, typed).status == "failed"
 
 
 def test_the_last_digits_of_floating_point_sums_may_differ(engine: DuckEngine) -> None:
@@ -223,11 +237,14 @@ def test_nothing_is_written_outside_the_scratch_schema() -> None:
     assert without_quarantine("no notebook") == "no notebook"
 
 
-def test_schemas_are_compared_by_name_order_and_type() -> None:
-    """Types are compared as Spark writes them, whatever the spelling."""
+def test_schemas_are_compared_by_name_and_type() -> None:
+    """Types are compared as Spark writes them, whatever the spelling; partition columns may stand last."""
     wanted = (Column(name="a", type="decimal(18,2)"), Column(name="b", type="int"))
     assert schema_differences(wanted, (Column(name="a", type="DECIMAL(18, 2)"), Column(name="b", type="integer"))) == ""
-    assert "another order: b, a" in schema_differences(wanted, wanted[::-1])
+    assert schema_differences(wanted, wanted[::-1]) == ""
+    assert schema_differences(wanted, (Column(name="b", type="int"), Column(name="c", type="int"))) == (
+        "missing a; not declared c"
+    )
     assert schema_differences(wanted, (wanted[0], Column(name="b", type="bigint"))) == "b is bigint instead of int"
 
 
