@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from pipeline_magic.agents.specification.planner.entities import TableInfo
+from pipeline_magic.agents.specification.planner.grouping import entity_columns
 from pipeline_magic.agents.specification.planner.intent import (
     Check,
     Derive,
@@ -165,7 +166,26 @@ class Plan:
             for segment in self.segments:
                 if segment.entity:
                     return segment.entity
+            return self._named_entity()
         return ""
+
+    def _named_entity(self) -> str:
+        """``member names and number of loans``: names stand for the rows of their table, which may share a name."""
+        tables = {item.ref.table for item in self.selected}
+        if len(tables) != 1 or not self.measures:
+            return ""
+        name = tables.pop()
+        table = self.tables[name]
+        naming = {column.ref for column in entity_columns(table)}
+        other = any(measure.table != name for measure in self.measures)
+        return name if table.key and other and naming & {item.ref for item in self.selected} else ""
+
+    @property
+    def subject(self) -> str:
+        """The one table whose rows are asked for, where others only say which: ``authors whose books cost more``."""
+        tables = {item.ref.table for item in self.selected}
+        plain = not (self.measures or self.tops or self.latest or self.segments or self.keeps or self.joins or self.read)
+        return tables.pop() if plain and len(tables) == 1 else ""
 
     def wanted(self) -> tuple[str, ...]:
         """Every table the draft needs, those named first."""

@@ -21,6 +21,8 @@ def base_table(plan: Plan, wanted: Sequence[str]) -> str:
     for keep in plan.keeps:
         if keep.how in {"left", "anti", "semi"}:
             return keep.table
+    if plan.subject and not _reaches_all(plan, plan.subject, wanted):
+        return plan.subject
     entity = plan.entity
     first = next((wish.tables[0] for wish in plan.joins if len(wish.tables) > 1), entity)
     if len(plan.read) > 1 and entity in plan.read and first == entity:
@@ -33,6 +35,10 @@ def base_table(plan: Plan, wanted: Sequence[str]) -> str:
         if len(direct) == 1:
             return direct[0]
     return ranked[0]
+
+
+def _reaches_all(plan: Plan, base: str, wanted: Sequence[str]) -> bool:
+    return _reach(plan, base, wanted) == len(wanted) - 1
 
 
 def _one_step(plan: Plan, base: str, other: str) -> bool:
@@ -301,6 +307,8 @@ def _how(plan: Plan, link: Link) -> tuple[How, tuple[str, ...], bool]:
     for keep in plan.keeps:
         if {keep.table, keep.other} == {link.left, link.right}:
             return keep.how, plan.clauses(keep), True
+    if plan.subject == link.left and link.one not in {"right", "both"}:
+        return "semi", plan.clauses(*plan.filters), True
     for wish in plan.joins:
         if wish.how is not None and (not wish.tables or link.right in wish.tables):
             return wish.how, plan.clauses(wish), True

@@ -81,7 +81,7 @@ def _keys(made: Assembly, plan: Plan, layout: Layout) -> tuple[list[tuple[str, s
     entities = [group.entity for group in plan.groups if group.entity]
     clauses, said = plan.clauses(*plan.groups), bool(plan.groups)
     if not plan.groups and plan.entity:
-        entities, clauses = [plan.entity], plan.clauses(*plan.segments)
+        entities, clauses = [plan.entity], plan.clauses(*plan.segments, *([] if plan.segments else plan.selected))
     for group in plan.groups:
         if not group.entity:
             keys += group.columns
