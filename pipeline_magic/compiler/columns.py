@@ -36,7 +36,7 @@ from pipeline_magic.spec.typed import Node, TypedSpec
 from pipeline_magic.spec.typing.groups import tie_breakers
 from pipeline_magic.spec.typing.sets import join_columns
 
-__all__ = ["carried", "in_order", "needs", "reads", "upstream"]
+__all__ = ["carried", "in_order", "needs", "reads", "upstream", "used_by"]
 
 
 def upstream(typed: TypedSpec, roots: Iterable[str]) -> tuple[Node, ...]:
@@ -106,8 +106,8 @@ def _of_inputs(typed: TypedSpec, step: Step, out: set[str]) -> dict[str, set[str
     if isinstance(step, Select):
         return {step.input: set(step.columns)}
     if isinstance(step, (Aggregate, Pivot)):
-        return {step.input: _used(step, node)}
-    return {step.input: (out & own) - _replaced(step) | _used(step, node)}
+        return {step.input: used_by(step, node)}
+    return {step.input: (out & own) - _replaced(step) | used_by(step, node)}
 
 
 def _replaced(step: Step) -> set[str]:
@@ -115,7 +115,7 @@ def _replaced(step: Step) -> set[str]:
     return {item.name for item in step.columns} if isinstance(step, Derive) else set()
 
 
-def _used(step: Step, node: Node) -> set[str]:
+def used_by(step: Step, node: Node) -> set[str]:
     """Columns of the input that the step itself reads."""
     if isinstance(step, Filter):
         return set(reads(step.condition, node))

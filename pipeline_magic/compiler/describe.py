@@ -214,5 +214,5 @@ def comment(text: str, limit: int = 400) -> str:
 
 def markdown(text: str, limit: int = 4000) -> str:
     """A text that Markdown shows as it is: one line, no markup, no HTML, no link."""
-    clean = re.sub(r"([\\`*_{}\[\]()#+\-!|~$])", r"\\\1", comment(text, limit))
+    clean = re.sub(r"([\\`*_{}\[\]()#+\-!|~$%])", r"\\\1", comment(text, limit))
     return clean.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;").replace("://", ":&#47;&#47;")

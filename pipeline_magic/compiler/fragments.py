@@ -9,7 +9,7 @@ from sqlglot import exp
 from pipeline_magic.spec.dialect import identifier, parse, render
 from pipeline_magic.spec.functions import FUNCTIONS
 from pipeline_magic.spec.literals import sql_text
-from pipeline_magic.spec.model import Frame, Join, JoinKey, Order, Segment, SegmentRule, Window
+from pipeline_magic.spec.model import Frame, Join, JoinKey, Order, Segment, SegmentRule, Unpivot, Window
 from pipeline_magic.spec.typed import Node
 from pipeline_magic.spec.typing.groups import tie_breakers
 
@@ -24,6 +24,7 @@ __all__ = [
     "over",
     "pivot_measure",
     "ranked",
+    "stack_of",
 ]
 
 
@@ -130,6 +131,20 @@ def case_of_segment(step: Segment) -> str:
     if step.otherwise is not None:
         lines.append(f"  ELSE {sql_text(step.otherwise)}")
     return "\n".join(["CASE", *lines, "END"])
+
+
+def stack_of(step: Unpivot, node: Node, out: Node, prefix: str = "") -> str:
+    """``stack(2, 'a', a, 'b', b)``, every value in the one type of the result.
+
+    Not UNPIVOT: where some of the columns can be NULL and others cannot, Sail fails on it.
+    """
+    kinds = {column.name: column.type for column in node.columns}
+    wanted = next(column.type for column in out.columns if column.name == step.value_column)
+    pairs = []
+    for name in step.columns:
+        value = f"{prefix}{identifier(name)}"
+        pairs += [sql_text(name), value if kinds[name] == wanted else f"CAST({value} AS {wanted.upper()})"]
+    return f"stack({len(step.columns)}, {', '.join(pairs)})"
 
 
 def pivot_measure(text: str, condition: str) -> str:

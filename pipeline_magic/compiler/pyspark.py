@@ -24,6 +24,7 @@ from pipeline_magic.compiler.fragments import (
     over,
     pivot_measure,
     ranked,
+    stack_of,
 )
 from pipeline_magic.compiler.python import assign, call, column, listing, literal, sql_argument, variables
 from pipeline_magic.compiler.sql import checked_columns, unchecked
@@ -258,12 +259,13 @@ class _Emitter:
         return self.one(step, [f"groupBy({listing(step.group_by)})", self.agg(measures)])
 
     def unpivot(self, step: Unpivot) -> str:
-        ids = [name for name in self.have[step.input] if name not in step.columns]
-        arguments = [
-            f"[{listing(ids)}]", f"[{listing(step.columns)}]", literal(step.name_column), literal(step.value_column),
-        ]  # fmt: skip
-        kept = [] if step.keep_nulls else [f"where(F.col({column(step.value_column)}).isNotNull())"]
-        return self.one(step, [call("unpivot", arguments), *kept])
+        kept = [column(name) for name in self.have[step.input] if name not in step.columns]
+        stack = stack_of(step, self.typed.node(step.input), self.typed.node(step.id))
+        names = f"{identifier(step.name_column)}, {identifier(step.value_column)}"
+        calls = [call("select", [*kept, f"F.expr({literal(f'{stack} AS ({names})')})"])]
+        if not step.keep_nulls:
+            calls.append(f"where(F.col({column(step.value_column)}).isNotNull())")
+        return self.one(step, calls)
 
     def explode(self, step: Explode) -> str:
         kept = [column(name) for name in self.have[step.input] if name != step.name]

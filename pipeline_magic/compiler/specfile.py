@@ -18,8 +18,15 @@ def write_spec(spec: PipelineSpec) -> str:
     import yaml
 
     head = "# What the pipeline is. The notebook beside it is compiled from this file.\n"
-    text = yaml.safe_dump(_data(spec), sort_keys=False, allow_unicode=True, width=110)
-    return head + str(text)
+    data = _data(spec)
+    text = str(yaml.safe_dump(data, sort_keys=False, allow_unicode=True, width=110))
+    try:
+        exact = yaml.safe_load(text) == data
+    except yaml.YAMLError:
+        exact = False
+    if not exact:  # characters that YAML folds or refuses as they are, such as a byte order mark: write them as escapes
+        text = str(yaml.safe_dump(data, sort_keys=False, allow_unicode=False, width=110))
+    return head + text
 
 
 def read_spec(text: str) -> PipelineSpec:

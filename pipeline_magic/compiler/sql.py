@@ -18,6 +18,7 @@ from pipeline_magic.compiler.fragments import (
     order_clause,
     over,
     pivot_measure,
+    stack_of,
 )
 from pipeline_magic.spec.dialect import identifier
 from pipeline_magic.spec.expressions import with_run_time
@@ -270,12 +271,14 @@ class _Writer:
         return f"{select_list([*groups, *items])}\nFROM {identifier(step.input)}\nGROUP BY {', '.join(groups)}"
 
     def unpivot(self, step: Unpivot) -> str:
-        where = "" if step.keep_nulls else f"\nWHERE {identifier(step.value_column)} IS NOT NULL"
-        listed = ", ".join(identifier(name) for name in step.columns)
-        value, name = identifier(step.value_column), identifier(step.name_column)
-        return (
-            f"SELECT *\nFROM {identifier(step.input)}\nUNPIVOT INCLUDE NULLS ({value} FOR {name} IN ({listed})){where}"
-        )
+        source, name, value = identifier(step.input), identifier(step.name_column), identifier(step.value_column)
+        kept = [f"{source}.{identifier(column)}" for column in self.have[step.input] if column not in step.columns]
+        stack = stack_of(step, self.typed.node(step.input), self.typed.node(step.id), f"{source}.")
+        columns = select_list([*kept, f"_long.{name}", f"_long.{value}"])
+        text = f"{columns}\nFROM {source}\nLATERAL VIEW {stack} _long AS {name}, {value}"
+        if step.keep_nulls:
+            return text
+        return f"SELECT *\nFROM (\n{_indent(text)}\n) AS _all\nWHERE {value} IS NOT NULL"
 
     def explode(self, step: Explode) -> str:
         outer, source = " OUTER" if step.outer else "", identifier(step.input)

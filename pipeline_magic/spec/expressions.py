@@ -280,7 +280,11 @@ class _Checker:
                 )
             spelled.append(value.type.fields[place])
             value = _Value(value.type.parts[place])
-        node.replace(exp.Var(this=".".join(identifier(name) for name in spelled)))
+        rendered = exp.Var(this=".".join(identifier(name) for name in spelled))
+        position = _position(node)
+        if position is not None:
+            rendered.meta["start"] = position
+        node.replace(rendered)
         return value
 
     def literal(self, node: exp.Literal) -> _Value:

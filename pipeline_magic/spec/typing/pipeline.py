@@ -231,7 +231,8 @@ def _unused(context: Context, spec: PipelineSpec) -> None:
             used.add(name)
             pending.extend(inputs_of(steps[name]) if name in steps else ())
     for step in spec.steps:
-        if step.id not in used:
+        circular = any(problem.path == f"steps.{step.id}" for problem in context.problems)
+        if step.id not in used and not circular:
             context.problem(f"steps.{step.id}", f"nothing uses `{step.id}`; the target takes `{spec.target.input}`")
     for source in spec.sources:
         if source.alias not in used:

@@ -97,7 +97,7 @@ def _existing(context: Context, made: Target, node: Node, existing: TableSchema,
     if made.mode == "overwrite":
         return
     for column in new:
-        if find(column.name, existing.columns) is None and made.mode != "append":
+        if find(column.name, existing.columns) is None:
             context.problem(
                 "target.input",
                 f"`{made.table}` has no column `{column.name}`; add it there, or take it out here",
@@ -106,9 +106,13 @@ def _existing(context: Context, made: Target, node: Node, existing: TableSchema,
 
 def _changed(context: Context, made: Target, name: str, old: str, new: str) -> None:
     message = f"`{name}` is of type {old} in `{made.table}` and of type {new} in the result"
+    # digits of a decimal and widths of whole numbers are an engine's own; the notebook compares them as it writes
+    before, after = parse_type(old), parse_type(new)
+    near = (before.integral and after.integral) or before.name == after.name == "decimal"
     if made.mode == "overwrite":
-        context.warn("target.input", f"{message}; the table's column changes its type")
-    elif common(parse_type(old), parse_type(new)) == parse_type(old):
+        if not near:
+            context.warn("target.input", f"{message}; the table's column changes its type")
+    elif near or common(parse_type(old), parse_type(new)) == parse_type(old):
         context.warn("target.input", f"{message}; values are cast as they are written")
     else:
         context.problem("target.input", f"{message}; cast it")

@@ -27,7 +27,14 @@ orders = spark.read.table(source_orders).select("order_id", "quantity", "weight"
 slim = orders.select("order_id", "quantity", "weight")
 
 # long: Turn quantity and weight into rows of what and amount, leaving out NULLs
-long = slim.unpivot(["order_id"], ["quantity", "weight"], "what", "amount").where(F.col("amount").isNotNull())
+long = (
+    slim
+    .select(
+        "order_id",
+        F.expr("stack(2, 'quantity', CAST(quantity AS DOUBLE), 'weight', weight) AS (what, amount)"),
+    )
+    .where(F.col("amount").isNotNull())
+)
 
 # Write long to dev.default.t_unpivot_drop, replacing all of its rows
 result = long.select("order_id", "what", "amount")

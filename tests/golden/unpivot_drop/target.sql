@@ -8,8 +8,11 @@ slim AS (
 ),
 long AS (
   SELECT *
-  FROM slim
-  UNPIVOT INCLUDE NULLS (amount FOR what IN (quantity, weight))
+  FROM (
+    SELECT slim.order_id, _long.what, _long.amount
+    FROM slim
+    LATERAL VIEW stack(2, 'quantity', CAST(slim.quantity AS DOUBLE), 'weight', slim.weight) _long AS what, amount
+  ) AS _all
   WHERE amount IS NOT NULL
 )
 SELECT *

@@ -27,7 +27,10 @@ orders = spark.read.table(source_orders).select("order_id", "customer_id", "quan
 slim = orders.select("order_id", "quantity", "customer_id")
 
 # long: Turn quantity and customer_id into rows of what and amount
-long = slim.unpivot(["order_id"], ["quantity", "customer_id"], "what", "amount")
+long = slim.select(
+    "order_id",
+    F.expr("stack(2, 'quantity', CAST(quantity AS BIGINT), 'customer_id', customer_id) AS (what, amount)"),
+)
 
 # Write long to dev.default.t_unpivot_keep, replacing all of its rows
 result = long.select("order_id", "what", "amount")

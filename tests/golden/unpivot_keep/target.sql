@@ -7,9 +7,9 @@ slim AS (
   FROM orders
 ),
 long AS (
-  SELECT *
+  SELECT slim.order_id, _long.what, _long.amount
   FROM slim
-  UNPIVOT INCLUDE NULLS (amount FOR what IN (quantity, customer_id))
+  LATERAL VIEW stack(2, 'quantity', CAST(slim.quantity AS BIGINT), 'customer_id', slim.customer_id) _long AS what, amount
 )
 SELECT *
 FROM long

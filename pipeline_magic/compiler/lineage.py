@@ -1,0 +1,208 @@
+"""Column lineage from the spec alone: every target column back to its source columns, through every step.
+
+Two kinds of edges: ``value`` (the column's value is made of it) and ``rows`` (it decides which rows there are, or how
+they are grouped, matched or ordered, without being in the value). It is known before anything runs, so that
+it can be reviewed before approval. Drawing it is the panel's work.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, Literal
+
+from pipeline_magic.compiler.columns import reads, used_by
+from pipeline_magic.spec.model import (
+    Aggregate,
+    Derive,
+    Explode,
+    Filter,
+    Join,
+    Pivot,
+    Rename,
+    Segment,
+    Sql,
+    Step,
+    Union,
+    Unpivot,
+    Window,
+)
+from pipeline_magic.spec.schema import Model
+from pipeline_magic.spec.typed import Node, TypedSpec
+from pipeline_magic.spec.typing.groups import pivot_names
+from pipeline_magic.spec.typing.sets import join_columns
+
+__all__ = ["TARGET", "ColumnEdge", "Lineage", "column_lineage"]
+
+TARGET = "target"
+"""Id of the target in edges; no source or step may be called so."""
+
+
+class ColumnEdge(Model):
+    """One column feeds another.
+
+    Attributes:
+        from_node: Id of a source or step.
+        to_node: Id of a step, or ``target``.
+        to_column: Empty with ``rows``: it concerns every row of the node.
+        how: ``same`` (passed on as it is), ``value`` (computed from it), ``rows`` (decides which rows there are).
+    """
+
+    from_node: str
+    from_column: str
+    to_node: str
+    to_column: str = ""
+    how: Literal["same", "value", "rows"]
+
+
+class Lineage(Model):
+    """The graph of a pipeline, ready to be drawn.
+
+    Attributes:
+        nodes: Ids in an order in which inputs come first, the target last.
+        columns: Columns of each node, in order.
+        edges: Between columns of neighbouring nodes.
+    """
+
+    nodes: tuple[str, ...]
+    columns: dict[str, tuple[str, ...]]
+    edges: tuple[ColumnEdge, ...]
+
+    def sources_of(self, column: str, node: str = TARGET) -> tuple[tuple[str, str], ...]:
+        """The source columns whose values are in a column, as (alias, column), in the order of the graph."""
+        return self._follow(node, column, {"same", "value"})
+
+    def deciding(self, node: str = TARGET) -> tuple[tuple[str, str], ...]:
+        """The source columns that decide which rows reach a node."""
+        found: set[tuple[str, str]] = set()
+        for name in self._upstream(node):
+            for edge in self.edges:
+                if edge.to_node == name and edge.how == "rows":
+                    found |= set(self._follow(edge.from_node, edge.from_column, {"same", "value"}))
+        return self._sorted(found)
+
+    def _follow(self, node: str, column: str, kinds: set[str]) -> tuple[tuple[str, str], ...]:
+        feeds = {edge.to_node for edge in self.edges}
+        found: set[tuple[str, str]] = set()
+        seen: set[tuple[str, str]] = set()
+        pending = [(node, column)]
+        while pending:
+            place = pending.pop()
+            if place in seen:
+                continue
+            seen.add(place)
+            if place[0] not in feeds:
+                found.add(place)
+            pending.extend(
+                (edge.from_node, edge.from_column)
+                for edge in self.edges
+                if (edge.to_node, edge.to_column) == place and edge.how in kinds
+            )
+        return self._sorted(found)
+
+    def _upstream(self, node: str) -> set[str]:
+        found: set[str] = set()
+        pending = [node]
+        while pending:
+            name = pending.pop()
+            if name not in found:
+                found.add(name)
+                pending.extend(edge.from_node for edge in self.edges if edge.to_node == name)
+        return found
+
+    def _sorted(self, places: Iterable[tuple[str, str]]) -> tuple[tuple[str, str], ...]:
+        return tuple(sorted(places, key=lambda p: (self.nodes.index(p[0]), self.columns[p[0]].index(p[1]))))
+
+
+def column_lineage(typed: TypedSpec) -> Lineage:
+    """The lineage of a typed spec."""
+    steps = {step.id: step for step in typed.spec.steps}
+    edges: list[ColumnEdge] = []
+    for node in typed.nodes:
+        if node.kind != "source":
+            edges.extend(_of_step(typed, steps[node.id], node))
+    last = typed.node(typed.spec.target.input)
+    edges.extend(_edge(last.id, column.name, TARGET, column.name, "same") for column in last.columns)
+    columns = {node.id: tuple(column.name for column in node.columns) for node in typed.nodes}
+    columns[TARGET] = tuple(column.name for column in typed.target_columns())
+    return Lineage(nodes=(*(node.id for node in typed.nodes), TARGET), columns=columns, edges=tuple(edges))
+
+
+def _edge(node: str, column: str, to: str, to_column: str, how: Any) -> ColumnEdge:
+    return ColumnEdge(from_node=node, from_column=column, to_node=to, to_column=to_column, how=how)
+
+
+def _of_step(typed: TypedSpec, step: Step, node: Node) -> list[ColumnEdge]:
+    if isinstance(step, Join):
+        return _of_join(typed, step, node)
+    if isinstance(step, Union):
+        names = [column.name for column in node.columns]
+        return [
+            _edge(name, column.name, step.id, next(n for n in names if n.casefold() == column.name.casefold()), "same")
+            for name in step.inputs
+            for column in typed.node(name).columns
+        ]
+    if isinstance(step, Sql):
+        from pipeline_magic.spec.typing.sql import column_sources
+
+        return [_edge(*place, step.id, name, "value") for name, place in column_sources(typed, step)]
+    before = typed.node(step.input)
+    made = _values(step, before)
+    edges = [_edge(step.input, old, step.id, new, "value") for new, sources in made.items() for old in sources]
+    calls = {item.column: item.name for item in step.columns} if isinstance(step, Rename) else {}
+    for column in before.columns:
+        new = calls.get(column.name, column.name)
+        if new not in made and any(other.name == new for other in node.columns):
+            edges.append(_edge(step.input, column.name, step.id, new, "same"))
+    edges += [_edge(step.input, name, step.id, "", "rows") for name in _deciding(step, before)]
+    return edges
+
+
+def _of_join(typed: TypedSpec, step: Join, node: Node) -> list[ColumnEdge]:
+    left, right = typed.node(step.left), typed.node(step.right)
+    edges = [_edge(step.left, column.name, step.id, column.name, "same") for column in left.columns]
+    if step.how not in {"semi", "anti"}:
+        edges += [
+            _edge(step.right, old, step.id, new, "same") for old, new in join_columns(step, left.columns, right.columns)
+        ]
+    for key in step.keys:
+        if step.how in {"right", "full"} and key.left.casefold() == key.right.casefold():
+            edges.append(_edge(step.right, key.right, step.id, key.left, "value"))
+        edges.append(_edge(step.left, key.left, step.id, "", "rows"))
+        edges.append(_edge(step.right, key.right, step.id, "", "rows"))
+    return edges
+
+
+def _values(step: Step, before: Node) -> dict[str, tuple[str, ...]]:
+    """Columns that the step computes, each with the columns its value is made of."""
+    if isinstance(step, Derive):
+        return {item.name: reads(item.expression, before) for item in step.columns}
+    if isinstance(step, Aggregate):
+        return {item.name: reads(item.expression, before, "aggregate", step.group_by) for item in step.measures}
+    if isinstance(step, Pivot):
+        return {name: (*reads(text, before, "aggregate"), step.column) for name, _, text in pivot_names(step)}
+    if isinstance(step, Window):
+        keys = (*step.partition_by, *(order.column for order in step.order_by))
+        return {
+            item.name: tuple(dict.fromkeys((*reads(item.expression, before, "window"), *keys))) for item in step.columns
+        }
+    if isinstance(step, Segment):
+        read = [name for rule in step.rules if rule.condition for name in reads(rule.condition, before)]
+        return {step.column: tuple(dict.fromkeys((*read, *([step.by] if step.by else ()), *step.partition_by)))}
+    if isinstance(step, Unpivot):
+        return {step.value_column: step.columns, step.name_column: ()}
+    if isinstance(step, Explode):
+        return {step.name: (step.column,), **({step.position: (step.column,)} if step.position else {})}
+    if step.kind in {"cast", "fill"}:
+        return {item.column: (item.column,) for item in step.columns}
+    return {}
+
+
+def _deciding(step: Step, before: Node) -> list[str]:
+    if isinstance(step, (Aggregate, Pivot)):
+        return list(step.group_by)
+    if isinstance(step, Explode):
+        return [step.column]
+    if isinstance(step, Filter) or step.kind in {"deduplicate", "top"}:
+        read = used_by(step, before)
+        return [column.name for column in before.columns if column.name in read]
+    return []
