@@ -4,9 +4,12 @@
     describe.py    expectations and what was seen of them, in words
     columns.py     which columns of its inputs a column of a step is made of
     reconcile.py   which queries count the rows through every step
-    losses.py      those counts as notes and findings: loss, fan-out, double counting
+    totals.py      what is added up after a join, and from which side
+    notes.py       the counts in words
+    losses.py      the counts as findings: loss, fan-out, double counting
     compare.py     whether two sets of rows are the same
     sample_run.py  the notebook, run for real into a scratch schema, against its SQL form
+    written.py     what it wrote, held against the declared schema and the SQL form
     report.py      the parts as one report; the rows to look at
     agent.py       DataQualityAgent: asks the engine, in order
 

@@ -8,7 +8,7 @@ from pipeline_magic.agents.quality.checks import Pass, commit_result, errored, p
 from pipeline_magic.agents.quality.columns import unused_columns
 from pipeline_magic.agents.quality.describe import counted
 from pipeline_magic.agents.quality.losses import findings as loss_findings
-from pipeline_magic.agents.quality.losses import notes, totals
+from pipeline_magic.agents.quality.notes import notes
 from pipeline_magic.agents.quality.reconcile import (
     JoinKeys,
     count_queries,
@@ -20,6 +20,7 @@ from pipeline_magic.agents.quality.reconcile import (
 )
 from pipeline_magic.agents.quality.report import PREVIEW_ROWS, check_findings, preview_query, shown_row
 from pipeline_magic.agents.quality.sample_run import message_of, not_executed, run_sample
+from pipeline_magic.agents.quality.totals import totals
 from pipeline_magic.errors import CatalogError, QueryFailed, TableNotFound
 from pipeline_magic.ports import Catalog, Engine
 from pipeline_magic.runs import CheckResult, Finding, Generated, QualityReport, Reconciliation

@@ -1,4 +1,4 @@
-"""What the counts of a reconciliation mean: notes in words, and findings where rows are lost or counted twice. Pure.
+"""What the counts of a reconciliation mean: findings where rows are lost or counted twice. Pure.
 
 What was asked for is said and not marked: a filter, a top, a semi or anti join. What a plan does on the side is marked:
 
@@ -10,197 +10,19 @@ What was asked for is said and not marked: a filter, a top, a semi or anti join.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
-from typing import Any
 
-from pipeline_magic.agents.quality.columns import made_of, trace
-from pipeline_magic.agents.quality.describe import counted, listed, share
-from pipeline_magic.agents.quality.reconcile import KEEPS_ROWS, RAW, UNMARKED, JoinKeys
+from pipeline_magic.agents.quality.describe import counted, listed
+from pipeline_magic.agents.quality.notes import called, figure, same_total, total_in_words, without_partner
+from pipeline_magic.agents.quality.reconcile import RAW, UNMARKED, JoinKeys
+from pipeline_magic.agents.quality.totals import first_aggregates, sums_after
 from pipeline_magic.runs import Finding
-from pipeline_magic.spec.model import Aggregate, Join, Step
+from pipeline_magic.spec.model import Join, Step
 from pipeline_magic.spec.typed import TypedSpec
-from pipeline_magic.spec.types import parse_type
 
-__all__ = ["Sum", "findings", "notes", "sums_after", "totals"]
+__all__ = ["findings"]
 
 _CONDITION = "Look at the condition: a value may be spelled differently, or a date lie outside the data."
-_MOST_TOTALS = 6
-Sum = tuple[str, str, str, str, bool]
-"""A sum downstream of a join: (aggregate's id, measure, side, column of that side, grouped by the other side)."""
-
-
-# --- sums after a join -------------------------------------------------------------------------------------------
-
-
-def sums_after(typed: TypedSpec, join: Join) -> tuple[Sum, ...]:
-    """Sums of single columns of one side of a join, in the aggregates that its rows reach first."""
-    if join.how in {"semi", "anti"}:
-        return ()
-    made: list[Sum] = []
-    for aggregate in _first_aggregates(typed, join.id):
-        groups = {side for name in aggregate.group_by for side in _sides(typed, join, (aggregate.input, name))}
-        for measure in aggregate.measures:
-            for column in _summed(measure.expression):
-                for place in sorted(_join_places(typed, join, (aggregate.input, column))):
-                    side = "left" if place[0] == join.left else "right"
-                    other = "right" if side == "left" else "left"
-                    made.append((aggregate.id, measure.name, side, place[1], other in groups))
-    return tuple(dict.fromkeys(made))
-
-
-def totals(typed: TypedSpec, join: Join) -> tuple[tuple[str, str], ...]:
-    """Columns worth a control total: (side, column) of what is added up after the join, numbers only."""
-    wanted = dict.fromkeys((side, column) for _, _, side, column, _ in sums_after(typed, join))
-    sides = {"left": join.left, "right": join.right}
-    kinds = {(side, c.name): parse_type(c.type) for side, name in sides.items() for c in typed.node(name).columns}
-    return tuple(column for column in wanted if kinds[column].numeric)[:_MOST_TOTALS]
-
-
-def _first_aggregates(typed: TypedSpec, start: str) -> Iterator[Aggregate]:
-    """Aggregates downstream with nothing between that could undo a fan-out."""
-    passes = KEEPS_ROWS | {"filter", "join", "union"}
-    pending, seen = [start], {start}
-    while pending:
-        name = pending.pop()
-        for step in typed.spec.steps:
-            if name in typed.node(step.id).inputs and step.id not in seen:
-                seen.add(step.id)
-                if isinstance(step, Aggregate):
-                    yield step
-                elif step.kind in passes:
-                    pending.append(step.id)
-
-
-def _summed(expression: str) -> tuple[str, ...]:
-    """Columns that stand alone inside sum(…), without DISTINCT."""
-    from sqlglot import exp
-
-    from pipeline_magic.spec.dialect import parse
-
-    found = []
-    for call in parse(expression).find_all(exp.Anonymous):
-        inner = call.expressions[0] if len(call.expressions) == 1 else None
-        while isinstance(inner, exp.Paren):
-            inner = inner.this
-        if str(call.this).lower() == "sum" and isinstance(inner, exp.Column) and not inner.args.get("table"):
-            found.append(inner.name)
-    return tuple(dict.fromkeys(found))
-
-
-def _join_places(typed: TypedSpec, join: Join, start: tuple[str, str]) -> set[tuple[str, str]]:
-    """Columns of the join's inputs behind a column, where a single one is behind it."""
-    through = trace(typed, start, join.id)
-    places = {place for name in through for place in made_of(typed, join, name)}
-    return places if len(places) == 1 else set()
-
-
-def _sides(typed: TypedSpec, join: Join, start: tuple[str, str]) -> set[str]:
-    places = {place for name in trace(typed, start, join.id) for place in made_of(typed, join, name)}
-    return {"left" if place[0] == join.left else "right" for place in places}
-
-
-# --- notes -------------------------------------------------------------------------------------------------------
-
-
-def notes(typed: TypedSpec, counts: Mapping[str, int], joins: Mapping[str, JoinKeys]) -> dict[str, str]:
-    """One line about each step of which there is something to say, numbers named."""
-    made: dict[str, str] = {}
-    for source in typed.spec.sources:
-        raw = counts.get(source.alias + RAW)
-        if raw and source.alias in counts:
-            made[source.alias] = f"the filter keeps {share(counts[source.alias], raw)} of the table"
-    for step in typed.spec.steps:
-        if isinstance(step, Join) and step.id in joins:
-            made[step.id] = join_note(typed, step, joins[step.id], counts)
-        elif step.kind == "filter" and step.id in counts:
-            before = counts.get(typed.node(step.id).inputs[0], 0)
-            if before:
-                made[step.id] = f"keeps {share(counts[step.id], before)} of the rows"
-    return made
-
-
-def join_note(typed: TypedSpec, join: Join, keys: JoinKeys, counts: Mapping[str, int]) -> str:
-    """Who has no partner, and what becomes of them; who has several."""
-    left, right = _called(typed, join, "left", counts), _called(typed, join, "right", counts)
-    said = [f"{counted(keys.right)} of {right}"]
-    if keys.unmatched:
-        said.append(f"{without_partner(join, keys, 'left', left, right)}; {_fate(join, 'left', right)}")
-    else:
-        said.append(f"every row of {left} has a partner" if keys.left else f"{left} has no rows")
-    if keys.unmatched_right:
-        said.append(f"{without_partner(join, keys, 'right', right, left)}; {_fate(join, 'right', left)}")
-    if join.how not in {"semi", "anti"} and keys.widest > 1:
-        said.append(f"one row of {left} meets up to {keys.widest:,} of {right}")
-    for (side, column), (before, after) in keys.sums.items():
-        said.append(_total_in_words(column, left if side == "left" else right, before, after))
-    return "; ".join(said)
-
-
-def without_partner(join: Join, keys: JoinKeys, side: str, name: str, other: str) -> str:
-    """``52,606 of 336,776 rows of flights have no partner in planes: 2,512 without a tailnum, 50,094 whose …``."""
-    rows, nulls, orphans = (
-        (keys.left, keys.left_null, keys.left_orphans)
-        if side == "left"
-        else (keys.right, keys.right_null, keys.right_orphans)
-    )
-    columns = listed(dict.fromkeys(getattr(key, side) for key in join.keys))
-    parts = [f"{nulls:,} without {_article(columns)}"] if nulls else []
-    parts += [f"{orphans:,} whose {columns} is not in {other}"] if orphans else []
-    lost = nulls + orphans
-    verb = "has" if lost == 1 else "have"
-    return f"{lost:,} of {counted(rows)} of {name} {verb} no partner in {other}: {', '.join(parts)}"
-
-
-def _article(name: str) -> str:
-    if "," in name:
-        return f"all of {name}"
-    return f"{'an' if name[:1].lower() in 'aeiou' else 'a'} {name}"
-
-
-def _fate(join: Join, side: str, other: str) -> str:
-    if join.how == "semi":
-        return "they are left out, as asked" if side == "left" else "nothing is taken from them"
-    if join.how == "anti":
-        return "they are kept, as asked" if side == "left" else "nothing is taken from them"
-    kept = join.how in {side, "full"}
-    return f"they are kept, with NULL in the columns of {other}" if kept else "they are lost"
-
-
-def _called(typed: TypedSpec, join: Join, side: str, counts: Mapping[str, int]) -> str:
-    """A side of a join, by the source whose rows it still holds where there is one, else by its own id."""
-    node = join.left if side == "left" else join.right
-    aliases = {source.alias for source in typed.spec.sources}
-    if node in aliases:
-        return node
-    origins = set()
-    for key in join.keys:
-        for alias in aliases:
-            if trace(typed, (node, getattr(key, side)), alias):
-                origins.add(alias)
-    if len(origins) == 1:
-        (origin,) = origins
-        if counts.get(origin) == counts.get(node):
-            return origin
-    return node
-
-
-def _number(value: Any) -> str:
-    number = float(value or 0)
-    return f"{number:,.2f}".removesuffix(".00")
-
-
-def _same(before: Any, after: Any) -> bool:
-    return math.isclose(float(before or 0), float(after or 0), rel_tol=1e-9, abs_tol=1e-9)
-
-
-def _total_in_words(column: str, name: str, before: Any, after: Any) -> str:
-    if _same(before, after):
-        return f"the sum of {column} stays {_number(before)}"
-    return f"the sum of {column} is {_number(before)} in {name} and {_number(after)} after the join"
-
-
-# --- findings ----------------------------------------------------------------------------------------------------
 
 
 def findings(typed: TypedSpec, counts: Mapping[str, int], joins: Mapping[str, JoinKeys]) -> tuple[Finding, ...]:
@@ -257,7 +79,7 @@ def _nothing_left(step: Step, rows: int) -> Finding:
 
 
 def _of_join(typed: TypedSpec, join: Join, keys: JoinKeys, counts: Mapping[str, int]) -> Iterator[Finding]:
-    left, right = _called(typed, join, "left", counts), _called(typed, join, "right", counts)
+    left, right = called(typed, join, "left", counts), called(typed, join, "right", counts)
     where = f"steps.{join.id}"
     yield from _loss(join, keys, left, right)
     if counts[join.id] != keys.expected(join.how):
@@ -283,7 +105,7 @@ def _of_join(typed: TypedSpec, join: Join, keys: JoinKeys, counts: Mapping[str, 
             where=where,
             hint="Make one side unique first (deduplicate or aggregate), or add a key to the join.",
         )
-    elif keys.multiplied and not keys.crossed and not any(_first_aggregates(typed, join.id)):
+    elif keys.multiplied and not keys.crossed and not any(first_aggregates(typed, join.id)):
         yield Finding(
             id=f"fanout:{join.id}",
             severity="info",
@@ -319,9 +141,9 @@ def _loss(join: Join, keys: JoinKeys, left: str, right: str) -> Iterator[Finding
         lost.append(without_partner(join, keys, "right", right, left))
     if lost:
         money = [
-            _total_in_words(column, left if side == "left" else right, before, after)
+            total_in_words(column, left if side == "left" else right, before, after)
             for (side, column), (before, after) in keys.sums.items()
-            if not _same(before, after)
+            if not same_total(before, after)
         ]
         yield Finding(
             id=f"loss:{join.id}",
@@ -346,7 +168,7 @@ def _counted_twice(typed: TypedSpec, join: Join, keys: JoinKeys, left: str, righ
         before, after = keys.sums.get((side, column), (None, None))
         numbers = ""
         if before is not None:
-            numbers = f" Its sum is {_number(before)} before the join and {_number(after)} after it."
+            numbers = f" Its sum is {figure(before)} before the join and {figure(after)} after it."
         several = f"rows of {name} that meet several of {other} count several times ({repeated:,} do)"
         yield Finding(
             id=f"twice:{aggregate}.{measure}",

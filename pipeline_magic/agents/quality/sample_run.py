@@ -2,7 +2,7 @@
 
 The target's stand-in starts empty, or, where the mode adds to a table that is there, as a copy of at most `COPIED_ROWS`
 of its rows. The table's schema must be the declared one and its rows those that the mode makes of the SQL form (see
-`_expected`). Then the notebook runs again with the same run key and time, and must leave the same rows. The scratch
+`written`). Then the notebook runs again with the same run key and time, and must leave the same rows. The scratch
 schema is removed however it ends.
 
 Sources are read whole, whatever their size: a sample that is linked through the joins would have to be written
@@ -16,29 +16,19 @@ import json
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any
 
-from pipeline_magic.agents.quality.compare import (
-    difference_query,
-    fingerprint_query,
-    grouped,
-    same_but_for_rounding,
-    same_fingerprint,
-    schema_differences,
-)
+from pipeline_magic.agents.quality.compare import fingerprint_query, grouped, same_fingerprint
 from pipeline_magic.agents.quality.describe import counted, listed
-from pipeline_magic.compiler.sql import target_query
+from pipeline_magic.agents.quality.written import Seen, Trial, compared
 from pipeline_magic.errors import EngineError, PipelineMagicError
 from pipeline_magic.ports import Engine
 from pipeline_magic.runs import CheckResult, Finding, Generated, NotebookRun, SampleRun
-from pipeline_magic.spec.literals import sql_text
-from pipeline_magic.spec.names import join_table, quote, quote_table, split_table
-from pipeline_magic.spec.schema import Column, TableSchema
-from pipeline_magic.spec.typed import RUN_KEY, TypedSpec
-from pipeline_magic.spec.types import parse_type
+from pipeline_magic.spec.names import join_table, quote_table, split_table
+from pipeline_magic.spec.schema import TableSchema
+from pipeline_magic.spec.typed import TypedSpec
 
-__all__ = ["COPIED_ROWS", "MOST_ROWS", "Trial", "not_executed", "run_sample", "scratch_table", "without_quarantine"]
+__all__ = ["COPIED_ROWS", "MOST_ROWS", "not_executed", "run_sample", "scratch_table", "without_quarantine"]
 
 MOST_ROWS = 5_000_000
 """Source rows up to which the notebook is run twice."""
@@ -48,48 +38,6 @@ COPIED_ROWS = 100_000
 
 _ELSEWHERE = "quarantine"
 """The part of a notebook that writes tables other than the target."""
-
-_MOST_DIFFERENT = 2_000
-"""Differing rows that are paired one by one; more than that are different."""
-
-
-@dataclass(frozen=True)
-class Trial:
-    """What is run: the notebook into a scratch table, with one run key and one time.
-
-    Attributes:
-        held: The target as it is now, where the mode adds to it; None when the stand-in starts empty.
-        checks: Results of the checks, which the notebook's own gate must have counted too.
-        timeout: Seconds for each query and each run.
-    """
-
-    engine: Engine
-    typed: TypedSpec
-    notebook: str
-    run_id: str
-    run_time: str
-    timeout: float
-    held: TableSchema | None = None
-    checks: Sequence[CheckResult] = ()
-
-    @property
-    def run_key(self) -> str:
-        """The same for both runs."""
-        return f"sample-{self.run_id}"
-
-    def row(self, sql: str) -> tuple[Any, ...]:
-        """The only row of a query."""
-        return self.engine.query(sql, limit=1, timeout=self.timeout).rows[0]
-
-
-@dataclass
-class _Seen:
-    """What the trial showed; `problem` is empty as long as all is well."""
-
-    problem: str = ""
-    rows: int | None = None
-    repeatable: bool | None = None
-    notes: tuple[str, ...] = ()
 
 
 def not_executed(reason: str) -> tuple[SampleRun, tuple[Finding, ...]]:
@@ -135,7 +83,7 @@ def run_sample(
     kept = held if typed.spec.target.mode != "overwrite" else None
     notebook = without_quarantine(generated.file(generated.notebook).content)
     trial = Trial(engine, typed, notebook, run_id, run_time, timeout, kept, checks)
-    seen = _Seen(notes=tuple(_notes(trial)))
+    seen = Seen(notes=tuple(_notes(trial)))
     try:
         scratch = engine.create_scratch(run_id)
         try:
@@ -149,7 +97,7 @@ def run_sample(
     return _outcome(seen, round(time.monotonic() - started, 3))
 
 
-def _outcome(seen: _Seen, seconds: float) -> tuple[SampleRun, tuple[Finding, ...]]:
+def _outcome(seen: Seen, seconds: float) -> tuple[SampleRun, tuple[Finding, ...]]:
     sample = SampleRun(
         status="failed" if seen.problem else "passed",
         message="; ".join(filter(None, (seen.problem, *seen.notes))),
@@ -197,7 +145,7 @@ def _source_rows(typed: TypedSpec) -> int:
 # --- running -----------------------------------------------------------------------------------------------------
 
 
-def _try_out(trial: Trial, seen: _Seen, table: str, say: Callable[[str], None]) -> None:
+def _try_out(trial: Trial, seen: Seen, table: str, say: Callable[[str], None]) -> None:
     before = 0
     if trial.held is not None:
         say("Copying rows of the target into a scratch schema")
@@ -211,7 +159,7 @@ def _try_out(trial: Trial, seen: _Seen, table: str, say: Callable[[str], None]) 
     if seen.problem:
         return
     say("Comparing what the notebook wrote with its SQL form")
-    seen.problem, seen.rows = _compared(trial, seen, table, before)
+    seen.problem, seen.rows = compared(trial, seen, table, before)
     if seen.problem or _source_rows(trial.typed) > MOST_ROWS:
         return
     print_ = fingerprint_query(grouped(trial.typed.target_columns()), f"SELECT * FROM {quote_table(table)}")
@@ -286,95 +234,6 @@ def without_quarantine(notebook: str) -> str:
     if len(kept) == len(document["cells"]):
         return notebook
     return json.dumps({**document, "cells": kept}, ensure_ascii=False)
-
-
-# --- comparing ---------------------------------------------------------------------------------------------------
-
-
-def _compared(trial: Trial, seen: _Seen, table: str, before: int) -> tuple[str, int]:
-    """What is wrong with the table (nothing: empty), and its rows."""
-    typed, written = trial.typed, f"SELECT * FROM {quote_table(table)}"
-    rows = int(trial.row(f"SELECT count(*) AS n FROM {quote_table(table)}")[0])
-    if trial.held is None and (wrong := _schema_problem(trial, seen, written)):
-        return wrong, rows
-    if rows < before:
-        return (
-            f"the target would shrink from {before:,} to {counted(rows)}, which {typed.spec.target.mode} never does",
-            rows,
-        )
-    expected = _expected(trial, written)
-    if expected is None:
-        return "", rows
-    columns = grouped(typed.node(typed.spec.target.input).columns)
-    left, right, whole, said = expected
-    result = trial.engine.query(
-        difference_query(columns, left, right, whole=whole), limit=_MOST_DIFFERENT, timeout=trial.timeout
-    )
-    if not result.rows or (whole and not result.truncated and same_but_for_rounding(columns, result.rows)):
-        return "", rows
-    return _differing(result.rows, result.truncated, said), rows
-
-
-def _schema_problem(trial: Trial, seen: _Seen, written: str) -> str:
-    """Where the table's schema is not the declared one; empty where it is.
-
-    An engine may give an expression another type than Spark does, which typing follows (a quotient of decimals, say).
-    Where the SQL form has that type here too, or a decimal has only grown more digits in front, the notebook is right,
-    and the difference is only noted.
-    """
-    found = _columns_of(trial, written)
-    wanted = trial.typed.target_columns()
-    wrong = schema_differences(wanted, found)
-    if not wrong:
-        return ""
-    here = {c.name: c for c in _columns_of(trial, target_query(trial.typed, run_time=trial.run_time))}
-    allowed = {column.name: here.get(column.name, column) for column in wanted}
-    allowed |= {f.name: f for f in found for w in wanted if w.name == f.name and _wider(w, f)}
-    if schema_differences(list(allowed.values()), found):
-        return f"the table's schema is not the declared one: {wrong}"
-    seen.notes = (*seen.notes, f"this engine types some columns otherwise than Spark: {wrong}")
-    return ""
-
-
-def _wider(wanted: Column, found: Column) -> bool:
-    one, other = parse_type(wanted.type), parse_type(found.type)
-    return one.name == other.name == "decimal" and one.scale == other.scale and one.precision < other.precision
-
-
-def _columns_of(trial: Trial, sql: str) -> tuple[Column, ...]:
-    return trial.engine.query(f"SELECT * FROM ({sql}) AS t LIMIT 1", limit=1, timeout=trial.timeout).columns
-
-
-def _expected(trial: Trial, written: str) -> tuple[str, str, bool, tuple[str, str]] | None:
-    """What must hold of the rows: (left, right, whether both ways, what rows of left and right are called).
-
-    `overwrite` and `append` hold exactly the SQL form's rows (of this run's key). The modes with keys keep one row of
-    several, or versions of it: in an empty table each row must be one of the SQL form's; in one that held rows, `merge`
-    must have brought in every row of the SQL form. Where a watermark leaves rows out (old ones, and those without a
-    value), only what was written is held to the SQL form. None: only that a second run changes nothing can be said.
-    """
-    target, sources = trial.typed.spec.target, trial.typed.spec.sources
-    sql_form = target_query(trial.typed, run_time=trial.run_time)
-    names = ("only the notebook wrote", "only the SQL form has")
-    marked = any(source.watermark is not None for source in sources)
-    if target.mode == "append":
-        mine = f"{written} WHERE {quote(RUN_KEY)} = {sql_text(trial.run_key)}"
-        return mine, sql_form, not marked, names
-    if target.mode == "overwrite":
-        return written, sql_form, True, names
-    if trial.held is None:
-        return written, sql_form, False, names
-    if target.mode == "scd2" or target.sequence_by is not None or marked:
-        return None
-    return sql_form, written, False, ("of the SQL form are not in the table", names[0])
-
-
-def _differing(rows: Sequence[Sequence[Any]], truncated: bool, said: tuple[str, str]) -> str:
-    more = sum(max(int(row[-2]) - int(row[-1]), 0) for row in rows)
-    fewer = sum(max(int(row[-1]) - int(row[-2]), 0) for row in rows)
-    least = "at least " if truncated else ""
-    parts = [f"{least}{counted(count)} {words}" for count, words in zip((more, fewer), said, strict=True) if count]
-    return f"the notebook and its SQL form differ: {', '.join(parts)}"
 
 
 def scratch_table(scratch: str, target: str) -> str:
