@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 
 from pipeline_magic.agents.quality.checks import Pass, commit_result, errored, passes, switched_off
 from pipeline_magic.agents.quality.columns import unused_columns
@@ -91,6 +92,8 @@ class DataQualityAgent:
             )
         else:
             sample, found = not_executed("sample runs are switched off in the settings")
+        if sample.status == "failed":
+            found = (*found, *self._written_meanwhile(typed))
         say("Reading rows to look at")
         columns, rows, unread = self._preview(typed, run_time, timeout)
         return QualityReport(
@@ -148,6 +151,20 @@ class DataQualityAgent:
             return self._catalog.table(typed.spec.target.table)
         except TableNotFound:
             return None
+
+    def _written_meanwhile(self, typed: TypedSpec) -> Iterator[Finding]:
+        """Sources that changed since the spec was typed: a difference may come from there."""
+        for alias, known in typed.tables.items():
+            with suppress(CatalogError):
+                now = self._catalog.table(known.table).version
+                if None not in (known.version, now) and known.version != now:
+                    yield Finding(
+                        id=f"moved:{alias}",
+                        severity="info",
+                        message=f"`{known.table}` was written while this report was made; numbers may differ for that.",
+                        where=f"sources.{alias}.table",
+                        hint="Press Generate again once it rests.",
+                    )
 
     # --- reconciliation ------------------------------------------------------------------------------------------
 

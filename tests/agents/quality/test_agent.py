@@ -10,7 +10,7 @@ import pytest
 from pipeline_magic.agents.quality import DataQualityAgent
 from pipeline_magic.compiler import compile_files
 from pipeline_magic.errors import Cancelled, EngineUnavailable
-from pipeline_magic.runs import Generated, QualityReport
+from pipeline_magic.runs import Generated, NotebookRun, QualityReport
 from pipeline_magic.spec.typed import TypedSpec
 from tests.support.duck_engine import DuckCatalog, DuckEngine
 from tests.support.quality import NOW, aggregate, join, pipeline, severities
@@ -28,12 +28,13 @@ def check(
     at: str | None = NOW,
     catalog: DuckCatalog | None = None,
     say: Callable[[str], None] = lambda message: None,
+    sample_run: bool = False,
 ) -> QualityReport:
     tables = typed.tables.values()
     agent = DataQualityAgent(engine, catalog or DuckCatalog(*tables, at=at))  # type: ignore[arg-type]  # what is asked
     files = compile_files(typed)
     generated = Generated(files=files, notebook=files[0].path)
-    return agent.check(typed, generated, run_id="r-1", run_time=NOW, sample_run=False, timeout=60, say=say)
+    return agent.check(typed, generated, run_id="r-1", run_time=NOW, sample_run=sample_run, timeout=60, say=say)
 
 
 def rows(engine: DuckEngine, expectations: list[dict[str, Any]]) -> TypedSpec:
@@ -124,6 +125,19 @@ def test_findings_of_every_part_make_the_verdict(engine: DuckEngine) -> None:
     assert report.verdict == "red"
     assert report.sample_run is not None
     assert report.sample_run.status == "not_executed"
+
+
+def test_a_source_written_meanwhile_is_named_beside_a_failure(engine: DuckEngine) -> None:
+    """A difference may come from there; when the sample run passes there is nothing to explain."""
+    engine.notebook = lambda own, parameters: NotebookRun(succeeded=False, error="ValueError: boom")
+    typed = rows(engine, [])
+    older = {"t": typed.tables["t"].model_copy(update={"version": "3"})}
+    newer = DuckCatalog(typed.tables["t"].model_copy(update={"version": "4"}), at=NOW)
+    report = check(engine, typed.model_copy(update={"tables": older}), catalog=newer, sample_run=True)
+    assert severities(report.findings) == {"sample_run": "red", "moved:t": "info"}
+    same = DuckCatalog(older["t"], at=NOW)
+    report = check(engine, typed.model_copy(update={"tables": older}), catalog=same, sample_run=True)
+    assert severities(report.findings) == {"sample_run": "red"}
 
 
 def test_the_agent_is_loaded_only_when_asked_for() -> None:
