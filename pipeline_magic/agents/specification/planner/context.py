@@ -53,6 +53,7 @@ class Context:
         ends: For each token, the index after the last token of its segment (a sentence or a list item).
         items: What was read so far, in order.
         definitions: Short names that the statement explains (``ASP = average sale price``), with the tokens that do.
+        loose: Texts are compared without regard to case, and a part is enough.
         answers: Answers given to questions, by question id.
     """
 
@@ -65,6 +66,7 @@ class Context:
     answers: dict[str, str] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
     definitions: dict[str, tuple[int, int]] = field(default_factory=dict)
+    loose: bool = False
     free: Callable[[int], bool] = lambda _: True
 
     def low(self, i: int, limit: int | None = None) -> str:

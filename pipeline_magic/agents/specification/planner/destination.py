@@ -8,6 +8,7 @@ from typing import Any
 
 from pipeline_magic.agents.specification.planner.draft import Assembly, Plan
 from pipeline_magic.agents.specification.planner.intent import Item, Place, Shape, Timing
+from pipeline_magic.agents.specification.planner.text import stem
 from pipeline_magic.runs import Option, Question
 from pipeline_magic.spec.names import join_table, slug
 from pipeline_magic.spec.paths import Edit
@@ -125,7 +126,7 @@ def _keys(made: Assembly, plan: Plan, target: dict[str, Any], said: Sequence[Sha
     names = []
     for item in said:
         for part in re.split(r"\s*(?:,|\band\b|\+|&)\s*", str(item.value[0])):
-            name = _column(made, part.strip("` ."))
+            name = _column(made, plan, part.strip("` ."))
             if name:
                 names.append(name)
     clauses = plan.clauses(*said)
@@ -148,7 +149,7 @@ def _keys(made: Assembly, plan: Plan, target: dict[str, Any], said: Sequence[Sha
     )
 
 
-def _column(made: Assembly, text: str) -> str | None:
+def _column(made: Assembly, plan: Plan, text: str) -> str | None:
     """The column of the result that a key's words name: exactly, or with the prefix of its table left out."""
     wanted = text.casefold()
     plain = [part for part in re.split(r"[\s_]+", wanted) if part]
@@ -159,6 +160,11 @@ def _column(made: Assembly, text: str) -> str | None:
         low = name.casefold()
         if low.endswith("_" + wanted) or [part for part in re.split(r"_", low)] == plain or low == "".join(plain):
             return name
+    stems = tuple(stem(part) for part in plain)
+    for table in plan.tables.values():
+        for info in table.columns:
+            if info.words == stems and info.name in made.result:
+                return info.name
     return None
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
-from pipeline_magic.agents.specification.planner.intent import Filter, Item, Use
+from pipeline_magic.agents.specification.planner.intent import Filter, Item, Use, refs_in
 from pipeline_magic.agents.specification.planner.predicates import Condition, condition_at, state_at
 from pipeline_magic.runs import Option, Question
 
@@ -60,6 +60,9 @@ def _excluded(c: Context, i: int, at: int) -> Found | None:
     if found is None:
         return None
     expression = found.expression
+    last = c.items[-1] if c.items else None
+    if isinstance(last, Filter) and last.end == i and refs_in(last.expression) == refs_in(expression):
+        return None  # `in 1995 but not in 1996` is about all rows of a thing, which one row cannot tell
     if expression.endswith(" IS NULL"):
         expression = expression[: -len(" IS NULL")] + " IS NOT NULL"
     elif c.low(i) == "without" and expression.endswith(" IS NOT NULL"):

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal
 
 from pipeline_magic.agents.specification.planner.entities import Ref
@@ -41,6 +41,7 @@ __all__ = [
     "measures_in",
     "refs_in",
     "render",
+    "texts_of",
 ]
 
 _OPEN, _MID, _CLOSE = "\ue000", "\ue001", "\ue002"
@@ -82,6 +83,17 @@ class Item:
 
     start: int
     end: int
+
+
+def texts_of(value: Any) -> list[str]:
+    """Every text inside an item, templates among them."""
+    if isinstance(value, str):
+        return [value]
+    if isinstance(value, Item):
+        return [text for part in fields(value) for text in texts_of(getattr(value, part.name))]
+    if isinstance(value, (tuple, list)):
+        return [text for inner in value for text in texts_of(inner)]
+    return [text for inner in value.values() for text in texts_of(inner)] if isinstance(value, dict) else []
 
 
 @dataclass(frozen=True)

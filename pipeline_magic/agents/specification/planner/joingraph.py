@@ -151,7 +151,7 @@ def _pair_score(a: ColumnInfo, left: TableInfo, b: ColumnInfo, right: TableInfo)
     if a.kind in {"date", "timestamp", "boolean", "other"}:
         return 0.0
     a_key, b_key = left.key == (a.name,), right.key == (b.name,)
-    a_words, b_words = _plain(a), _plain(b)
+    a_words = _plain(a)
     if a.words == b.words and len(a_words) > 0 and not set(a.words) <= _NEVER:
         if a_key or b_key:
             return 0.95

@@ -57,6 +57,9 @@ def read_join(c: Context, i: int) -> Found | None:
     if c.verb(i, "merge") and c.low(i + 1) in {"on", "by", "into"}:
         return None
     at = c.skip(i + 1, "the|all|both")
+    brought = _brought(c, start, i)
+    if brought is not None:
+        return brought
     pronoun = c.match(at, "them|these|those|it|the two|the three|the tables|both|tables|all of them|these tables|all three|together")
     if pronoun is not None:
         end = c.skip(pronoun, "together|tables|all")
@@ -67,6 +70,27 @@ def read_join(c: Context, i: int) -> Found | None:
     keys, end = _on(c, end)
     wish = JoinWish(start, end, tuple(use.table for use in uses), _how(how), keys)
     return Found(end, "join", (*uses, *extra, wish))
+
+
+def _brought(c: Context, start: int, i: int) -> Found | None:
+    """``enrich them with the customer name and nation name``: columns of other tables are joined to the rows."""
+    if not c.verb(i, "enrich"):
+        return None
+    at = c.skip(i + 1, "the|each|it|them|these|those|every|orders|rows|this|result")
+    link = c.table_at(at)
+    at = c.match(link.end if link is not None else at, "with the|with their|with its|with")
+    uses = [Use(link.start, link.end, link.table.name, read=True)] if link is not None else []
+    end = at
+    while at is not None:
+        column = c.linker.column_at(c.skip(at, "the|their|its"), least=0.8)
+        if column is None or column.end > c.end(i):
+            break
+        uses.append(Use(at, column.end, column.ref.table, read=True))
+        end = column.end
+        at = c.match(end, ", and the|, and|and the|and|,")
+    if end is None or len(uses) < (2 if link is not None else 1):
+        return None
+    return Found(end, "join", (*uses, JoinWish(start, end)))
 
 
 def _how(word: str | None) -> Literal["inner", "left", "right", "full"] | None:

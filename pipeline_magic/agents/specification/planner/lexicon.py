@@ -56,7 +56,7 @@ FILLER = _set(
     new following follow step steps write writes source sources database tell name named call called set run runs
     running answer answers answering question simple kind thanks hello hi along together respectively well
     corresponding associated related current currently overall available many much number amount associated based
-    keep keeps keeping track tracks tracking maintain maintains doing come comes coming showing shown starting going done goes please note placed made bought sold happening happened happen each given them themselves having recorded"""
+    keep keeps keeping track tracks tracking maintain maintains aggregate aggregates aggregated summarize summarise summarizes summarises doing come comes coming showing shown starting going done goes please note placed made bought sold happening happened happen each given them themselves having recorded"""
 )
 """Content words that ask for nothing of their own; beside something understood they count as part of it."""
 

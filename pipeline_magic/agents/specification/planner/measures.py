@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.formulas import derived_at, formula_at
-from pipeline_magic.agents.specification.planner.intent import Filter, Item, Measure, Use, col, measure_ref, refs_in
+from pipeline_magic.agents.specification.planner.intent import Derive, Filter, Item, Measure, Use, col, measure_ref, refs_in
 from pipeline_magic.agents.specification.planner.lexicon import MONEY
 from pipeline_magic.agents.specification.planner.predicates import (
     Condition,
@@ -69,7 +69,7 @@ def counted(c: Context, table: TableInfo, condition: str | None = None, *, disti
 
 def read_measure(c: Context, i: int) -> Found | None:
     """A measure, or several that share their column."""
-    for read in (_count, _ratio, _share, _functions, _revenue, _suffix_count):
+    for read in (_pronoun, _count, _ratio, _share, _functions, _revenue, _suffix_count):
         found = read(c, i)
         if found is not None:
             return _alias(c, _rounded(c, _based_on(c, found)))
@@ -112,7 +112,10 @@ def _defined(c: Context, i: int) -> Found | None:
     if place is None or place[0] <= i < place[1]:
         return None
     total = _sum_of(c, place[0], place[1])
-    if total is None or any(c.tokens[j].kind != "punct" and c.low(j) not in _TRAILING for j in range(total[0], place[1])):
+    if total is None:
+        return None
+    again = {token.low for j, token in enumerate(c.tokens) if c.starts[j] != c.starts[place[0]]} | _TRAILING
+    if any(c.tokens[j].kind != "punct" and c.low(j) not in again for j in range(total[0], place[1])):
         return None
     _, expression, uses = total
     tables = [ref.table for ref in refs_in(expression)]
@@ -349,7 +352,7 @@ def _functions(c: Context, i: int, *, formulas: bool = True) -> Found | None:
             at = function.end
             break
         at = joined
-    if not found:
+    if not found or (found[0].name in {"max", "min"} and i and c.low(i - 1) in {"with", "having"}):
         return None
     whole = c.linker.column_at(i, kinds=("number",), least=0.95)
     if whole is not None and len(found) == 1 and whole.end > found[0].end and found[0].name != "avg":
@@ -370,6 +373,19 @@ def _functions(c: Context, i: int, *, formulas: bool = True) -> Found | None:
             Measure(i, end, _name(function, words), _expression(function, inner), column.ref.table, _said(c, i, end), condition.assumed if condition else assumed)
         )
     return Found(end, "measure", tuple(made))
+
+
+def _pronoun(c: Context, i: int) -> Found | None:
+    """``and sums it per brand``: of the column computed last."""
+    name = "sum" if c.verb(i, "sum", "total") else "avg" if c.verb(i, "average") else ""
+    after = c.match(i + 1, "it|them|this|these|it up|them up") if name else None
+    derives = c.of(Derive)
+    if after is None or not derives:
+        return None
+    last = derives[-1]
+    table = next((ref.table for ref in refs_in(last.expression)), "")
+    function = _Function(after, name)
+    return Found(after, "measure", (Measure(i, after, _name(function, last.name), _expression(function, measure_ref(last.name)), table),))
 
 
 def _of_formula(c: Context, i: int, at: int, functions: list[_Function]) -> Found | None:

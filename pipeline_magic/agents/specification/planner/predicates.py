@@ -173,6 +173,8 @@ def _again(c: Context, i: int, first: Condition) -> Condition | None:
 
 def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: float = 0.5) -> Condition | None:
     start = i
+    if c.low(i) in {"for", "of"} and (dated := _value_first(c, i, about, least)) is not None:
+        return dated
     i = c.skip(i, _OPENERS)
     opened = opened or i > start
     negated = c.match(i, "not|no longer|never")
@@ -248,6 +250,10 @@ def _compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
         return Condition(after, f"{name} IS NULL")
     if (after := c.match(at, _PRESENT)) is not None:
         return Condition(after, f"{name} IS NOT NULL")
+    if copula and column.kind == "number":
+        for words, test in (("negative", "< 0"), ("positive", "> 0"), ("zero", "= 0")):
+            if (after := c.match(at, words)) is not None:
+                return Condition(after, f"{name} {test}")
     if column.kind in {"date", "timestamp"}:
         dated = dated_at(c, at, column) or _dates_compared(c, at, column)
         if dated is not None:
@@ -280,8 +286,14 @@ def _compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
         less = c.match(value[0], "or less|or below|or lower|or fewer|or earlier|or before|and under|or younger|or under")
         if less is not None:
             return Condition(less, f"{name} <= {value[1]}")
-        return Condition(value[0], f"{name} = {value[1]}")
+        return Condition(value[0], _same(c, column, value[1]))
     return None
+
+
+def _same(c: Context, column: ColumnInfo, value: str) -> str:
+    if c.loose and column.kind == "text":
+        return f"contains(lower({col(column.ref)}), {value.lower()})"
+    return f"{col(column.ref)} = {value}"
 
 
 def _dates_compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
@@ -424,7 +436,7 @@ def named_value(c: Context, i: int, about: TableInfo | None, least: float) -> Co
             tied = link if link.others else None
             if value[1].strip("'").casefold() in dict(link.column.values):
                 return Condition(link.end, f"{col(link.ref)} = {value[1]}", tied=tied)
-            text = f"lower({col(link.ref)}) = {value[1].lower()}"
+            text = _same(c, link.column, value[1]) if c.loose else f"lower({col(link.ref)}) = {value[1].lower()}"
             return Condition(link.end, text, f"looked for in {link.column.name}, without regard to case", tied)
     return None
 

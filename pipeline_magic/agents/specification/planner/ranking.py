@@ -29,6 +29,7 @@ from pipeline_magic.agents.specification.planner.text import number_of
 __all__ = ["foreign", "read_latest", "read_top"]
 
 _BY = "by|based on|ranked by|in terms of|ordered by|sorted by|according to|with the highest|with the most|with the largest|by their|by the|having the highest|on"
+_BY_HIGH = "with the highest|with the most|with the largest|with highest|with most"
 _LOW = "with the lowest|with the fewest|with the least|with the smallest|having the lowest"
 _PER = "per|for each|for every|in each|within each|of each|by each|from each"
 _DESC = "descending|desc|from highest to lowest|highest first|in descending order"
@@ -77,6 +78,9 @@ def _superlative_n(c: Context, i: int) -> Found | None:
         after = c.match(found[0], words)
         if after is not None:
             return _ranked(c, i, after, found[1], descending)
+    table = c.table_at(found[0])
+    if table is not None and (high := c.match(table.end, _BY_HIGH) or c.match(table.end, _LOW)) is not None:
+        return _ranked(c, i, found[0], found[1], c.match(table.end, _LOW) is None) if high else None
     for descending, words in _TIME.items():
         after = c.match(found[0], words)
         link = c.table_at(after) if after is not None else None

@@ -19,6 +19,7 @@ from pipeline_magic.agents.specification.planner.grouping import read_group
 from pipeline_magic.agents.specification.planner.intent import Item, Measure, Place, Shape, Timing, Use
 from pipeline_magic.agents.specification.planner.joinwords import read_join, read_keep, read_lacking, read_sources
 from pipeline_magic.agents.specification.planner.lexicon import CARRIERS, FILLER, STOP
+from pipeline_magic.agents.specification.planner.matching import is_loose, read_matching
 from pipeline_magic.agents.specification.planner.measures import read_having, read_measure
 from pipeline_magic.agents.specification.planner.places import read_places
 from pipeline_magic.agents.specification.planner.ranking import read_latest, read_top
@@ -32,6 +33,7 @@ from pipeline_magic.spec.provenance import Clause
 __all__ = ["Scanned", "phrases", "scan", "segments"]
 
 READERS: tuple[Reader, ...] = (
+    read_matching,
     read_definition,
     read_sources,
     read_check,
@@ -105,9 +107,9 @@ def phrases(statement: str, tokens: Sequence[Token], known: Callable[[str], bool
         at = span(placed.start, placed.end)
         if at is None and placed.what == "mode":
             at = _inside(tokens, placed.start, placed.end)
-            if at is not None and at[0] in found:
-                old = found[at[0]]
-                found[at[0]] = replace(old, items=(*old.items, Shape(*at, "mode", placed.value)))
+            start = next((first for first, old in found.items() if at is not None and first <= at[0] < old.end), None)
+            if at is not None and start is not None:
+                found[start] = replace(found[start], items=(*found[start].items, Shape(*at, "mode", placed.value)))
                 continue
         if at is None:
             continue
@@ -145,6 +147,7 @@ def scan(c: Context, marked: dict[int, Found]) -> Scanned:
     c.ends = ends
     c.free = lambda index: index not in taken
     c.definitions = find_definitions(c)
+    c.loose = is_loose(c)
     i = 0
     while i < len(c.tokens):
         found = marked.get(i)

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline_magic.agents.specification.planner.context import Context
-from pipeline_magic.agents.specification.planner.intent import Group, Item, Latest, Measure, Top, Use, refs_in
+from pipeline_magic.agents.specification.planner.intent import Derive, Group, Item, Latest, Measure, Top, Use, measures_in, refs_in, texts_of
 from pipeline_magic.agents.specification.planner.ranking import foreign
 
 __all__ = ["settle"]
@@ -18,6 +18,8 @@ __all__ = ["settle"]
 
 def settle(c: Context, items: Sequence[Item]) -> list[Item]:
     """The items, with groupings that only partition a ranking taken into it."""
+    grouped = any(isinstance(item, (Measure, Group)) for item in items)
+    items = [_summed(item, items) if grouped and isinstance(item, Derive) else item for item in items]
     measured = any(isinstance(item, Measure) for item in items)
     made: list[Item] = []
     for item in items:
@@ -27,6 +29,19 @@ def settle(c: Context, items: Sequence[Item]) -> list[Item]:
             item, made = _taken_in(c, item, made)
         made.append(item)
     return made
+
+
+def _summed(item: Derive, items: Sequence[Item]) -> Item:
+    """``total net price = price * quantity`` beside a grouping is summed; a column of that name would be lost."""
+    used = any(item.name in measures_in(text) for other in items for text in texts_of(other) if other is not item)
+    over = set(measures_in(item.expression)) & {other.name for other in items if isinstance(other, Measure)}
+    if used or over or not item.name.startswith(("total_", "sum_", "average_", "mean_")):
+        return item
+    function = "avg" if item.name.startswith(("average_", "mean_")) else "sum"
+    refs = refs_in(item.expression)
+    return Measure(
+        item.start, item.end, item.name, f"{function}({item.expression})", refs[0].table if refs else "", (), "summed over each group"
+    )
 
 
 def _groups_before(c: Context, item: Item, before: Sequence[Item]) -> list[Group]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from pipeline_magic.agents.specification.planner.draft import Assembly, Plan, sql
+from pipeline_magic.agents.specification.planner.draft import Assembly, Plan, quoted, sql
 from pipeline_magic.agents.specification.planner.entities import Ref
 from pipeline_magic.agents.specification.planner.grouping import entity_columns
 from pipeline_magic.agents.specification.planner.intent import (
@@ -17,6 +17,7 @@ from pipeline_magic.agents.specification.planner.intent import (
     col,
     measures_in,
     refs_in,
+    texts_of,
 )
 from pipeline_magic.agents.specification.planner.joining import _before, _origin_of, multiplied
 from pipeline_magic.agents.specification.planner.layout import Layout
@@ -157,10 +158,38 @@ def add_groups(made: Assembly, plan: Plan, layout: Layout) -> None:
     for measure in plan.measures:
         measures.append({"name": measure.name, "expression": _measure(made, plan, layout, measure)})
     identity = made.step({"id": "metrics", "kind": "aggregate", "group_by": names, "measures": measures})
+    _lost_derives(made, plan, identity)
     _group_origins(made, plan, identity, describing, clauses, said)
     entity = plan.entity
     made.grain = plan.tables[entity].words[-1] if entity else "_".join(names[:2])
     made.columns = [*names, *(str(measure["name"]) for measure in measures)]
+
+
+def _lost_derives(made: Assembly, plan: Plan, identity: str) -> None:
+    """A new column of single rows that no group, measure or condition uses would silently vanish: asked."""
+    for item in plan.derives:
+        if not _on_rows(plan, item.expression):
+            continue
+        if any(item.name in measures_in(text) for other in plan.items if other is not item for text in texts_of(other)):
+            continue
+        options = tuple(
+            Option(
+                id=function,
+                label=f"The {words} of {item.name}",
+                edits=(Edit(path=f"steps.{identity}.measures.{item.name}", value={"name": item.name, "expression": f"{function}({quoted(item.name)})"}),),
+            )
+            for function, words in (("sum", "sum"), ("avg", "average"), ("max", "highest value"), ("min", "lowest value"))
+        )
+        made.questions.append(
+            Question(
+                id=f"measure:{item.name}",
+                text=f"What should each group hold of {item.name}?",
+                why="It is computed for single rows, and the statement does not say how it is brought together.",
+                options=options,
+                path=f"steps.{identity}.measures",
+                clauses=plan.clauses(item),
+            )
+        )
 
 
 def _describing(plan: Plan, layout: Layout, ref: Ref) -> str:

@@ -12,7 +12,7 @@ from typing import Any
 
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref
-from pipeline_magic.agents.specification.planner.intent import Check, Group, Item, Latest, Selected, Top, col, refs_in
+from pipeline_magic.agents.specification.planner.intent import Check, Group, Item, Latest, Selected, Top, col, refs_in, texts_of
 from pipeline_magic.agents.specification.planner.linking import ColumnLink
 from pipeline_magic.runs import Option, Question
 from pipeline_magic.spec.names import slug
@@ -37,25 +37,10 @@ def resolve(c: Context, items: Sequence[Item]) -> tuple[list[Item], list[Questio
     return made, questions
 
 
-def _templates(item: Item) -> list[str]:
-    found: list[str] = []
-    for part in fields(item):
-        found += _texts(getattr(item, part.name))
-    return found
-
-
-def _texts(value: Any) -> list[str]:
-    if isinstance(value, str):
-        return [value]
-    if isinstance(value, (tuple, list)):
-        return [text for inner in value for text in _texts(inner)]
-    return [text for inner in value.values() for text in _texts(inner)] if isinstance(value, dict) else []
-
-
 def _ties(c: Context, item: Item) -> list[ColumnLink]:
     if isinstance(item, Latest):
         return []
-    used = {item.ref} if isinstance(item, Selected) else {ref for text in _templates(item) for ref in refs_in(text)}
+    used = {item.ref} if isinstance(item, Selected) else {ref for text in texts_of(item) for ref in refs_in(text)}
     found: dict[Ref, ColumnLink] = {}
     skip_to = item.start
     for i in range(item.start, item.end):
