@@ -60,9 +60,6 @@ def _excluded(c: Context, i: int, at: int) -> Found | None:
     if found is None:
         return None
     expression = found.expression
-    last = c.items[-1] if c.items else None
-    if isinstance(last, Filter) and last.end == i and refs_in(last.expression) == refs_in(expression):
-        return None  # `in 1995 but not in 1996` is about all rows of a thing, which one row cannot tell
     if expression.endswith(" IS NULL"):
         expression = expression[: -len(" IS NULL")] + " IS NOT NULL"
     elif c.low(i) == "without" and expression.endswith(" IS NOT NULL"):
@@ -73,7 +70,11 @@ def _excluded(c: Context, i: int, at: int) -> Found | None:
     return _found(c, i, Condition(found.end, expression, found.assumed, found.tied), *uses)
 
 
-def _found(c: Context, i: int, found: Condition, *uses: Use) -> Found:
+def _found(c: Context, i: int, found: Condition, *uses: Use) -> Found | None:
+    last = c.items[-1] if c.items else None
+    negated = found.expression.startswith("NOT ")
+    if negated and isinstance(last, Filter) and refs_in(last.expression) == refs_in(found.expression):
+        return None  # `in 1995 but not in 1996` is about all rows of a thing, which one row cannot tell
     items: tuple[Item, ...] = (*uses, Filter(i, found.end, found.expression, found.assumed))
     return Found(found.end, "filter", items, tied(found))
 

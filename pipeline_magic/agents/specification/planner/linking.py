@@ -259,7 +259,8 @@ def _cut(word: str) -> tuple[str, ...]:
 
 
 def _expanded(window: Sequence[str]) -> tuple[str, ...]:
-    return tuple(stem(ABBREVIATIONS.get(word, word)) for word in window)
+    parts = [part for word in window for part in (words_of(word) if "_" in word.strip("_") else (word,))]
+    return tuple(stem(ABBREVIATIONS.get(part, part)) for part in parts)
 
 
 def _table_fit(window: tuple[str, ...], table: TableInfo, synonyms: bool) -> float:

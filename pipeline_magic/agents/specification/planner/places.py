@@ -41,6 +41,7 @@ _MODES: tuple[tuple[str, str], ...] = (
 )
 _KEYS = re.compile(r"\s*(?:the\s+)?(?:rows\s+|results?\s+|it\s+|them\s+)?(?:on|by|using|keyed (?:on|by)|with (?:the\s+)?key|matching on|based on)\s+(?:the\s+)?(?:keys?\s+|columns?\s+|primary key\s+)?", re.IGNORECASE)
 _KEY_NAMES = re.compile(r"(?P<keys>[\w`.]+(?:\s+(?:key|id|code|number|date)\b)?(?:\s*(?:,|and|\+|&)\s*[\w`.]*_\w+)*)", re.IGNORECASE)
+_BEHIND = re.compile(r"\s*,?\s*(?:on|using|matching on|keyed on|by)\s+(?:the\s+)?(?P<keys>[\w`]*_\w+|(?:\w+\s+){1,2}(?:key|id))\b", re.IGNORECASE)
 _DECLARATIVE = re.compile(r"\b(?:as|using|with|in|via|on)?\s*(?:an?\s+|the\s+)?(?:dlt|delta live tables?|lakeflow|declarative|spark declarative|materiali[sz]ed view)(?:\s+(?:pipelines?|declarative pipelines?|table))?\b", re.IGNORECASE)
 _JOB = re.compile(r"\bas\s+(?:an?\s+)?(?:databricks\s+|lakeflow\s+)?(?:job|workflow)\b", re.IGNORECASE)
 
@@ -91,6 +92,11 @@ def read_places(text: str, known: Callable[[str], bool] = lambda _: False) -> li
             found.append(Placed(m.start(), m.end(), "mode", mode))
             if mode in {"merge", "scd1", "scd2"}:
                 found += _keys_after(text, m.end())
+    if any(item.value in {"merge", "scd1", "scd2"} for item in found if item.what == "mode"):
+        for item in [item for item in found if item.what == "place"]:
+            keyed = _BEHIND.match(text, item.end)
+            if keyed:
+                found.append(Placed(item.end, keyed.end(), "keys", (keyed["keys"], keyed.start("keys"))))
     found += [Placed(m.start(), m.end(), "deployment", "declarative") for m in _DECLARATIVE.finditer(text)]
     found += [Placed(m.start(), m.end(), "deployment", "job") for m in _JOB.finditer(text)]
     found.sort(key=lambda item: (item.start, -item.end))

@@ -207,6 +207,8 @@ def _fresh(name: str, layout: Layout) -> str:
 
 def _measure(made: Assembly, plan: Plan, layout: Layout, measure: Measure) -> str:
     """The expression of a measure; where joins repeat the rows it is about, counts count each once and others ask."""
+    if measure.expression == "count(*)" and measure.table in layout.tables and measure.table != layout.base:
+        return f"count({quoted(_present(plan, layout, measure.table))})"
     text = sql(layout, measure.expression)
     tables = {ref.table for ref in refs_in(measure.expression)} or {measure.table}
     if not all(name in layout.tables and multiplied(layout, name) for name in tables if name) or not any(tables):
@@ -229,6 +231,14 @@ def _measure(made: Assembly, plan: Plan, layout: Layout, measure: Measure) -> st
             )
         )
     return text
+
+
+def _present(plan: Plan, layout: Layout, table: str) -> str:
+    """A column that is NULL exactly where a left join found no row of `table`."""
+    joined = next(joined for joined in layout.joins if joined.table == table)
+    keys = [Ref(table, right) for left, right in joined.link.keys if layout.name(Ref(table, right)) != layout.name(Ref(joined.link.left, left))]
+    rest = [column.ref for column in plan.tables[table].columns if not column.nullable] + [column.ref for column in plan.tables[table].columns[1:]]
+    return layout.name((keys or rest)[0])
 
 
 def _group_origins(
