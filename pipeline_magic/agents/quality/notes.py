@@ -40,7 +40,7 @@ def join_note(typed: TypedSpec, join: Join, keys: JoinKeys, counts: Mapping[str,
         said.append(f"{without_partner(join, keys, 'left', left, right)}; {_fate(join, 'left', right)}")
     else:
         said.append(f"every row of {left} has a partner" if keys.left else f"{left} has no rows")
-    if keys.unmatched_right:
+    if keys.unmatched_right and keys.left:  # beside an empty left side it says nothing more
         said.append(f"{without_partner(join, keys, 'right', right, left)}; {_fate(join, 'right', left)}")
     if join.how not in {"semi", "anti"} and keys.widest > 1:
         said.append(f"one row of {left} meets up to {keys.widest:,} of {right}")

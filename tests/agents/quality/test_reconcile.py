@@ -265,6 +265,7 @@ def test_a_step_that_leaves_nothing_is_red(engine: DuckEngine) -> None:
     )
     found = reconciled(engine, typed)
     assert severities(found.findings) == {"rows:some": "red"}
+    assert step(found).note == "5 rows of b; some has no rows"
     assert found.findings[0].message == "`some` (filter) leaves none of 6 rows."
     assert [item.rows_out for item in found.steps] == [0, 0, 0]
 
