@@ -137,6 +137,7 @@ def test_refused(text: str, says: str) -> None:
         ("Join customers and suppliers into a.b.c", "keys:supplier"),
         ("Count flights per airport into a.b.c", "keys:airports"),
         ("Count line items in 1996 into a.b.c", "column:date"),
+        ("Average delay per airline from flights into a.b.c", "column:delay"),
         ("Count orders into a.b.c every 45 minutes", "trigger:schedule"),
         ("Total price per month with sprinkles from orders into a.b.c", "words:c2"),
     ],
@@ -153,6 +154,8 @@ def test_must_answer(text: str, question: str) -> None:
         ("Average balance per nation into a.b.c", "table__balance", "samples.tpch.supplier"),
         ("Count flights per airport into a.b.c", "keys__airports", "dest = faa"),
         ("Total price per month with sprinkles from orders into a.b.c", "words__c2", "leave_out"),
+        ("Average delay per airline from flights into a.b.c", "column__delay", "dep_delay"),
+        ("Count line items in 1996 into a.b.c", "column__date", "l_shipdate"),
     ],
 )
 def test_answers_settle_questions(text: str, question: str, value: str) -> None:
@@ -160,7 +163,14 @@ def test_answers_settle_questions(text: str, question: str, value: str) -> None:
     parsed = parse(text, **{question: value})
     assert question.replace("__", ":") not in {item.id for item in parsed.questions}
     told = json.dumps(parsed.draft.model_dump(mode="json"))
-    assert {"table__balance": "s_acctbal", "keys__airports": '"dest"', "words__c2": "o_totalprice"}[question] in told
+    expected = {
+        "table__balance": "s_acctbal",
+        "keys__airports": '"dest"',
+        "words__c2": "o_totalprice",
+        "column__delay": "avg(dep_delay)",
+        "column__date": "l_shipdate >= DATE '1996-01-01'",
+    }
+    assert expected[question] in told
 
 
 def test_typing_errors_are_forgiven_and_said() -> None:

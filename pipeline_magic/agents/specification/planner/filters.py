@@ -76,23 +76,20 @@ def _found(c: Context, i: int, found: Condition, *uses: Use) -> Found | None:
     if negated and isinstance(last, Filter) and refs_in(last.expression) == refs_in(found.expression):
         return None  # `in 1995 but not in 1996` is about all rows of a thing, which one row cannot tell
     items: tuple[Item, ...] = (*uses, Filter(i, found.end, found.expression, found.assumed))
-    return Found(found.end, "filter", items, tied(found))
+    return Found(found.end, "filter", items, tied(c, found))
 
 
-def tied(found: Condition) -> tuple[Question, ...]:
-    """A must-answer question where the words fit several columns alike."""
+def tied(c: Context, found: Condition) -> tuple[Question, ...]:
+    """A must-answer question where a period fits several date columns alike; other ties are settled later."""
     link = found.tied
-    if link is None or not link.others:
+    if link is None or not link.others or link.column.kind not in {"date", "timestamp"}:
         return ()
     columns = (link.column, *link.others)
-    if len({column.ref.table for column in columns}) > 1:
-        return ()
-    options = tuple(Option(id=f"{column.ref.table}.{column.name}", label=f"{column.name}") for column in columns)
     return (
         Question(
-            id="column:date" if link.column.kind in {"date", "timestamp"} else f"column:{link.column.words[-1]}",
-            text="Which column is meant?",
+            id="column:date",
+            text="Which date column is meant?",
             why=f"The words fit {', '.join(column.name for column in columns)} alike.",
-            options=options,
+            options=tuple(Option(id=column.name, label=column.name) for column in columns),
         ),
     )

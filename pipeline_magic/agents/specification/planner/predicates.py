@@ -567,7 +567,11 @@ def date_column(c: Context, i: int, about: TableInfo | None) -> tuple[ColumnInfo
         own = [column for column in dates if set(column.words) <= {*table.words, "date", "time", "day", "timestamp", "at"}]
         if dates:
             choices.append(own if len(own) == 1 else dates)
-    return (choices[0][0], tuple(choices[0][1:])) if choices else None
+    if not choices:
+        return None
+    answered = [column for column in choices[0] if column.name == c.answers.get("column:date")]
+    chosen = answered or choices[0]
+    return chosen[0], tuple(chosen[1:])
 
 
 def _dated_tables(c: Context, i: int) -> tuple[TableInfo, ...]:

@@ -28,6 +28,8 @@ def resolve(c: Context, items: Sequence[Item]) -> tuple[list[Item], list[Questio
     questions: list[Question] = []
     for item in items:
         for link in _ties(c, item):
+            if {column.ref for column in (link.column, *link.others)} <= _used_beside(items, item):
+                continue  # `first and last name` uses both
             winner = _decide(c, items, item, link)
             if winner is None:
                 questions.append(_ask(c, link))
@@ -37,10 +39,19 @@ def resolve(c: Context, items: Sequence[Item]) -> tuple[list[Item], list[Questio
     return made, questions
 
 
+def _used(item: Item) -> set[Ref]:
+    return {item.ref} if isinstance(item, Selected) else {ref for text in texts_of(item) for ref in refs_in(text)}
+
+
+def _used_beside(items: Sequence[Item], item: Item) -> set[Ref]:
+    """Columns that the same words give, in this item or others."""
+    return {ref for other in items if (other.start, other.end) == (item.start, item.end) for ref in _used(other)}
+
+
 def _ties(c: Context, item: Item) -> list[ColumnLink]:
     if isinstance(item, Latest):
         return []
-    used = {item.ref} if isinstance(item, Selected) else {ref for text in texts_of(item) for ref in refs_in(text)}
+    used = _used(item)
     found: dict[Ref, ColumnLink] = {}
     skip_to = item.start
     for i in range(item.start, item.end):
@@ -50,7 +61,9 @@ def _ties(c: Context, item: Item) -> list[ColumnLink]:
             link = c.linker.column_at(i, kinds=(kind,))
             if link is None or link.ref not in used or link.end > item.end:
                 continue
-            others = tuple(other for other in link.others if other.ref.table != link.ref.table and not _partners(c, link.column, other))
+            others = tuple(
+                other for other in link.others if other.ref.table == link.ref.table or not _partners(c, link.column, other)
+            )
             skip_to = max(skip_to, link.end)
             if others:
                 found.setdefault(link.ref, replace(link, others=others))
@@ -63,6 +76,10 @@ def _partners(c: Context, one: ColumnInfo, other: ColumnInfo) -> bool:
 
 
 def _decide(c: Context, items: Sequence[Item], item: Item, link: ColumnLink) -> ColumnInfo | None:
+    same = [column for column in link.others if column.ref.table == link.ref.table]
+    if same:
+        answer = c.answers.get(_id(c, link))
+        return next((column for column in (link.column, *same) if column.name == answer), None)
     options = {column.ref.table: column for column in (link.column, *link.others)}
     answer = c.answers.get(_id(c, link))
     if answer in options:
@@ -98,12 +115,21 @@ def _rewritten(item: Item, old: Ref, new: Ref) -> Item:
 
 
 def _id(c: Context, link: ColumnLink) -> str:
-    return "table:" + slug("_".join(token.stem for token in c.tokens[link.start : link.end]), "word")
+    kind = "column" if any(column.ref.table == link.ref.table for column in link.others) else "table"
+    return f"{kind}:" + slug("_".join(token.stem for token in c.tokens[link.start : link.end]), "word")
 
 
 def _ask(c: Context, link: ColumnLink) -> Question:
     words = " ".join(token.text for token in c.tokens[link.start : link.end])
     columns = (link.column, *link.others)
+    same = tuple(column for column in columns if column.ref.table == link.ref.table)
+    if len(same) > 1:
+        return Question(
+            id=_id(c, link),
+            text=f"Which column is “{words}”?",
+            why=f"The words fit {' and '.join(column.name for column in same)} alike.",
+            options=tuple(Option(id=column.name, label=column.name) for column in same),
+        )
     return Question(
         id=_id(c, link),
         text=f"Which table's “{words}” is meant?",
