@@ -406,7 +406,11 @@ class _Emitter:
 
     def sql(self, step: Sql) -> list[str]:
         lines = [f"{self.names[name]}.createOrReplaceTempView({literal(name)})" for name in step.inputs]
-        return [*lines, f"{self.names[step.id]} = spark.sql({sql_argument(step.query)})"]
+        if "\n" not in step.query:
+            return [*lines, f"{self.names[step.id]} = spark.sql({sql_argument(step.query)})"]
+        parts = [sql_argument(line + " ") for line in step.query.split("\n")]
+        body = "\n".join("    " + part for part in parts)
+        return [*lines, f"{self.names[step.id]} = spark.sql(\n{body}\n)"]
 
 
 def orphans(name: str, parent: str, item: Referential) -> str:

@@ -18,7 +18,7 @@ from sqlglot.tokens import TokenType  # type: ignore[attr-defined]  # re-exporte
 
 from pipeline_magic.spec.names import quote
 
-__all__ = ["NotAnExpression", "Tree", "identifier", "is_reserved", "parse", "render"]
+__all__ = ["NotAnExpression", "Tree", "identifier", "is_reserved", "parse", "parse_query", "render", "render_query"]
 
 Tree: TypeAlias = exp.Expr
 """A node of sqlglot's syntax tree."""
@@ -152,6 +152,41 @@ def parse(text: str) -> Tree:
     if len(found) != 1 or found[0] is None:
         raise NotAnExpression("the expression is empty")
     return found[0]
+
+
+def parse_query(text: str) -> Tree:
+    """The syntax tree of one SELECT, with or without WITH and UNION.
+
+    Raises:
+        NotAnExpression: Does not parse, is several statements, or is something else.
+    """
+    try:
+        tokens = _DIALECT.tokenize(text)
+        for token in tokens:
+            if token.token_type == TokenType.HINT:
+                raise NotAnExpression("a hint is not allowed in a query", token.start)
+            if token.token_type == TokenType.SEMICOLON:
+                raise NotAnExpression("a semicolon is not allowed in a query", token.start)
+        if not tokens or tokens[0].token_type not in {TokenType.SELECT, TokenType.WITH, TokenType.L_PAREN}:
+            raise NotAnExpression("a query starts with SELECT or WITH", 0)
+        found = _DIALECT.parser().parse(tokens, text)
+    except ParseError as error:
+        message, position = _reason(text, error)
+        raise NotAnExpression(message.replace("expression", "query"), position) from None
+    except TokenError:
+        raise NotAnExpression("the query cannot be read: a quote or a bracket is not closed") from None
+    except SqlglotError as error:
+        raise NotAnExpression(f"the query cannot be read: {error}") from None
+    except RecursionError:
+        raise NotAnExpression("the query nests too deep") from None
+    if len(found) != 1 or not isinstance(found[0], exp.Query):
+        raise NotAnExpression("a sql step is one SELECT")
+    return found[0]
+
+
+def render_query(tree: Tree) -> str:
+    """Canonical text of a query: indented, keywords in capitals, functions in small letters, no comments."""
+    return str(_DIALECT.generate(tree, comments=False, normalize_functions="lower", pretty=True, copy=False))
 
 
 def _reason(text: str, error: ParseError) -> tuple[str, int | None]:

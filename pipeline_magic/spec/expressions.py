@@ -40,7 +40,7 @@ from pipeline_magic.spec.types import (
     parse_type,
 )
 
-__all__ = ["Expression", "Fault", "Place", "castable", "check", "nearest", "with_run_time"]
+__all__ = ["Checker", "Expression", "Fault", "Place", "Value", "castable", "check", "nearest", "with_run_time"]
 
 Place: TypeAlias = Literal["row", "aggregate", "window"]
 
@@ -110,7 +110,7 @@ def check(
         tree = parse(text)
     except NotAnExpression as error:
         return None, (Fault(error.message, position=error.position),)
-    checker = _Checker(columns, place, {name.casefold() for name in group_by})
+    checker = Checker(columns, place, {name.casefold() for name in group_by})
     try:
         root = exp.Paren(this=tree)  # a parent, so that the root itself can be replaced
         value = checker.value(tree)
@@ -149,14 +149,16 @@ def with_run_time(text: str, timestamp: str, date: str) -> str:
 
 
 @dataclass(frozen=True)
-class _Value:
+class Value:
+    """What typing knows of a node: `literal` is its text where it is one; `bad` means a fault was reported for it."""
+
     type: Type
     nullable: bool = True
     literal: str | None = None
     bad: bool = False
 
 
-_BAD = _Value(VOID, bad=True)
+_BAD = Value(VOID, bad=True)
 
 _NAMES: dict[type[Tree], str] = {
     exp.Subquery: "a subquery",
@@ -168,7 +170,6 @@ _NAMES: dict[type[Tree], str] = {
     exp.SessionParameter: "a session variable",
     exp.Lambda: "a lambda function",
     exp.JSONExtract: "a `:` path or a lambda function",
-    exp.Window: "OVER (use a window step)",
     exp.Alias: "AS (the field's own name is used)",
     exp.Concat: "a doubled quote or two texts side by side (write a quote inside a text as \\')",
     exp.IgnoreNulls: "IGNORE NULLS",
@@ -208,7 +209,15 @@ _CAST_NAMES = (
 )
 
 
-class _Checker:
+class Checker:
+    """Walks a tree, replaces what must be spelled otherwise, and collects every fault.
+
+    Args:
+        columns: The columns that may be read.
+        place: See the module.
+        group_by: Columns, in small letters, that may stand outside an aggregate.
+    """
+
     def __init__(self, columns: Sequence[Column], place: Place, group_by: set[str]) -> None:
         self.available = columns
         self.by_name = {column.name.casefold(): column for column in columns}
@@ -221,7 +230,7 @@ class _Checker:
 
     # -- the whole
 
-    def whole(self, value: _Value, wants: str) -> None:
+    def whole(self, value: Value, wants: str) -> None:
         if self.place == "aggregate" and not self.computes:
             self.fault("a measure needs an aggregate, such as sum(…) or count(*)")
         if self.place == "window" and not self.computes:
@@ -231,15 +240,20 @@ class _Checker:
         if not wants and value.type.name == "interval":
             self.fault("a column cannot hold an interval; use datediff or timestampdiff")
 
-    def fault(self, message: str, available: Sequence[str] = (), node: Tree | None = None) -> _Value:
+    def fault(self, message: str, available: Sequence[str] = (), node: Tree | None = None) -> Value:
         self.faults.append(Fault(message, tuple(available), _position(node)))
         return _BAD
 
     # -- dispatch
 
-    def value(self, node: Tree) -> _Value:
+    def value(self, node: Tree) -> Value:
+        """The type of a node, after every fault in it was collected."""
+        if isinstance(node, exp.Column):
+            return self.column(node)
+        if isinstance(node, exp.Window):
+            return self.window(node)
         for kind in type(node).__mro__:
-            method: Callable[[_Checker, Any], _Value] | None = _METHODS.get(kind)
+            method: Callable[[Checker, Any], Value] | None = _METHODS.get(kind)
             if method is not None:
                 return method(self, node)
         if isinstance(node, exp.Func) and type(node) not in _NAMES:
@@ -247,12 +261,12 @@ class _Checker:
         name = _NAMES.get(type(node)) or f"{type(node).__name__.upper()}"
         return self.fault(f"{name} is not allowed in an expression", node=node)
 
-    def values(self, nodes: Iterable[Tree]) -> list[_Value]:
+    def values(self, nodes: Iterable[Tree]) -> list[Value]:
         return [self.value(node) for node in list(nodes)]
 
     # -- leaves
 
-    def column(self, node: exp.Column) -> _Value:
+    def column(self, node: exp.Column) -> Value:
         if isinstance(node.this, exp.Star):
             return self.fault("`*` is not allowed in an expression; only count(*) is")
         parts = [part for part in (node.args.get("catalog"), node.args.get("db"), node.args.get("table")) if part]
@@ -268,7 +282,7 @@ class _Checker:
         if self.place == "aggregate" and not self.depth and found.name.casefold() not in self.group_by:
             return self.fault(f"`{found.name}` stands outside an aggregate and is not in `group_by`", node=node)
         self.columns.append(found.name)
-        value = _Value(parse_type(found.type), found.nullable)
+        value = Value(parse_type(found.type), found.nullable)
         spelled = [found.name]
         for name in names[1:]:
             if value.type.name != "struct":
@@ -279,7 +293,7 @@ class _Checker:
                     f"`{'.'.join(spelled)}` has no field `{name}`", nearest(name, value.type.fields), node
                 )
             spelled.append(value.type.fields[place])
-            value = _Value(value.type.parts[place])
+            value = Value(value.type.parts[place])
         rendered = exp.Var(this=".".join(identifier(name) for name in spelled))
         position = _position(node)
         if position is not None:
@@ -287,53 +301,56 @@ class _Checker:
         node.replace(rendered)
         return value
 
-    def literal(self, node: exp.Literal) -> _Value:
+    def window(self, node: exp.Window) -> Value:
+        return self.fault("OVER (use a window step) is not allowed in an expression", node=node)
+
+    def literal(self, node: exp.Literal) -> Value:
         text = str(node.this)
         if node.is_string:
-            return _Value(STRING, False, text)
+            return Value(STRING, False, text)
         if text.isdecimal():
             number = int(text)
             if number >= 2**63:
-                return _Value(Type("decimal", min(38, len(text)), 0), False, text) if len(text) <= 38 else _BAD
-            return _Value(INT if number < 2**31 else BIGINT, False, text)
+                return Value(Type("decimal", min(38, len(text)), 0), False, text) if len(text) <= 38 else _BAD
+            return Value(INT if number < 2**31 else BIGINT, False, text)
         if "e" in text.lower():
-            return _Value(DOUBLE, False)
+            return Value(DOUBLE, False)
         whole, _, rest = text.partition(".")
         digits = len(whole.lstrip("0")) + len(rest)
         if digits > 38 or not (whole + rest).isdecimal():
             return self.fault(f"`{text}` is no number Spark can hold", node=node)
-        return _Value(Type("decimal", max(digits, len(rest), 1), len(rest)), False)
+        return Value(Type("decimal", max(digits, len(rest), 1), len(rest)), False)
 
-    def raw(self, node: exp.RawString) -> _Value:
+    def raw(self, node: exp.RawString) -> Value:
         node.replace(exp.Literal.string(str(node.this)))
-        return _Value(STRING, False, str(node.this))
+        return Value(STRING, False, str(node.this))
 
-    def boolean(self, node: exp.Boolean) -> _Value:
-        return _Value(BOOLEAN, False)
+    def boolean(self, node: exp.Boolean) -> Value:
+        return Value(BOOLEAN, False)
 
-    def null(self, node: exp.Null) -> _Value:
-        return _Value(VOID, True)
+    def null(self, node: exp.Null) -> Value:
+        return Value(VOID, True)
 
-    def interval(self, node: exp.Interval) -> _Value:
+    def interval(self, node: exp.Interval) -> Value:
         unit = str(node.args.get("unit") or "").upper().rstrip("S")
         amount = node.this
         text = str(amount.this) if isinstance(amount, exp.Literal) else ""
         if unit not in UNITS or not text.lstrip("-").isdecimal():
             return self.fault("an interval is written as INTERVAL 3 DAYS, with a whole number and one unit", node=node)
-        return _Value(INTERVAL, False, unit)
+        return Value(INTERVAL, False, unit)
 
     # -- operators
 
-    def paren(self, node: exp.Paren) -> _Value:
+    def paren(self, node: exp.Paren) -> Value:
         return self.value(node.this)
 
-    def negative(self, node: exp.Neg) -> _Value:
+    def negative(self, node: exp.Neg) -> Value:
         value = self.value(node.this)
         if not value.bad and not (value.type.numeric or value.type.name == "interval"):
             return self.fault(f"`-` needs a number, and this is of type {value.type}", node=node)
-        return _Value(value.type, value.nullable, value.literal, value.bad)
+        return Value(value.type, value.nullable, value.literal, value.bad)
 
-    def arithmetic(self, node: exp.Binary) -> _Value:
+    def arithmetic(self, node: exp.Binary) -> Value:
         left, right = self.value(node.left), self.value(node.right)
         if left.bad or right.bad:
             return _BAD
@@ -347,22 +364,22 @@ class _Checker:
         if made == DATE and units & {"HOUR", "MINUTE", "SECOND"}:
             made = TIMESTAMP
         zero = operator in {"/", "%", "div"} and right.literal in {None, "0"}
-        return _Value(made, left.nullable or right.nullable or zero)
+        return Value(made, left.nullable or right.nullable or zero)
 
-    def concat(self, node: exp.DPipe) -> _Value:
+    def concat(self, node: exp.DPipe) -> Value:
         left, right = self.value(node.left), self.value(node.right)
         for value in (left, right):
             if not value.bad and (value.type.parts or value.type.name in {"interval", "binary"}):
                 return self.fault(f"`||` joins texts, and this is of type {value.type}", node=node)
-        return _Value(STRING, left.nullable or right.nullable)
+        return Value(STRING, left.nullable or right.nullable)
 
-    def comparison(self, node: exp.Binary) -> _Value:
+    def comparison(self, node: exp.Binary) -> Value:
         left, right = self.value(node.left), self.value(node.right)
         self.compare(left, right, node)
         never = isinstance(node, (exp.NullSafeEQ, exp.NullSafeNEQ))
-        return _Value(BOOLEAN, not never and (left.nullable or right.nullable))
+        return Value(BOOLEAN, not never and (left.nullable or right.nullable))
 
-    def compare(self, left: _Value, right: _Value, node: Tree) -> None:
+    def compare(self, left: Value, right: Value, node: Tree) -> None:
         if left.bad or right.bad:
             return
         for one, other in ((left, right), (right, left)):
@@ -373,52 +390,52 @@ class _Checker:
         if not comparable(left.type, right.type):
             self.fault(f"{left.type} and {right.type} cannot be compared; CAST one of them", node=node)
 
-    def logic(self, node: exp.Connector) -> _Value:
+    def logic(self, node: exp.Connector) -> Value:
         left, right = self.condition(node.left), self.condition(node.right)
-        return _Value(BOOLEAN, left.nullable or right.nullable)
+        return Value(BOOLEAN, left.nullable or right.nullable)
 
-    def negation(self, node: exp.Not) -> _Value:
+    def negation(self, node: exp.Not) -> Value:
         return self.condition(node.this)
 
-    def condition(self, node: Tree) -> _Value:
+    def condition(self, node: Tree) -> Value:
         value = self.value(node)
         if not value.bad and value.type not in (BOOLEAN, VOID):
             return self.fault(f"a condition is true or false, and this is of type {value.type}", node=node)
-        return _Value(BOOLEAN, value.nullable, bad=value.bad)
+        return Value(BOOLEAN, value.nullable, bad=value.bad)
 
-    def between(self, node: exp.Between) -> _Value:
+    def between(self, node: exp.Between) -> Value:
         value, low, high = self.values((node.this, node.args["low"], node.args["high"]))
         self.compare(value, low, node)
         self.compare(value, high, node)
-        return _Value(BOOLEAN, value.nullable or low.nullable or high.nullable)
+        return Value(BOOLEAN, value.nullable or low.nullable or high.nullable)
 
-    def isin(self, node: exp.In) -> _Value:
+    def isin(self, node: exp.In) -> Value:
         if node.args.get("query") or node.args.get("unnest") or node.args.get("field"):
             return self.fault("IN (SELECT …) is not allowed in an expression; use a join of kind semi", node=node)
         value = self.value(node.this)
         items = self.values(node.expressions)
         for item in items:
             self.compare(value, item, node)
-        return _Value(BOOLEAN, value.nullable or any(item.nullable for item in items))
+        return Value(BOOLEAN, value.nullable or any(item.nullable for item in items))
 
-    def is_(self, node: exp.Is) -> _Value:
+    def is_(self, node: exp.Is) -> Value:
         value = self.value(node.this)
         if isinstance(node.expression, exp.Boolean) and not value.bad and value.type not in (BOOLEAN, VOID):
             return self.fault(f"IS TRUE needs a condition, and this is of type {value.type}", node=node)
         if not isinstance(node.expression, (exp.Null, exp.Boolean)):
             return self.fault("IS is followed by NULL, TRUE or FALSE", node=node)
-        return _Value(BOOLEAN, False)
+        return Value(BOOLEAN, False)
 
-    def like(self, node: exp.Binary) -> _Value:
+    def like(self, node: exp.Binary) -> Value:
         left, right = self.value(node.left), self.value(node.right)
         for value in (left, right):
             if not value.bad and value.type not in (STRING, VOID):
                 return self.fault(f"LIKE and RLIKE compare texts, and this is of type {value.type}", node=node)
-        return _Value(BOOLEAN, left.nullable or right.nullable)
+        return Value(BOOLEAN, left.nullable or right.nullable)
 
     # -- shapes
 
-    def case(self, node: exp.Case) -> _Value:
+    def case(self, node: exp.Case) -> Value:
         subject = self.value(node.this) if node.this else None
         results = []
         for branch in list(node.args.get("ifs") or ()):
@@ -428,16 +445,16 @@ class _Checker:
                 self.compare(subject, self.value(branch.this), node)
             results.append(self.value(branch.args["true"]))
         default = node.args.get("default")
-        results.append(self.value(default) if default is not None else _Value(VOID, True))
+        results.append(self.value(default) if default is not None else Value(VOID, True))
         return self.merged(results, node)
 
-    def either(self, node: exp.If) -> _Value:
+    def either(self, node: exp.If) -> Value:
         self.condition(node.this)
         other = node.args.get("false")
-        results = [self.value(node.args["true"]), self.value(other) if other is not None else _Value(VOID, True)]
+        results = [self.value(node.args["true"]), self.value(other) if other is not None else Value(VOID, True)]
         return self.merged(results, node)
 
-    def merged(self, values: Sequence[_Value], node: Tree) -> _Value:
+    def merged(self, values: Sequence[Value], node: Tree) -> Value:
         if any(value.bad for value in values):
             return _BAD
         kind: Type | None = VOID
@@ -446,9 +463,9 @@ class _Checker:
         if kind is None:
             kinds = ", ".join(dict.fromkeys(str(value.type) for value in values))
             return self.fault(f"the branches have types that do not fit together: {kinds}", node=node)
-        return _Value(kind, any(value.nullable for value in values))
+        return Value(kind, any(value.nullable for value in values))
 
-    def cast(self, node: exp.Cast) -> _Value:
+    def cast(self, node: exp.Cast) -> Value:
         value = self.value(node.this)
         try:
             kind = parse_type(node.to.sql("databricks"))
@@ -463,32 +480,32 @@ class _Checker:
             return _BAD
         if not castable(value.type, kind):
             return self.fault(f"{value.type} cannot be cast to {kind}", node=node)
-        return _Value(kind, value.nullable or isinstance(node, exp.TryCast))
+        return Value(kind, value.nullable or isinstance(node, exp.TryCast))
 
-    def extract(self, node: exp.Extract) -> _Value:
+    def extract(self, node: exp.Extract) -> Value:
         value = self.value(node.expression)
         unit = str(node.this.name).upper()
         if unit not in UNITS and unit not in {"DAYOFWEEK", "DOW", "DOY"}:
             return self.fault(f"EXTRACT knows no `{unit}`", nearest(unit, UNITS), node)
         if not value.bad and not value.type.temporal:
             return self.fault(f"EXTRACT needs a date, and this is of type {value.type}", node=node)
-        return _Value(Type("decimal", 8, 6) if unit == "SECOND" else INT, value.nullable)
+        return Value(Type("decimal", 8, 6) if unit == "SECOND" else INT, value.nullable)
 
-    def bracket(self, node: exp.Bracket) -> _Value:
+    def bracket(self, node: exp.Bracket) -> Value:
         if len(node.expressions) != 1 or isinstance(node.expressions[0], exp.Slice):
             return self.fault("[ ] takes one index or key", node=node)
         value, key = self.value(node.this), self.value(node.expressions[0])
         if value.bad or key.bad:
             return _BAD
         if value.type.name == "array" and key.type.integral:
-            return _Value(value.type.parts[0])
+            return Value(value.type.parts[0])
         if value.type.name == "map" and common(value.type.parts[0], key.type) is not None:
-            return _Value(value.type.parts[1])
+            return Value(value.type.parts[1])
         return self.fault(f"{value.type}[{key.type}] means nothing", node=node)
 
     # -- functions
 
-    def call(self, node: exp.Anonymous) -> _Value:
+    def call(self, node: exp.Anonymous) -> Value:
         name = str(node.this).lower()
         function = FUNCTIONS.get(name)
         if name in {"struct", "named_struct"}:
@@ -507,7 +524,7 @@ class _Checker:
         if function.kind != "row" and not self.enter(function, node):
             return _BAD
         if name == "count" and not distinct and len(arguments) == 1 and isinstance(arguments[0], exp.Star):
-            return _Value(BIGINT, False)
+            return Value(BIGINT, False)
         self.depth += function.kind == "aggregate"
         values = [self.argument(function, i, argument) for i, argument in enumerate(arguments)]
         self.depth -= function.kind == "aggregate"
@@ -515,7 +532,7 @@ class _Checker:
             return _BAD
         return self.result(function, values, node)
 
-    def unknown(self, name: str, node: Tree) -> _Value:
+    def unknown(self, name: str, node: Tree) -> Value:
         if name in REFUSED:
             return self.fault(f"the function `{name}` is not allowed: it {REFUSED[name]}", node=node)
         if name in _CAST_NAMES:
@@ -536,17 +553,17 @@ class _Checker:
             return True
         return False
 
-    def argument(self, function: Function, index: int, node: Tree) -> _Value:
+    def argument(self, function: Function, index: int, node: Tree) -> Value:
         wants = function.wants(index)
         if wants == "unit":
             word = node.name.upper() if isinstance(node, (exp.Column, exp.Var)) else ""
             if word not in UNITS:
                 return self.fault(f"{function.name} takes a unit first", UNITS, node)
             node.replace(exp.Var(this=word))
-            return _Value(VOID, False)
+            return Value(VOID, False)
         if function.name in _DATE_WANTED and wants == "date" and _is_run_time(node):
             node.replace(_call("to_date", node.copy()))
-            return _Value(DATE, False)
+            return Value(DATE, False)
         value = self.value(node)
         if value.bad:
             return value
@@ -559,7 +576,7 @@ class _Checker:
             )
         return value
 
-    def result(self, function: Function, values: Sequence[_Value], node: exp.Anonymous) -> _Value:
+    def result(self, function: Function, values: Sequence[Value], node: exp.Anonymous) -> Value:
         made = function.gives([value.type for value in values])
         if made is None:
             kinds = ", ".join(str(value.type) for value in values)
@@ -576,20 +593,20 @@ class _Checker:
             "never": False,
             "always": True,
         }[function.nulls]
-        return _Value(made, nulls)
+        return Value(made, nulls)
 
-    def truncated(self, values: Sequence[_Value], node: exp.Anonymous) -> _Value:
+    def truncated(self, values: Sequence[Value], node: exp.Anonymous) -> Value:
         """``date_trunc('MONTH', run_time())`` is about a date in the trigger's zone."""
         unit, subject = (values[0].literal or "").upper(), node.expressions[1]
         if unit not in UNITS:
             return self.fault(f"date_trunc knows no '{unit}'", UNITS, node)
         if not _is_run_time(subject) or unit in {"HOUR", "MINUTE", "SECOND"}:
-            return _Value(TIMESTAMP, values[1].nullable)
+            return Value(TIMESTAMP, values[1].nullable)
         day = _call("to_date", subject.copy())
         node.replace(day if unit == "DAY" else _call("trunc", day, exp.Literal.string(unit)))
-        return _Value(DATE, False)
+        return Value(DATE, False)
 
-    def struct(self, node: exp.Anonymous, name: str) -> _Value:
+    def struct(self, node: exp.Anonymous, name: str) -> Value:
         if name == "named_struct":
             pairs = list(zip(node.expressions[::2], node.expressions[1::2], strict=False))
             if len(node.expressions) % 2 or any(not isinstance(key, exp.Literal) for key, _ in pairs):
@@ -601,9 +618,9 @@ class _Checker:
         if any(value.bad for value in values):
             return _BAD
         node.set("this", "named_struct")
-        return _Value(Type("struct", parts=tuple(value.type for value in values), fields=tuple(names)), False)
+        return Value(Type("struct", parts=tuple(value.type for value in values), fields=tuple(names)), False)
 
-    def filtered(self, node: exp.Filter) -> _Value:
+    def filtered(self, node: exp.Filter) -> Value:
         call = node.this
         function = FUNCTIONS.get(str(call.this).lower()) if isinstance(call, exp.Anonymous) else None
         if function is None or function.kind != "aggregate":
@@ -614,37 +631,36 @@ class _Checker:
         self.depth += 1
         self.condition(node.expression.this)
         self.depth -= 1
-        return _Value(value.type, function.nulls != "never", bad=value.bad)
+        return Value(value.type, function.nulls != "never", bad=value.bad)
 
 
-_METHODS: dict[type, Callable[[_Checker, Any], _Value]] = {
-    exp.Column: _Checker.column,
-    exp.Literal: _Checker.literal,
-    exp.RawString: _Checker.raw,
-    exp.Boolean: _Checker.boolean,
-    exp.Null: _Checker.null,
-    exp.Interval: _Checker.interval,
-    exp.Paren: _Checker.paren,
-    exp.Neg: _Checker.negative,
-    exp.DPipe: _Checker.concat,
-    exp.And: _Checker.logic,
-    exp.Or: _Checker.logic,
-    exp.Not: _Checker.negation,
-    exp.Between: _Checker.between,
-    exp.In: _Checker.isin,
-    exp.Is: _Checker.is_,
-    exp.Like: _Checker.like,
-    exp.ILike: _Checker.like,
-    exp.RegexpLike: _Checker.like,
-    exp.Case: _Checker.case,
-    exp.If: _Checker.either,
-    exp.Cast: _Checker.cast,
-    exp.Extract: _Checker.extract,
-    exp.Bracket: _Checker.bracket,
-    exp.Anonymous: _Checker.call,
-    exp.Filter: _Checker.filtered,
-    **dict.fromkeys(_OPERATORS, _Checker.arithmetic),
-    **dict.fromkeys(_COMPARISONS, _Checker.comparison),
+_METHODS: dict[type, Callable[[Checker, Any], Value]] = {
+    exp.Literal: Checker.literal,
+    exp.RawString: Checker.raw,
+    exp.Boolean: Checker.boolean,
+    exp.Null: Checker.null,
+    exp.Interval: Checker.interval,
+    exp.Paren: Checker.paren,
+    exp.Neg: Checker.negative,
+    exp.DPipe: Checker.concat,
+    exp.And: Checker.logic,
+    exp.Or: Checker.logic,
+    exp.Not: Checker.negation,
+    exp.Between: Checker.between,
+    exp.In: Checker.isin,
+    exp.Is: Checker.is_,
+    exp.Like: Checker.like,
+    exp.ILike: Checker.like,
+    exp.RegexpLike: Checker.like,
+    exp.Case: Checker.case,
+    exp.If: Checker.either,
+    exp.Cast: Checker.cast,
+    exp.Extract: Checker.extract,
+    exp.Bracket: Checker.bracket,
+    exp.Anonymous: Checker.call,
+    exp.Filter: Checker.filtered,
+    **dict.fromkeys(_OPERATORS, Checker.arithmetic),
+    **dict.fromkeys(_COMPARISONS, Checker.comparison),
 }
 
 _ARTICLES = {
@@ -660,7 +676,7 @@ _ARTICLES = {
 }
 
 
-def _fits(value: _Value, wanted: str) -> bool:
+def _fits(value: Value, wanted: str) -> bool:
     kind = value.type
     if kind == VOID or wanted == "any":
         return kind.name != "interval"
@@ -683,7 +699,7 @@ def _count(function: Function) -> str:
     return f"{function.least} to {function.most} arguments"
 
 
-def _digits(value: _Value) -> str | None:
+def _digits(value: Value) -> str | None:
     return value.literal if value.type.integral else None
 
 

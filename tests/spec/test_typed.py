@@ -222,3 +222,50 @@ def test_expectations_are_checked() -> None:
         "expectations.e6.tolerance",
         "expectations.e7.condition",
     }
+
+
+SQL_REFUSALS = [
+    ("select id from elsewhere", "there is no input `elsewhere`"),
+    ("select id from dev.a.people", "named by one word"),
+    ("select idd from people", "there is no column `idd`"),
+    ("select p.id from people p, visits v", "without ON"),
+    ("select p.id from people p join visits v using (id)", "is written with ON"),
+    ("select count(*) as n, Name from people", "is not in GROUP BY"),
+    ("select id + 1 from people", "needs a name"),
+    ("select rand() as r from people", "another value on every run"),
+    ("select id from people where id in (select visit from visits)", "IN (SELECT"),
+    ("select (select 1) as x from people", "a subquery is not allowed"),
+    ("select id from people limit 3", "LIMIT without ORDER BY"),
+    ("select id from people order by id", "ORDER BY without LIMIT"),
+    ("select id from people; drop table people", "semicolon"),
+    ("drop table people", "starts with SELECT"),
+    ("select id from people where count(*) > 1", "cannot stand in WHERE"),
+    ("select id as a, id as A from people", "two columns of the result"),
+    ("select id from people, lateral explode(array(1)) as t", "FROM names an input"),
+    ("select id from people tablesample (10 percent)", "is not allowed in a query"),
+    ("select x.id from people p", "there is no column `x.id`"),
+    ("select id, person from people p join visits p on p.id = p.person", "are called `p`"),
+    ("select id from people qualify row_number() over (order by id) = 1", "QUALIFY is not allowed"),
+    ("select Name, count(*) as n from people group by 1", "not their positions"),
+    ("with recursive r as (select 1 as a from people) select a from r", "recursive"),
+    ("select java_method('x', 'y') as z from people", "reaches outside"),
+]
+
+
+@pytest.mark.parametrize(("query", "message"), SQL_REFUSALS, ids=[item[0][:50] for item in SQL_REFUSALS])
+def test_sql_step_refusals(query: str, message: str) -> None:
+    """A sql step that does more than select from its inputs is refused, in words that say what."""
+    with pytest.raises(SpecError) as caught:
+        typed(spec([{"id": "q", "kind": "sql", "inputs": ["people", "visits"], "query": query}]))
+    assert message in str(caught.value)
+
+
+def test_sql_step_is_typed() -> None:
+    """A sql step has the columns, types and nullability of its SELECT, and canonical text."""
+    query = "SELECT p.NAME, sum(v.cost) AS spent, count(*) n FROM people p LEFT JOIN visits v ON p.id = v.person"
+    query += " GROUP BY p.Name"
+    made = typed(spec([{"id": "q", "kind": "sql", "inputs": ["people", "visits"], "query": query}]))
+    columns = [(column.name, column.type, column.nullable) for column in made.node("q").columns]
+    assert columns == [("Name", "string", True), ("spent", "decimal(20,2)", True), ("n", "bigint", False)]
+    again = typed(made.spec)
+    assert again.spec == made.spec
