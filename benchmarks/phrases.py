@@ -45,12 +45,19 @@ def read_phrase(item: dict[str, Any]) -> dict[str, Any]:
         parsed = SpecificationParserAgent().parse(statement, catalog=CatalogIndex(tables), now=_NOW)
     except StatementError as error:
         return {"status": "ask" if "empty" in error.message else "refuse", "why": error.message}
-    return {**_read(item["category"], parsed), "spec": parsed.draft.model_dump(mode="json") if item["category"] == "adversarial" else None}
+    return {
+        **_read(item["category"], parsed),
+        "spec": parsed.draft.model_dump(mode="json") if item["category"] == "adversarial" else None,
+    }
 
 
 def _read(category: str, parsed: Parsed) -> dict[str, Any]:
     draft = parsed.draft
-    asked = {question.id.split(":")[0] + ":" + question.id.split(":")[1] for question in parsed.questions if question.must_answer}
+    asked = {
+        question.id.split(":")[0] + ":" + question.id.split(":")[1]
+        for question in parsed.questions
+        if question.must_answer
+    }
     unread = bool(parsed.provenance.unmatched) or any(name.startswith("words:") for name in asked)
     if category == "schedule":
         if "trigger:schedule" in asked:
@@ -66,7 +73,9 @@ def _read(category: str, parsed: Parsed) -> dict[str, Any]:
             return {"status": "ask"}
         return {"status": "ok", "mode": draft.target.mode, "keys": list(draft.target.keys)}
     if category == "quality":
-        rules = [rule for expectation in draft.expectations for rule in _rules(expectation.model_dump(exclude_none=True))]
+        rules = [
+            rule for expectation in draft.expectations for rule in _rules(expectation.model_dump(exclude_none=True))
+        ]
         return {"status": "ok", "rules": rules} if rules and not unread and not asked else {"status": "ask"}
     if category == "target":
         named = draft.target.table and "target.table" not in parsed.provenance.assumptions()
@@ -82,11 +91,17 @@ def _rules(data: dict[str, Any]) -> list[dict[str, Any]]:
     kind = data["kind"]
     if kind == "not_null":
         if data["tolerance"]:
-            return [{"rule": "max_null_fraction", "column": name, "value": data["tolerance"]} for name in data["columns"]]
+            return [
+                {"rule": "max_null_fraction", "column": name, "value": data["tolerance"]} for name in data["columns"]
+            ]
         return [{"rule": "not_null", "column": name} for name in data["columns"]]
     if kind == "unique":
         columns = data["columns"]
-        return [{"rule": "unique", "column": columns[0]}] if len(columns) == 1 else [{"rule": "unique", "columns": list(columns)}]
+        return (
+            [{"rule": "unique", "column": columns[0]}]
+            if len(columns) == 1
+            else [{"rule": "unique", "columns": list(columns)}]
+        )
     if kind == "freshness":
         return [{"rule": "freshness", "max_age_hours": data["max_age_hours"]}]
     if kind == "range":
@@ -98,4 +113,9 @@ def _rules(data: dict[str, Any]) -> list[dict[str, Any]]:
         return [{"rule": "le" if data["maximum_inclusive"] else "lt", "column": data["column"], "value": high}]
     if kind == "accepted_values":
         return [{"rule": "in", "column": data["column"], "values": list(data["values"])}]
-    return [{"rule": kind, **{name: value for name, value in data.items() if name in {"column", "regex", "minimum", "maximum"}}}]
+    return [
+        {
+            "rule": kind,
+            **{name: value for name, value in data.items() if name in {"column", "regex", "minimum", "maximum"}},
+        }
+    ]

@@ -283,7 +283,10 @@ def main(arguments: list[str] | None = None) -> int:
         for item, result in zip(items, made, strict=True):
             if result["outcome"] not in {"right"} and not (item["kind"] != "execute" and result["outcome"] == "asked"):
                 print(
-                    f"{item['id']} {result['outcome']}: {item['statement']}\n    {result.get('why') or result.get('query')}"
+                    (
+                        f"{item['id']} {result['outcome']}: {item['statement']}\n    "
+                        f"{result.get('why') or result.get('query')}"
+                    )
                 )
     if given.predictions:
         given.predictions.write_text(

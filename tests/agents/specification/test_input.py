@@ -69,10 +69,22 @@ def test_options_can_be_applied(name: str) -> None:
 
 WORDS = st.sampled_from(
     [
-        *"join customers orders with per month by nation total revenue average of the number latest top 3 where total price".split(),
-        *"over 1000 into a.b.c append merge on o_custkey must be unique never null daily at 6 Pacific since 1995 and or not".split(),
-        *"flag rows whose exceeds segment high-value keep without between 'x' ( ) , ; . ? \n- 1. % $ = * / 50% None 🎉 é ` \" ' --".split(" "),
-        *"deduplicate percentile share cancelled flights planes airlines departure delay ratio count distinct every other week".split(),
+        *(
+            "join customers orders with per month by nation total revenue average of the number latest top "
+            "3 where total price"
+        ).split(),
+        *(
+            "over 1000 into a.b.c append merge on o_custkey must be unique never null daily at 6 Pacific "
+            "since 1995 and or not"
+        ).split(),
+        *(
+            "flag rows whose exceeds segment high-value keep without between 'x' ( ) , ; . ? \n- 1. % $ = * "
+            "/ 50% None 🎉 é ` \" ' --"
+        ).split(" "),
+        *(
+            "deduplicate percentile share cancelled flights planes airlines departure delay ratio count "
+            "distinct every other week"
+        ).split(),
     ]
 )
 

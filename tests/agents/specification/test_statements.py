@@ -106,7 +106,9 @@ def test_keys_of_merges() -> None:
 def test_checks_of_the_examples() -> None:
     """Checks in words become expectations of the closest kind on the target."""
     found = {
-        name: [expectation.model_dump(exclude_defaults=True) for expectation in parse(statement(name)).draft.expectations]
+        name: [
+            expectation.model_dump(exclude_defaults=True) for expectation in parse(statement(name)).draft.expectations
+        ]
         for name in ("latest_orders", "ship_modes", "daily_cancellations")
     }
     assert found == {

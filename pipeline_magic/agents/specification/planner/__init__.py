@@ -1,1 +1,1 @@
-"""The embedded planner: from words to a draft, deterministic, without network or model. Entry: `plan.parse_statement`."""
+"""The embedded planner: from words to a draft, without network or model. Entry: `plan.parse_statement`."""

@@ -39,7 +39,10 @@ def assemble(plan: Plan) -> Assembly:
             Question(
                 id=f"keys:{short}",
                 text=f"On which columns does {short} join the other tables?",
-                why=f"No key is declared, and no names and types of columns fit; {short} is left out until this is said.",
+                why=(
+                    f"No key is declared, and no names and types of columns fit; {short} is left out until "
+                    f"this is said."
+                ),
                 path="steps",
                 free=True,
             )

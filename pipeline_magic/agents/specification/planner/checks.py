@@ -1,4 +1,4 @@
-"""Checks in words: ``order_id must be unique and never null``, ``at most 2% missing emails``, ``fail if older than 24 hours``.
+"""Checks in words: ``order_id must be unique and never null``, ``at most 2% missing emails``, ``fail if older than …``.
 
 A rule becomes an expectation of the closest kind. ``must`` and ``fail`` stop the run, ``should`` and ``warn`` only
 record, ``drop`` leaves rows out. Words that name no rule (``validates data quality``) ask for the automatic checks.
@@ -20,11 +20,19 @@ from pipeline_magic.agents.specification.planner.text import number_of, stem
 __all__ = ["read_check"]
 
 _INTRO = (
-    "check that|checks that|ensure that|ensure|ensures that|make sure that|make sure|verify that|verify|validate that|validates that|expect that|expect|assert that|"
-    "assert|require that|require|check if|check whether|check|guarantee that|guarantee|quality checks:|checks:|check:|test that"
+    "check that|checks that|ensure that|ensure|ensures that|make sure that|make sure|verify that|"
+    "verify|validate that|validates that|expect that|expect|assert that|"
+    "assert|require that|require|check if|check whether|check|guarantee that|guarantee|quality "
+    "checks:|checks:|check:|test that"
 )
-_MUST = "must always be|must be|must|has to be|have to be|needs to be|need to be|is always|are always|must have|always|shall be|has to|have to|may only be|can only be"
-_MUST_NOT = "must never be|must not be|must not|cannot be|can not be|can't be|can never be|may not be|may never be|is never|are never|should never be|should not be|shouldn't be|must never|never"
+_MUST = (
+    "must always be|must be|must|has to be|have to be|needs to be|need to be|is always|are always|"
+    "must have|always|shall be|has to|have to|may only be|can only be"
+)
+_MUST_NOT = (
+    "must never be|must not be|must not|cannot be|can not be|can't be|can never be|may not be|may "
+    "never be|is never|are never|should never be|should not be|shouldn't be|must never|never"
+)
 _SHOULD = "should always be|should be|should|ought to be"
 _IS = "is|are|be|has|have"
 _NULL = "null|missing|empty|blank|none|nulls|null values|missing values"
@@ -46,7 +54,10 @@ def read_check(c: Context, i: int) -> Found | None:
     return None
 
 
-_QUALITY = "data quality|quality|quality checks|data quality checks|the data|data|the results|results|output|quality of the data|quality of the result|checks|all quality checks|the quality"
+_QUALITY = (
+    "data quality|quality|quality checks|data quality checks|the data|data|the results|results|"
+    "output|quality of the data|quality of the result|checks|all quality checks|the quality"
+)
 
 
 def _quality(c: Context, i: int) -> Found | None:
@@ -60,9 +71,21 @@ def _quality(c: Context, i: int) -> Found | None:
 
 def _action(c: Context, i: int) -> tuple[int, str] | None:
     for action, words in (
-        ("fail", "fail if|fail when|fail the run if|fail the pipeline if|stop if|abort if|fail the job if|fail on|fail unless|error if|stop the run if|block if|reject the run if"),
+        (
+            "fail",
+            (
+                "fail if|fail when|fail the run if|fail the pipeline if|stop if|abort if|fail the job if|fail "
+                "on|fail unless|error if|stop the run if|block if|reject the run if"
+            ),
+        ),
         ("warn", "warn if|warn when|alert if|alert when|warn me if|notify me if|warn on|warn about|alert me if"),
-        ("drop", "drop rows where|drop rows with|drop rows if|drop records where|drop records with|discard rows where|quarantine rows where|quarantine rows with|drop any row where|drop any rows where"),
+        (
+            "drop",
+            (
+                "drop rows where|drop rows with|drop rows if|drop records where|drop records with|discard "
+                "rows where|quarantine rows where|quarantine rows with|drop any row where|drop any rows where"
+            ),
+        ),
     ):
         after = c.match(i, words)
         if after is not None:
@@ -92,7 +115,9 @@ def _conditional(c: Context, i: int) -> Found | None:
         gone = c.match(c.skip(end, "is|are|has|have"), _NULL)
         if gone is not None:
             return _check(c, i, _Rule(gone, "not_null", {}), columns, action)
-        twice = c.match(c.skip(end, "is|are|has|have"), "duplicated|not unique|duplicate|duplicates|repeated|occurs twice")
+        twice = c.match(
+            c.skip(end, "is|are|has|have"), "duplicated|not unique|duplicate|duplicates|repeated|occurs twice"
+        )
         if twice is not None:
             return _check(c, i, _Rule(twice, "unique", {}), columns, action)
     duplicate = c.match(at, "duplicate|duplicated|duplicates in|duplicates of|duplicates|null|missing|nulls in")
@@ -105,16 +130,29 @@ def _conditional(c: Context, i: int) -> Found | None:
     if condition is None:
         return None
     good = condition.expression if unless else f"NOT coalesce({condition.expression}, false)"
-    return Found(condition.end, "check", (Check(i, condition.end, "expression", (), {"condition": good, "action": action}),))
+    return Found(
+        condition.end, "check", (Check(i, condition.end, "expression", (), {"condition": good, "action": action}),)
+    )
 
 
 def _freshness(c: Context, i: int) -> _Rule | None:
     """``older than 24 hours``, ``not updated in the last 2 days``, ``fresher than a day``."""
-    at = c.match(i, "older than|not older than|no older than|not updated in the last|not updated within|more than|newer than|fresher than|not refreshed in|at most|fresh within|updated within the last|updated within|stale for more than|updated in the last")
+    at = c.match(
+        i,
+        (
+            "older than|not older than|no older than|not updated in the last|not updated within|more than|"
+            "newer than|fresher than|not refreshed in|at most|fresh within|updated within the last|updated "
+            "within|stale for more than|updated in the last"
+        ),
+    )
     if at is None or at >= c.end(i):
         return None
     number = "1" if c.low(at) in {"a", "an", "one"} else number_of(c.tokens[at])
-    unit = {"hour": 1.0, "day": 24.0, "week": 168.0, "minute": 1 / 60}.get(c.tokens[at + 1].stem) if at + 1 < c.end(i) else None
+    unit = (
+        {"hour": 1.0, "day": 24.0, "week": 168.0, "minute": 1 / 60}.get(c.tokens[at + 1].stem)
+        if at + 1 < c.end(i)
+        else None
+    )
     if number is None or unit is None or (c.low(i) in {"more", "at"} and c.match(at + 2, "old|stale|behind") is None):
         return None
     return _Rule(c.skip(at + 2, "old|stale|behind|ago"), "freshness", {"max_age_hours": float(number) * unit})
@@ -132,7 +170,9 @@ def _row_bound(c: Context, i: int, *, bad: bool) -> _Rule | None:
     if bad:
         operator = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}.get(operator, operator)
     n = int(number)
-    fields = {"<": {"maximum": n - 1}, "<=": {"maximum": n}, ">": {"minimum": n + 1}, ">=": {"minimum": n}}.get(operator)
+    fields = {"<": {"maximum": n - 1}, "<=": {"maximum": n}, ">": {"minimum": n + 1}, ">=": {"minimum": n}}.get(
+        operator
+    )
     return _Rule(end, "row_count", fields) if fields else None
 
 
@@ -163,7 +203,13 @@ def _rows(c: Context, i: int) -> Found | None:
     """``the table must not be empty``, ``at least 1000 rows``, ``data must be no older than 24 hours``."""
     at = c.skip(i, _INTRO)
     start = at
-    at = c.skip(at, "the|there|result|output|target|table|data|source|row|count|number of rows|are|is|must have|should have|must|should|be|has|must be|row count")
+    at = c.skip(
+        at,
+        (
+            "the|there|result|output|target|table|data|source|row|count|number of rows|are|is|must have|"
+            "should have|must|should|be|has|must be|row count"
+        ),
+    )
     empty = c.match(at, "not be empty|not empty|never be empty|never empty|non - empty|contain rows")
     if empty is not None and at > i:
         return _check(c, i, _Rule(empty, "row_count", {"minimum": 1}), (), "fail")
@@ -181,7 +227,9 @@ def _rows(c: Context, i: int) -> Found | None:
             high = value_at(c, low[0] + 1, None) if low else None
             if low and high and low[1].isdigit() and high[1].isdigit():
                 end = c.skip(high[0], "rows|records")
-                return _check(c, i, _Rule(end, "row_count", {"minimum": int(low[1]), "maximum": int(high[1])}), (), "fail")
+                return _check(
+                    c, i, _Rule(end, "row_count", {"minimum": int(low[1]), "maximum": int(high[1])}), (), "fail"
+                )
     return None
 
 
@@ -192,7 +240,11 @@ def _none_missing(c: Context, i: int) -> Found | None:
     if no is None or not (at > i or _opens(c, i)):
         return None
     gone = c.match(no, "null|missing|nulls in|nulls|missing values in|null values in|empty|blank")
-    twice = c.match(no, "duplicate|duplicates in|duplicates of|duplicates by|duplicates on|duplicated|duplicates") if gone is None else None
+    twice = (
+        c.match(no, "duplicate|duplicates in|duplicates of|duplicates by|duplicates on|duplicated|duplicates")
+        if gone is None
+        else None
+    )
     found = gone or twice
     if found is None:
         return None
@@ -304,11 +356,14 @@ def _rule(c: Context, i: int, negated: bool, column: ColumnInfo | None, columns:
         ("present|filled|populated|known|required|set|given|mandatory|non - null|nonnull|complete", ("not_null", {})),
         ("non - negative|nonnegative|zero or more|positive or zero|0 or more", ("range", {"minimum": 0})),
         ("positive|greater than zero|above zero|more than zero", ("range", {"minimum": 0, "minimum_inclusive": False})),
-        ("valid email address|valid email addresses|valid email|valid emails|an email address", ("pattern", {"regex": r"^[^@\s]+@[^@\s]+\.[^@\s]+$"})),
+        (
+            "valid email address|valid email addresses|valid email|valid emails|an email address",
+            ("pattern", {"regex": r"^[^@\s]+@[^@\s]+\.[^@\s]+$"}),
+        ),
     ):
         after = c.match(i, words)
         if after is not None:
-            return _Rule(after, str(rule[0]), dict(rule[1]))  # type: ignore[call-overload]  # a pair of text and fields
+            return _Rule(after, str(rule[0]), dict(rule[1]))
     return _values(c, i, column)
 
 

@@ -23,7 +23,10 @@ from pipeline_magic.spec.names import slug
 
 __all__ = ["read_columns", "read_derive"]
 
-_IS = "as|=|:=|is|equals|equal to|to be|computed as|calculated as|defined as|which is|as the|which equals|, which is|, computed as|, calculated as|, defined as"
+_IS = (
+    "as|=|:=|is|equals|equal to|to be|computed as|calculated as|defined as|which is|as the|which "
+    "equals|, which is|, computed as|, calculated as|, defined as"
+)
 
 
 def read_derive(c: Context, i: int) -> Found | None:
@@ -60,7 +63,12 @@ def _formula_first(c: Context, i: int, at: int) -> Found | None:
     after = c.match(formula.end, "as|as the|called|named|and call it|, called|, named|and call this|call it")
     if after is not None and after < c.end(i) and c.tokens[after].kind in {"word", "quoted"}:
         end = after
-        while end < c.end(i) and end - after < 4 and c.tokens[end].kind in {"word", "quoted"} and c.low(end) not in {"and", "per", "for", "by", "then", "in"}:
+        while (
+            end < c.end(i)
+            and end - after < 4
+            and c.tokens[end].kind in {"word", "quoted"}
+            and c.low(end) not in {"and", "per", "for", "by", "then", "in"}
+        ):
             end += 1
         name = slug("_".join(token.low for token in c.tokens[after:end]), "value")
         return _made(c, i, name, Formula(end, formula.expression, formula.operators, formula.words, formula.table))
@@ -72,7 +80,11 @@ def _made(c: Context, i: int, name: str, formula: Formula) -> Found:
     used = set(measures_in(formula.expression))
     kind: Item = Derive(i, formula.end, name, formula.expression)
     measured = used & {measure.name for measure in c.of(Measure)}
-    return Found(formula.end, "measure" if measured else "derive", (kind,)) if measured else Found(formula.end, "derive", (kind,))
+    return (
+        Found(formula.end, "measure" if measured else "derive", (kind,))
+        if measured
+        else Found(formula.end, "derive", (kind,))
+    )
 
 
 _SHOWN = re.compile(r"\w+\Z")
@@ -99,9 +111,17 @@ def read_columns(c: Context, i: int) -> Found | None:
         return shared
     link = c.table_at(i) or _by_verb(c, i)
     column = c.linker.column_at(i, least=0.8)
-    if column is not None and column.end <= c.end(i) and (link is None or column.end > link.end or column.score > link.score):
-        owners = [owner for j in range(i + 1, column.end) if (owner := c.table_at(j)) is not None and owner.end <= column.end]
-        uses = tuple(Use(owner.start, owner.end, owner.table.name) for owner in owners if owner.table.name == column.ref.table)
+    if (
+        column is not None
+        and column.end <= c.end(i)
+        and (link is None or column.end > link.end or column.score > link.score)
+    ):
+        owners = [
+            owner for j in range(i + 1, column.end) if (owner := c.table_at(j)) is not None and owner.end <= column.end
+        ]
+        uses = tuple(
+            Use(owner.start, owner.end, owner.table.name) for owner in owners if owner.table.name == column.ref.table
+        )
         return Found(column.end, "select", (Selected(i, column.end, column.ref), *uses))
     if link is not None:
         return Found(link.end, "source", (Use(i, link.end, link.table.name),))
@@ -116,7 +136,9 @@ def _by_verb(c: Context, i: int) -> TableLink | None:
     fitting = [
         table
         for name in c.linker.near
-        if len((table := c.linker.tables[name]).words) == 1 and table.words[0].endswith("ing") and lemmas(low) & lemmas(table.words[0]) - {low}
+        if len((table := c.linker.tables[name]).words) == 1
+        and table.words[0].endswith("ing")
+        and lemmas(low) & lemmas(table.words[0]) - {low}
     ]
     return TableLink(i, i + 1, fitting[0], 0.8) if len(fitting) == 1 else None
 
@@ -172,7 +194,9 @@ def _order(c: Context, i: int) -> Found | None:
     """``ordered by name``: a table has no order; said, and no field."""
     at = c.match(
         i,
-        "always order results|order results|order the results|ordered by|order by|sorted by|sort by|order the results by|sort the results by|order results by|ordered from|sort them by|order them by|"
+        "always order results|order results|order the results|ordered by|order by|sorted by|sort by|"
+        "order the results by|sort the results by|order results by|ordered from|sort them by|order them "
+        "by|"
         "in ascending order|in descending order|in order|starting from the top|ordered",
     )
     if at is None:
@@ -180,4 +204,6 @@ def _order(c: Context, i: int) -> Found | None:
     end = at
     while end < c.end(i) and c.low(end) not in {",", ";", ".", "into", "then"} and c.free(end):
         end += 1
-    return Found(end, "comment", (Note(i, end, "a table has no order of rows; the words about sorting change nothing"),))
+    return Found(
+        end, "comment", (Note(i, end, "a table has no order of rows; the words about sorting change nothing"),)
+    )

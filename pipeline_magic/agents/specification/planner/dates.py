@@ -162,7 +162,10 @@ def _relative(c: Context, i: int) -> Period | None:
     if low in {"last", "past", "previous", "prior", "iso", "calendar", "full"}:
         if unit in _UNITS:
             name = _UNITS[unit]
-            said = c.match(c.skip(i + 2, ",|("), f"not including the current {unit}|excluding the current {unit}|not including this {unit}")
+            said = c.match(
+                c.skip(i + 2, ",|("),
+                f"not including the current {unit}|excluding the current {unit}|not including this {unit}",
+            )
             end = c.skip(said, ")") if said is not None else i + 2
             return Period(end, _back(name, 1, _start(name)), _start(name), relative=True)
         return _last_n(c, i)

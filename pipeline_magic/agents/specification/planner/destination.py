@@ -36,7 +36,9 @@ def set_target(made: Assembly, plan: Plan) -> dict[str, Any]:
             made.said("target.table", clauses)
         else:
             missing = [word for word, part in (("catalog", catalog), ("schema", schema), ("table", table)) if not part]
-            made.assumed("target.table", f"the statement does not name the {' and '.join(missing)}", (), clauses, "target:table")
+            made.assumed(
+                "target.table", f"the statement does not name the {' and '.join(missing)}", (), clauses, "target:table"
+            )
             made.questions.append(
                 Question(
                     id="target:table",
@@ -66,7 +68,9 @@ def _merged(places: Sequence[Place]) -> tuple[str, str, str] | None:
 
 def _two_targets(made: Assembly, places: Sequence[Place], clauses: tuple[str, ...]) -> None:
     names = dict.fromkeys(
-        join_table(place.catalog or _DEFAULT_CATALOG, place.schema or _DEFAULT_SCHEMA, place.table) for place in places if place.table
+        join_table(place.catalog or _DEFAULT_CATALOG, place.schema or _DEFAULT_SCHEMA, place.table)
+        for place in places
+        if place.table
     )
     options = tuple(Option(id=slug(name), label=name, edits=(Edit(path="target.table", value=name),)) for name in names)
     made.questions.append(
@@ -140,7 +144,8 @@ def _keys(made: Assembly, plan: Plan, target: dict[str, Any], said: Sequence[Sha
             text="Which columns identify a row of the target?",
             why=f"`{target['mode']}` updates rows with the same key, and the statement names none.",
             options=tuple(
-                Option(id=name, label=name, edits=(Edit(path="target.keys", value=[name]),)) for name in made.result[:30]
+                Option(id=name, label=name, edits=(Edit(path="target.keys", value=[name]),))
+                for name in made.result[:30]
             ),
             path="target.keys",
             free=True,
@@ -158,7 +163,7 @@ def _column(made: Assembly, plan: Plan, text: str) -> str | None:
             return name
     for name in made.result:
         low = name.casefold()
-        if low.endswith("_" + wanted) or [part for part in re.split(r"_", low)] == plain or low == "".join(plain):
+        if low.endswith("_" + wanted) or re.split(r"_", low) == plain or low == "".join(plain):
             return name
     stems = tuple(stem(part) for part in plain)
     for table in plan.tables.values():

@@ -89,7 +89,9 @@ class Assembly:
     def trace_step(self, identity: str) -> None:
         """The step as a whole comes from all clauses that its fields come from."""
         path = f"steps.{identity}"
-        clauses = [clause for key, origin in self.origins.items() if key.startswith(path + ".") for clause in origin.clauses]
+        clauses = [
+            clause for key, origin in self.origins.items() if key.startswith(path + ".") for clause in origin.clauses
+        ]
         if clauses:
             self.said(path, clauses)
         else:
@@ -184,7 +186,9 @@ class Plan:
     def subject(self) -> str:
         """The one table whose rows are asked for, where others only say which: ``authors whose books cost more``."""
         tables = {item.ref.table for item in self.selected}
-        plain = not (self.measures or self.tops or self.latest or self.segments or self.keeps or self.joins or self.read)
+        plain = not (
+            self.measures or self.tops or self.latest or self.segments or self.keeps or self.joins or self.read
+        )
         return tables.pop() if plain and len(tables) == 1 else ""
 
     def wanted(self) -> tuple[str, ...]:

@@ -90,7 +90,19 @@ def kind_of(type_: str) -> Kind:
     """The kind of a Spark type."""
     head = re.match(r"[a-z_]+", type_.casefold())
     name = head.group() if head else ""
-    if name in {"tinyint", "smallint", "int", "integer", "bigint", "long", "float", "double", "decimal", "short", "byte"}:
+    if name in {
+        "tinyint",
+        "smallint",
+        "int",
+        "integer",
+        "bigint",
+        "long",
+        "float",
+        "double",
+        "decimal",
+        "short",
+        "byte",
+    }:
         return "number"
     if name in {"string", "varchar", "char"}:
         return "text"

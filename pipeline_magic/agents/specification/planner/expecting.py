@@ -1,4 +1,4 @@
-"""Expectations of a draft, from the checks of a statement: on the target where its columns are there, else on a source."""
+"""Expectations of a draft, from the checks of a statement: on the target where it has the columns, else on a source."""
 
 from __future__ import annotations
 

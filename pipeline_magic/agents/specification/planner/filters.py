@@ -10,10 +10,16 @@ from pipeline_magic.runs import Option, Question
 __all__ = ["read_filter"]
 
 _INTRO = (
-    "where|whose|with|having|that|which|who|for|only|only for|only from|only those|keep only|only keep|filter to|filter for|filter on|filter|restrict to|"
-    "restricted to|limited to|limit to|if|when|of|from|considering|consider only|in which|for which|but only|and only|as long as|only where|only when|whenever|keep"
+    "where|whose|with|having|that|which|who|for|only|only for|only from|only those|keep only|only "
+    "keep|filter to|filter for|filter on|filter|restrict to|"
+    "restricted to|limited to|limit to|if|when|of|from|considering|consider only|in which|for which|"
+    "but only|and only|as long as|only where|only when|whenever|keep"
 )
-_OUT = "exclude|excluding|except|except for|without|ignore|ignoring|leave out|leaving out|drop|dropping|remove|removing|filter out|filtering out|skip|skipping|other than|but not|not including|discard|discarding|no"
+_OUT = (
+    "exclude|excluding|except|except for|without|ignore|ignoring|leave out|leaving out|drop|"
+    "dropping|remove|removing|filter out|filtering out|skip|skipping|other than|but not|not "
+    "including|discard|discarding|no"
+)
 
 
 def read_filter(c: Context, i: int) -> Found | None:
@@ -26,12 +32,19 @@ def read_filter(c: Context, i: int) -> Found | None:
     if intro is not None:
         table = c.table_at(at)
         if table is not None and (state := None) is None:
-            found = condition_at(c, table.end, about=table.table, opened=True) or condition_at(c, table.end, opened=True)
+            found = condition_at(c, table.end, about=table.table, opened=True) or condition_at(
+                c, table.end, opened=True
+            )
             if found is not None and _attached(c, table.end):
                 return _found(c, i, found, Use(table.start, table.end, table.table.name))
         state = state_at(c, at, None)
         if state is not None and (table := c.table_at(state.end)) is not None:
-            return _found(c, i, Condition(table.end, state.expression, state.assumed), Use(table.start, table.end, table.table.name))
+            return _found(
+                c,
+                i,
+                Condition(table.end, state.expression, state.assumed),
+                Use(table.start, table.end, table.table.name),
+            )
     found = condition_at(c, at if intro is not None and at > intro else i, opened=intro is not None)
     if found is None and intro is not None:
         found = condition_at(c, at, opened=True)

@@ -1,4 +1,4 @@
-"""Formulas in words and signs: ``extended price times (1 - discount)``, ``days between hire date and termination date``.
+"""Formulas in words and signs: ``extended price times (1 - discount)``, ``days between sale date and due date``.
 
 Operators bind as in arithmetic. Not here: functions by their SQL names; a person who writes SQL edits the field.
 """
@@ -40,7 +40,9 @@ def _chain(c: Context, i: int, operators: dict[str, str], part: object) -> Formu
         return None
     made = first
     while made.end < c.end(i):
-        sign = next(((s, after) for s, words in operators.items() if (after := c.match(made.end, words)) is not None), None)
+        sign = next(
+            ((s, after) for s, words in operators.items() if (after := c.match(made.end, words)) is not None), None
+        )
         following: Formula | None = read(sign[1]) if sign else None  # type: ignore[operator]  # as above
         if sign is None or following is None:
             break

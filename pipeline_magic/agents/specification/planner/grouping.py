@@ -13,11 +13,20 @@ from pipeline_magic.spec.names import slug
 __all__ = ["entity_columns", "read_group"]
 
 _OPENERS = (
-    "per|for each|for every|in each|in every|by each|grouped by|group by|grouped per|broken down by|split by|by|of each|of every|from each|on each|each|"
+    "per|for each|for every|in each|in every|by each|grouped by|group by|grouped per|broken down by|"
+    "split by|by|of each|of every|from each|on each|each|"
     "split per|aggregated by|summarised by|summarized by|at the level of|within each|across|at each"
 )
 _UNITS = {"day": "DAY", "week": "WEEK", "month": "MONTH", "quarter": "QUARTER", "year": "YEAR", "hour": "HOUR"}
-_ADVERBS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year", "hourly": "hour", "annual": "year"}
+_ADVERBS = {
+    "daily": "day",
+    "weekly": "week",
+    "monthly": "month",
+    "quarterly": "quarter",
+    "yearly": "year",
+    "hourly": "hour",
+    "annual": "year",
+}
 
 
 def read_group(c: Context, i: int) -> Found | None:
@@ -53,9 +62,22 @@ def read_group(c: Context, i: int) -> Found | None:
 
 def _agent(c: Context, i: int) -> Found | None:
     """``loans made by members``: who did it, and no grouping; ``sold by region`` groups."""
-    if c.low(i) != "by" or i == c.starts[i] or not re.fullmatch(r"\w+(?:ed|en)|made|sold|bought|held|won|paid|sent", c.low(i - 1)):
+    if (
+        c.low(i) != "by"
+        or i == c.starts[i]
+        or not re.fullmatch(r"\w+(?:ed|en)|made|sold|bought|held|won|paid|sent", c.low(i - 1))
+    ):
         return None
-    if c.low(i - 1) in {"grouped", "split", "aggregated", "summarised", "summarized", "partitioned", "bucketed", "broken"}:
+    if c.low(i - 1) in {
+        "grouped",
+        "split",
+        "aggregated",
+        "summarised",
+        "summarized",
+        "partitioned",
+        "bucketed",
+        "broken",
+    }:
         return None
     link = c.table_at(c.skip(i + 1, "the|all|our"))
     if link is None or c.tokens[link.end - 1].low == c.tokens[link.end - 1].stem:
@@ -76,7 +98,11 @@ def _key(c: Context, i: int) -> tuple[int, list[tuple[str, str]], str, list[Item
         if made is not None:
             return made[0], [made[1]], "", []
     if table is not None:
-        part = c.linker.column_at(table.end, tables=(table.table.name,), least=0.9) if c.tokens[table.end - 1].text.casefold().endswith("'s") else None
+        part = (
+            c.linker.column_at(table.end, tables=(table.table.name,), least=0.9)
+            if c.tokens[table.end - 1].text.casefold().endswith("'s")
+            else None
+        )
         if part is not None:
             return part.end, [(part.column.name, col(part.ref))], "", [Use(table.start, table.end, table.table.name)]
         further = c.table_at(table.end)
@@ -120,7 +146,10 @@ def entity_columns(table: TableInfo) -> tuple[ColumnInfo, ...]:
     names = [
         column
         for column in table.columns
-        if column.kind == "text" and column not in keys and ({"name", "title"} & set(column.words)) and _own_name(column, table)
+        if column.kind == "text"
+        and column not in keys
+        and ({"name", "title"} & set(column.words))
+        and _own_name(column, table)
     ]
     segments = [column for column in table.columns if column.kind == "text" and "segment" in column.words]
     return tuple(dict.fromkeys([*keys, *names, *segments]))

@@ -41,7 +41,20 @@ class Link:
 
 
 _LOOSE: dict[Kind, Kind] = {"timestamp": "date"}
-_NEVER = {"name", "year", "month", "day", "date", "comment", "description", "status", "type", "hour", "minute", "created"}
+_NEVER = {
+    "name",
+    "year",
+    "month",
+    "day",
+    "date",
+    "comment",
+    "description",
+    "status",
+    "type",
+    "hour",
+    "minute",
+    "created",
+}
 
 
 class JoinGraph:

@@ -1,4 +1,4 @@
-"""Sources, filters that stand before the joins, and the joins: which table is the base, how rows without a match are kept."""
+"""Sources, filters before the joins, and the joins: which table is the base, what becomes of rows without a match."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ __all__ = ["add_joins", "add_sources", "base_table", "fixed_links", "multiplied"
 
 
 def base_table(plan: Plan, wanted: Sequence[str]) -> str:
-    """The table whose rows are kept: said by words; the one side where that is what is segmented; else what is measured."""
+    """The table whose rows are kept: said by words; the one side where that is segmented; else what is measured."""
     for keep in plan.keeps:
         if keep.how in {"left", "anti", "semi"}:
             return keep.table
@@ -105,7 +105,10 @@ def multiplied(layout: Layout, table: str) -> bool:
             if joined.how in {"anti", "semi"}:
                 continue
             link = joined.link
-            for here, there, one in ((link.left, link.right, {"right", "both"}), (link.right, link.left, {"left", "both"})):
+            for here, there, one in (
+                (link.left, link.right, {"right", "both"}),
+                (link.right, link.left, {"left", "both"}),
+            ):
                 if here in reached and there not in reached:
                     if link.one not in one:
                         return True
@@ -136,9 +139,17 @@ def add_sources(made: Assembly, plan: Plan, layout: Layout) -> dict[str, str]:
         made.last = heads[name]
         if name in casts:
             columns = [{"column": column, "type": kind} for column, kind in casts[name].items()]
-            step: dict[str, Any] = {"id": f"cast_{short[name]}"[:63], "kind": "cast", "columns": columns, "on_error": "null"}
+            step: dict[str, Any] = {
+                "id": f"cast_{short[name]}"[:63],
+                "kind": "cast",
+                "columns": columns,
+                "on_error": "null",
+            }
             identity = made.step(step)
-            made.assumed(f"steps.{identity}.columns", "the join compares text with a number; text that is no number matches nothing")
+            made.assumed(
+                f"steps.{identity}.columns",
+                "the join compares text with a number; text that is no number matches nothing",
+            )
         for latest in plan.latest:
             if latest.table == name:
                 _add_latest(made, plan, latest, short[name])
@@ -220,7 +231,11 @@ def _add_latest(made: Assembly, plan: Plan, latest: Latest, alias: str) -> None:
     if latest.order is None:
         made.questions.append(_which_order(identity, table.columns, clauses))
     else:
-        made.assumed(f"steps.{identity}.order_by", f"newest by {latest.order.column}; equal ones by {', '.join(rest) or 'nothing'}", clauses=clauses)
+        made.assumed(
+            f"steps.{identity}.order_by",
+            f"newest by {latest.order.column}; equal ones by {', '.join(rest) or 'nothing'}",
+            clauses=clauses,
+        )
 
 
 def _which_order(identity: str, columns: Sequence[Any], clauses: Sequence[str]) -> Question:
@@ -231,7 +246,11 @@ def _which_order(identity: str, columns: Sequence[Any], clauses: Sequence[str]) 
         text="By which column is one row newer than another?",
         why="The statement does not say it, and no single date column does.",
         options=tuple(
-            Option(id=column.name, label=column.name, edits=(Edit(path=path, value=[{"column": column.name, "descending": True}]),))
+            Option(
+                id=column.name,
+                label=column.name,
+                edits=(Edit(path=path, value=[{"column": column.name, "descending": True}]),),
+            )
             for column in fitting[:20]
         ),
         path=path,
@@ -273,8 +292,17 @@ def add_joins(made: Assembly, plan: Plan, layout: Layout, heads: dict[str, str])
         elif joined.table in plan.read or joined.link.left in plan.read:
             _ask_how(made, plan, joined.link, alias, path, clauses)
         else:
-            made.assumed(f"{path}.how", f"a left join keeps every row of {plan.tables[joined.link.left].short}", ("inner",), clauses)
-        why = "the catalog declares this key" if joined.link.declared else "names and types of the columns fit; no key is declared"
+            made.assumed(
+                f"{path}.how",
+                f"a left join keeps every row of {plan.tables[joined.link.left].short}",
+                ("inner",),
+                clauses,
+            )
+        why = (
+            "the catalog declares this key"
+            if joined.link.declared
+            else "names and types of the columns fit; no key is declared"
+        )
         made.assumed(f"{path}.keys", f"joined on {keys_text(joined.link)}: {why}", clauses=clauses)
         _tied_keys(made, plan, joined.link, path, clauses)
 
@@ -326,7 +354,9 @@ def _ask_how(made: Assembly, plan: Plan, link: Link, alias: str, path: str, clau
             text=f"Keep rows of {left} that have no match in {right}?",
             why="The statement joins the tables and does not say what becomes of rows without a match.",
             options=(
-                Option(id="left", label=f"Keep every row of {left} (left join)", edits=(Edit(path=path, value="left"),)),
+                Option(
+                    id="left", label=f"Keep every row of {left} (left join)", edits=(Edit(path=path, value="left"),)
+                ),
                 Option(
                     id="inner",
                     label=f"Only rows of {left} with a match in {right} (inner join)",

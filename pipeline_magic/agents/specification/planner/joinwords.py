@@ -1,4 +1,4 @@
-"""Reading and joining tables, in words: ``join flights with airlines and, keeping flights whose plane is unknown, planes``."""
+"""Reading and joining tables, in words: ``join flights with airlines``, ``keeping flights whose plane is unknown``."""
 
 from __future__ import annotations
 
@@ -12,8 +12,25 @@ from pipeline_magic.agents.specification.planner.text import lemmas
 __all__ = ["read_join", "read_keep", "read_lacking", "read_sources"]
 
 _READ = ("read", "load", "take", "use", "ingest", "pull", "fetch", "start", "extract", "import", "source")
-_JOIN = ("join", "combine", "enrich", "merge", "link", "match", "connect", "add", "attach", "lookup", "join", "left", "inner")
-_BETWEEN = "with|from|and|to|,|, and|the|from|data|table|tables|records|together|against|onto|plus|all|both|dataset|datasets|details|information|info|as well as|their|its|rows|to the"
+_JOIN = (
+    "join",
+    "combine",
+    "enrich",
+    "merge",
+    "link",
+    "match",
+    "connect",
+    "add",
+    "attach",
+    "lookup",
+    "join",
+    "left",
+    "inner",
+)
+_BETWEEN = (
+    "with|from|and|to|,|, and|the|from|data|table|tables|records|together|against|onto|plus|all|"
+    "both|dataset|datasets|details|information|info|as well as|their|its|rows|to the"
+)
 _HOW = {"left": "left", "inner": "inner", "full": "full", "right": "right", "outer": "full"}
 
 
@@ -60,7 +77,9 @@ def read_join(c: Context, i: int) -> Found | None:
     brought = _brought(c, start, i)
     if brought is not None:
         return brought
-    pronoun = c.match(at, "them|these|those|it|the two|the three|the tables|both|tables|all of them|these tables|all three|together")
+    pronoun = c.match(
+        at, "them|these|those|it|the two|the three|the tables|both|tables|all of them|these tables|all three|together"
+    )
     if pronoun is not None:
         end = c.skip(pronoun, "together|tables|all")
         return Found(end, "join", (JoinWish(start, end, how=_how(how)),))
@@ -112,15 +131,34 @@ def _on(c: Context, end: int) -> tuple[tuple[tuple[str, str], ...], int]:
     return ((left.column.name, left.column.name),), left.end
 
 
-_KEEP = "keeping|keep|including|include|retaining|retain|preserving|preserve|also include|also keep|but keep|and keep|even|not losing|without losing|not dropping|don't lose|do not lose|do not drop|don't drop"
-_LACK = "without|with no|having no|that have no|who have no|which have no|that do not have|who do not have|that don't have|who don't have|that lack|that had no|who never placed|that are not in|without matching|with no matching|who have not placed|that have never placed|who placed no|even without|even with no|even if they have no|even when they have no"
-_HAVE = "with|that have|who have|having|which have|having had|that placed|who placed|that had|which have|with at least one|that have at least one|who have at least one|with matching|that have matching|who have placed|who made|that made"
+_KEEP = (
+    "keeping|keep|including|include|retaining|retain|preserving|preserve|also include|also keep|but "
+    "keep|and keep|even|not losing|without losing|not dropping|don't lose|do not lose|do not drop|"
+    "don't drop"
+)
+_LACK = (
+    "without|with no|having no|that have no|who have no|which have no|that do not have|who do not "
+    "have|that don't have|who don't have|that lack|that had no|who never placed|that are not in|"
+    "without matching|with no matching|who have not placed|that have never placed|who placed no|"
+    "even without|even with no|even if they have no|even when they have no"
+)
+_HAVE = (
+    "with|that have|who have|having|which have|having had|that placed|who placed|that had|which "
+    "have|with at least one|that have at least one|who have at least one|with matching|that have "
+    "matching|who have placed|who made|that made"
+)
 
 
 def read_keep(c: Context, i: int) -> Found | None:
     """Which rows stay without a partner: ``keeping flights whose plane is unknown``, ``only customers with orders``."""
     keep = c.match(i, _KEEP)
-    only = c.match(i, "only keep|keep only|only include|only|but only|drop|exclude|excluding|except for|except|dropping|ignoring|ignore|leaving out|without")
+    only = c.match(
+        i,
+        (
+            "only keep|keep only|only include|only|but only|drop|exclude|excluding|except for|except|"
+            "dropping|ignoring|ignore|leaving out|without"
+        ),
+    )
     at = c.skip(only or keep or i, "all|also|the|those|even|only|any|of|every")
     if at == i:
         return None
@@ -132,7 +170,11 @@ def read_keep(c: Context, i: int) -> Found | None:
     have = c.match(after, _HAVE) if lack is None else None
     if c.match(after, "whose") is not None:
         other = c.table_at(after + 1)
-        gone = c.match(c.skip(other.end, "is|are|was"), "unknown|missing|not known|not found|absent|not listed") if other is not None else None
+        gone = (
+            c.match(c.skip(other.end, "is|are|was"), "unknown|missing|not known|not found|absent|not listed")
+            if other is not None
+            else None
+        )
         if other is None or gone is None:
             return None
         return _keep(i, gone, table.table.name, other.table.name, "left" if only is None else "inner")
@@ -147,7 +189,15 @@ def read_keep(c: Context, i: int) -> Found | None:
         how = "anti" if dropped else "inner"
         if keep is not None and only is None:
             return None
-    return _keep(i, other.end, table.table.name, other.table.name, how, Use(table.start, table.end, table.table.name), Use(other.start, other.end, other.table.name))
+    return _keep(
+        i,
+        other.end,
+        table.table.name,
+        other.table.name,
+        how,
+        Use(table.start, table.end, table.table.name),
+        Use(other.start, other.end, other.table.name),
+    )
 
 
 def _never_done(c: Context, i: int) -> Found | None:
@@ -183,17 +233,27 @@ def read_lacking(c: Context, i: int) -> Found | None:
     at = c.match(i, _LACK)
     how: Literal["anti", "semi"] = "anti"
     if at is None:
-        at = c.match(i, "with at least one|that have at least one|who have at least one|having at least one|that have any|who have placed|that have placed|who placed at least one")
+        at = c.match(
+            i,
+            (
+                "with at least one|that have at least one|who have at least one|having at least one|that have "
+                "any|who have placed|that have placed|who placed at least one"
+            ),
+        )
         how = "semi"
     other = c.table_at(c.skip(at, "any|a|an|matching|the|single")) if at is not None else None
     if other is None:
         return None
-    subject = next((u.table for u in reversed(c.of(Use)) if u.table != other.table.name and c.starts[u.start] == c.starts[i]), None)
+    subject = next(
+        (u.table for u in reversed(c.of(Use)) if u.table != other.table.name and c.starts[u.start] == c.starts[i]), None
+    )
     if subject is None:
         return None
     end = c.skip(other.end, "records|record|rows|entries|at all")
     return Found(end, "join", (Keep(i, end, subject, other.table.name, how),))
 
 
-def _keep(start: int, end: int, table: str, other: str, how: Literal["left", "inner", "anti", "semi"], *uses: Use) -> Found:
+def _keep(
+    start: int, end: int, table: str, other: str, how: Literal["left", "inner", "anti", "semi"], *uses: Use
+) -> Found:
     return Found(end, "join", (*uses, Keep(start, end, table, other, how)))

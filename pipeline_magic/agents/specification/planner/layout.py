@@ -82,9 +82,11 @@ def lay_out(
     lost: list[str] = []
     rest = [name for name in wanted if name != base]
     while rest:
-        chains = []
+        chains: list[tuple[int, int, str, tuple[Link, ...]]] = []
         for position, name in enumerate(rest):
-            fixed = next((links[frozenset({name, there})] for there in reached if frozenset({name, there}) in links), None)
+            fixed = next(
+                (links[frozenset({name, there})] for there in reached if frozenset({name, there}) in links), None
+            )
             if fixed is not None:
                 chains.append((0, position, name, (fixed if fixed.left in reached else fixed.turned(),)))
                 continue
@@ -110,7 +112,7 @@ def _names(layout: Layout, tables: dict[str, TableInfo]) -> dict[Ref, str]:
     names = {column.ref: column.name for column in tables[layout.base].columns}
     taken = {name.casefold() for name in names.values()}
     for joined in layout.joins:
-        keys = dict((right.casefold(), left) for left, right in joined.link.keys)
+        keys = {right.casefold(): left for left, right in joined.link.keys}
         for column in tables[joined.table].columns:
             left = keys.get(column.name.casefold())
             left_name = names.get(Ref(joined.link.left, left), left) if left is not None else None

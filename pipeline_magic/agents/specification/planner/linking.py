@@ -83,7 +83,7 @@ class Linker:
     def table_at(self, start: int) -> TableLink | None:
         """The table that the words from `start` on name; the longest run of words wins.
 
-        A synonym is tried where the words themselves name nothing; a part of a name only where one table in scope has it.
+        A synonym is tried where the words themselves name nothing; a part of a name where one table in scope has it.
         """
         for size in range(_LONGEST, 0, -1):
             window = self._window(start, size)
@@ -95,7 +95,9 @@ class Linker:
                     return found
         window = self._window(start, 1)
         inside = [self.tables[name] for name in self.scope]
-        parts = [table for table in inside if window is not None and len(table.words) > 1 and table.words[0] == window[0]]
+        parts = [
+            table for table in inside if window is not None and len(table.words) > 1 and table.words[0] == window[0]
+        ]
         if len(parts) == 1 and start < len(self.tokens) and self.tokens[start].low != self.tokens[start].stem:
             return TableLink(start, start + 1, parts[0], 0.8)
         return None
@@ -147,7 +149,9 @@ class Linker:
 
     def column_of(self, window: tuple[str, ...], least: float = 0.8) -> ColumnInfo | None:
         """The column in scope that these stems name, which need not stand beside each other."""
-        fits = [(score, column) for score, column in self._fit(window) if column.ref.table in self.scope and score >= least]
+        fits = [
+            (score, column) for score, column in self._fit(window) if column.ref.table in self.scope and score >= least
+        ]
         return fits[0][1] if fits else None
 
     def _best(
@@ -255,7 +259,9 @@ class Linker:
 def _cut(word: str) -> tuple[str, ...]:
     """Stems of an identifier's parts: ``orders.o_totalprice`` finds by ``o_totalprice``."""
     parts = [part for part in word.replace("`", "").split(".") if part]
-    return tuple(stem(part) for part in parts) + tuple(stem(ABBREVIATIONS.get(w, w)) for part in parts for w in words_of(part))
+    return tuple(stem(part) for part in parts) + tuple(
+        stem(ABBREVIATIONS.get(w, w)) for part in parts for w in words_of(part)
+    )
 
 
 def _expanded(window: Sequence[str]) -> tuple[str, ...]:
@@ -289,8 +295,11 @@ def _column_fit(window: tuple[str, ...], column: ColumnInfo, table: TableInfo) -
         word = window[0]
         name = column.name.casefold()
         if word in {name, stem(name)}:
-            return 1.1 if "_" in name or not column.words == (word,) else 1.0
-        if word.endswith((f".{name}", f".{stem(name)}")) and word.split(".")[-2] in {table.short.casefold(), table.words[0]}:
+            return 1.1 if "_" in name or column.words != (word,) else 1.0
+        if word.endswith((f".{name}", f".{stem(name)}")) and word.split(".")[-2] in {
+            table.short.casefold(),
+            table.words[0],
+        }:
             return 1.25
     words = _expanded(window)
     have, wanted, owner = set(words), set(column.words), set(table.words)

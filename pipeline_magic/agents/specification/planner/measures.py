@@ -13,7 +13,16 @@ from dataclasses import dataclass, replace
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.formulas import derived_at, formula_at
-from pipeline_magic.agents.specification.planner.intent import Derive, Filter, Item, Measure, Use, col, measure_ref, refs_in
+from pipeline_magic.agents.specification.planner.intent import (
+    Derive,
+    Filter,
+    Item,
+    Measure,
+    Use,
+    col,
+    measure_ref,
+    refs_in,
+)
 from pipeline_magic.agents.specification.planner.lexicon import MONEY
 from pipeline_magic.agents.specification.planner.predicates import (
     Condition,
@@ -31,14 +40,23 @@ __all__ = ["counted", "money_column", "read_having", "read_measure"]
 _FUNCTIONS = {
     "avg": "average|mean|avg|the average|average of|mean of|the mean",
     "sum": "total|sum|the total|sum of|the sum of|total of|overall|the sum|combined|totals of",
-    "max": "maximum|max|highest|largest|greatest|biggest|the highest|latest|most recent|newest|longest|the maximum|the latest",
+    "max": (
+        "maximum|max|highest|largest|greatest|biggest|the highest|latest|most recent|newest|longest|the "
+        "maximum|the latest"
+    ),
     "min": "minimum|min|lowest|smallest|least|earliest|oldest|shortest|the lowest|first|the minimum|cheapest",
     "median": "median|the median|median of",
 }
 _NAMES = {"avg": "average", "sum": "total", "max": "max", "min": "min", "median": "median"}
-_COUNT = "number of|the number of|count of|the count of|how many|counts of|total number of|the total number of|total count of|no . of|a count of|numbers of|quantity of|amount of times"
+_COUNT = (
+    "number of|the number of|count of|the count of|how many|counts of|total number of|the total "
+    "number of|total count of|no . of|a count of|numbers of|quantity of|amount of times"
+)
 _DISTINCT = "distinct|unique|different"
-_SHARE = "share of|the share of|percentage of|the percentage of|percent of|fraction of|the fraction of|proportion of|the proportion of|share|rate of"
+_SHARE = (
+    "share of|the share of|percentage of|the percentage of|percent of|fraction of|the fraction of|"
+    "proportion of|the proportion of|share|rate of"
+)
 _METRICS = "metrics|metric|statistics|figures|kpis|numbers|measures"
 
 
@@ -81,7 +99,12 @@ def _based_on(c: Context, found: Found) -> Found:
     after = c.match(found.end, "( based on|based on|( using|, based on")
     link = c.linker.column_at(c.skip(after, "the|their"), kinds=("number",), least=0.8) if after is not None else None
     measures = [item for item in found.items if isinstance(item, Measure)]
-    if link is None or link.end > c.end(found.end - 1) or len(measures) != 1 or len(refs_in(measures[0].expression)) != 1:
+    if (
+        link is None
+        or link.end > c.end(found.end - 1)
+        or len(measures) != 1
+        or len(refs_in(measures[0].expression)) != 1
+    ):
         return found
     old = measures[0]
     end = c.skip(link.end, ")")
@@ -131,7 +154,9 @@ _Part = tuple[int, str, tuple[Item, ...]]
 def _sum_of(c: Context, i: int, end: int, *, products: bool = False) -> _Part | None:
     """Measures with signs between them: ``(total revenue - total cost) / total cost * 100``."""
     first = _one_of(c, i, end) if products else _sum_of(c, i, end, products=True)
-    signs = {"/": "/|divided by|over", "*": "*|x|times|multiplied by"} if products else {"-": "-|minus|less", "+": "+|plus"}
+    signs = (
+        {"/": "/|divided by|over", "*": "*|x|times|multiplied by"} if products else {"-": "-|minus|less", "+": "+|plus"}
+    )
     while first is not None and first[0] < end:
         sign = next(((s, after) for s, words in signs.items() if (after := c.match(first[0], words)) is not None), None)
         if sign is None:
@@ -164,10 +189,16 @@ def _alias(c: Context, found: Found) -> Found:
     if after is None or after >= c.end(found.end - 1) or len(measures) != 1:
         return found
     token = c.tokens[after]
-    if token.kind not in {"word", "quoted"} or token.low in {"a", "an", "the", "well", "of"} or not re.fullmatch(r"\w+", token.low):
+    if (
+        token.kind not in {"word", "quoted"}
+        or token.low in {"a", "an", "the", "well", "of"}
+        or not re.fullmatch(r"\w+", token.low)
+    ):
         return found
     old = measures[0]
-    renamed = Measure(old.start, after + 1, token.low, old.expression, old.table, (*old.words, *token.low.split("_")), old.assumed)
+    renamed = Measure(
+        old.start, after + 1, token.low, old.expression, old.table, (*old.words, *token.low.split("_")), old.assumed
+    )
     items = tuple(renamed if item is old else item for item in found.items)
     return Found(after + 1, found.kind, items, found.questions)
 
@@ -196,18 +227,31 @@ def _count(c: Context, i: int) -> Found | None:
         word = slug(" ".join(token.stem for token in c.tokens[link.start : link.end]))
         prefix = slug(c.tokens[i].low) + "_" if False else ""
         name = f"{prefix}{_state_name(c, state, at)}{word}_count"
-        made = Measure(i, end, name, counted(c, table, condition.expression if condition else None, distinct=bool(distinct)), table.name, _said(c, i, end))
+        made = Measure(
+            i,
+            end,
+            name,
+            counted(c, table, condition.expression if condition else None, distinct=bool(distinct)),
+            table.name,
+            _said(c, i, end),
+        )
         return Found(end, "measure", (Use(link.start, link.end, table.name), made))
     if column is not None:
         name = f"{'distinct_' if distinct else ''}{slug(' '.join(column.column.words))}_count"
         expression = f"count({'DISTINCT ' if distinct else ''}{col(column.ref)})"
-        return Found(column.end, "measure", (Measure(i, column.end, name, expression, column.ref.table, _said(c, i, column.end)),))
+        return Found(
+            column.end,
+            "measure",
+            (Measure(i, column.end, name, expression, column.ref.table, _said(c, i, column.end)),),
+        )
     return None
 
 
 def read_having(c: Context, i: int) -> Found | None:
     """``with more than 1000 flights``: a count for each group, and a condition on it."""
-    at = c.match(i, "with|having|that have|who have|which have|that had|who placed|that placed|who made|have|has|had|do|does|did")
+    at = c.match(
+        i, "with|having|that have|who have|which have|that had|who placed|that placed|who made|have|has|had|do|does|did"
+    )
     compared = comparison_at(c, at) if at is not None else None
     if compared is None:
         return None
@@ -218,7 +262,9 @@ def read_having(c: Context, i: int) -> Found | None:
     name = slug(" ".join(token.stem for token in c.tokens[link.start : link.end])) + "_count"
     measure = Measure(i, link.end, name, counted(c, link.table), link.table.name, _said(c, i, link.end))
     use = Use(link.start, link.end, link.table.name)
-    return Found(link.end, "filter", (use, measure, Filter(i, link.end, f"{measure_ref(name)} {compared[1]} {value[1]}")))
+    return Found(
+        link.end, "filter", (use, measure, Filter(i, link.end, f"{measure_ref(name)} {compared[1]} {value[1]}"))
+    )
 
 
 def _state_name(c: Context, state: Condition | None, at: int) -> str:
@@ -262,19 +308,31 @@ def _share(c: Context, i: int) -> Found | None:
     end, word = link.end, c.low(start) if before else ""
     condition: Condition | None = before
     if condition is None:
-        opened = c.match(end, "that were|that are|which were|which are|that was|who are|that have|that had|with|whose|that|where|having|being")
-        condition = condition_at(c, opened if opened is not None else end, about=link.table, opened=opened is not None) or (
-            condition_at(c, opened, opened=True) if opened is not None else None
+        opened = c.match(
+            end,
+            (
+                "that were|that are|which were|which are|that was|who are|that have|that had|with|whose|that|"
+                "where|having|being"
+            ),
         )
+        condition = condition_at(
+            c, opened if opened is not None else end, about=link.table, opened=opened is not None
+        ) or (condition_at(c, opened, opened=True) if opened is not None else None)
         if condition is None:
             return None
         word = c.low(opened) if opened is not None and condition.end == opened + 1 else ""
         end = condition.end
     end, condition = _explained(c, end, condition, link.table)
-    name = f"{slug(word)}_{'percentage' if percent else 'share'}" if word else f"{slug(link.table.words[-1])}_{'percentage' if percent else 'share'}"
+    name = (
+        f"{slug(word)}_{'percentage' if percent else 'share'}"
+        if word
+        else f"{slug(link.table.words[-1])}_{'percentage' if percent else 'share'}"
+    )
     top = counted(c, link.table, condition.expression)
     share = f"{top} / {counted(c, link.table)}"
-    made = Measure(i, end, name, f"100 * {share}" if percent else share, link.table.name, _said(c, i, end), condition.assumed)
+    made = Measure(
+        i, end, name, f"100 * {share}" if percent else share, link.table.name, _said(c, i, end), condition.assumed
+    )
     return Found(end, "measure", (Use(link.start, link.end, link.table.name), made))
 
 
@@ -288,7 +346,9 @@ def _ratio(c: Context, i: int) -> Found | None:
         return None
     top, bottom = counted(c, first[1], first[2]), counted(c, second[1], second[2])
     end = c.skip(second[0], "in the database|in total|overall|in the table")
-    made = Measure(i, end, f"{slug(first[1].words[-1])}_ratio", f"{top} / nullif({bottom}, 0)", first[1].name, _said(c, i, end))
+    made = Measure(
+        i, end, f"{slug(first[1].words[-1])}_ratio", f"{top} / nullif({bottom}, 0)", first[1].name, _said(c, i, end)
+    )
     return Found(end, "measure", (Use(i, end, first[1].name), made))
 
 
@@ -301,7 +361,9 @@ def _counted_part(c: Context, i: int) -> tuple[int, TableInfo, str | None] | Non
         return None
     if state is not None:
         return link.end, link.table, state.expression
-    opened = c.match(link.end, "with a|with an|with|that have a|that have|that are|that were|whose|having a|having|which are")
+    opened = c.match(
+        link.end, "with a|with an|with|that have a|that have|that are|that were|whose|having a|having|which are"
+    )
     condition = condition_at(c, opened, about=link.table, opened=True) if opened is not None else None
     condition = condition or (named_value(c, link.end, link.table, 0.5) if opened is None else None)
     if opened is not None and condition is None:
@@ -370,7 +432,15 @@ def _functions(c: Context, i: int, *, formulas: bool = True) -> Found | None:
     made: list[Item] = list(uses)
     for function in found:
         made.append(
-            Measure(i, end, _name(function, words), _expression(function, inner), column.ref.table, _said(c, i, end), condition.assumed if condition else assumed)
+            Measure(
+                i,
+                end,
+                _name(function, words),
+                _expression(function, inner),
+                column.ref.table,
+                _said(c, i, end),
+                condition.assumed if condition else assumed,
+            )
         )
     return Found(end, "measure", tuple(made))
 
@@ -385,7 +455,11 @@ def _pronoun(c: Context, i: int) -> Found | None:
     last = derives[-1]
     table = next((ref.table for ref in refs_in(last.expression)), "")
     function = _Function(after, name)
-    return Found(after, "measure", (Measure(i, after, _name(function, last.name), _expression(function, measure_ref(last.name)), table),))
+    return Found(
+        after,
+        "measure",
+        (Measure(i, after, _name(function, last.name), _expression(function, measure_ref(last.name)), table),),
+    )
 
 
 def _of_formula(c: Context, i: int, at: int, functions: list[_Function]) -> Found | None:
@@ -434,12 +508,21 @@ def _noun(c: Context, i: int, functions: list[_Function]) -> tuple[int, ColumnIn
 
 def _money(c: Context, i: int) -> tuple[int, ColumnInfo, str, str, tuple[Use, ...]] | None:
     """``order value``, ``revenue``, ``spend``: the column of the table that holds money."""
-    after = c.match(i, "revenue|turnover|spend|spending|sales revenue|sales amount|order revenue|revenue amount|sales revenue amount")
+    after = c.match(
+        i,
+        "revenue|turnover|spend|spending|sales revenue|sales amount|order revenue|revenue amount|sales revenue amount",
+    )
     if after is not None and c.linker.column_at(i, kinds=("number",), least=0.95) is None:
         for table in _money_tables(c, i):
             column = money_column(table)
             if column is not None:
-                return after, column, _said_money(c, i, after), f"{_said_money(c, i, after)} is read from {column.name}", ()
+                return (
+                    after,
+                    column,
+                    _said_money(c, i, after),
+                    f"{_said_money(c, i, after)} is read from {column.name}",
+                    (),
+                )
         return None
     link = c.table_at(i)
     after = c.match(link.end, "value|amount|total|values|amounts|size in money|worth") if link is not None else None
@@ -468,7 +551,9 @@ def _money_tables(c: Context, i: int) -> list[TableInfo]:
         column = money_column(table)
         path = c.graph.path(c.linker.scope, name) if column is not None and c.linker.scope else None
         if column is not None and path is not None:
-            rank = next(place for place, words in enumerate(MONEY) if tuple(stem(word) for word in words) == column.words)
+            rank = next(
+                place for place, words in enumerate(MONEY) if tuple(stem(word) for word in words) == column.words
+            )
             near.append((len(path), rank, name))
     return [c.linker.tables[name] for _, _, name in sorted(near)]
 
@@ -514,7 +599,15 @@ def _revenue(c: Context, i: int) -> Found | None:
         (
             Measure(i, after, "revenue", first.expression, table.name, words, assumed),
             Measure(i, after, f"{noun}_count", counted(c, table), table.name, ("count", noun), reason),
-            Measure(i, after, f"average_{noun}_value", f"avg({col(column.ref)})", table.name, ("average", "value", noun), reason),
+            Measure(
+                i,
+                after,
+                f"average_{noun}_value",
+                f"avg({col(column.ref)})",
+                table.name,
+                ("average", "value", noun),
+                reason,
+            ),
         ),
     )
 

@@ -1,7 +1,7 @@
 """Where the result goes and how it is written: target names, write modes, deployment. Read over the text.
 
-``into analytics.ops.carrier_delays`` names a table; ``outputs to analytics catalog`` only a catalog, and the rest is then
-proposed and asked. Not here: whether the place exists or may be written; the catalog agent knows.
+``into analytics.ops.carrier_delays`` names a table; ``outputs to analytics catalog`` only a catalog, and the rest is
+then proposed and asked. Not here: whether the place exists or may be written; the catalog agent knows.
 """
 
 from __future__ import annotations
@@ -17,32 +17,110 @@ _NAME = r"[A-Za-z_][\w$]*|`[^`\n]{1,200}`"
 _FULL = rf"(?P<full>(?:{_NAME})\.(?:{_NAME})\.(?:{_NAME}))"
 _TWO = rf"(?P<two>(?:{_NAME})\.(?:{_NAME}))"
 _VERB = (
-    r"(?:(?:and\s+|then\s+|finally,?\s+)*(?:please\s+)?(?:write|writes|written|save|saves|saved|store|stores|stored|output|outputs|outputting|publish|publishes|"
-    r"load|loads|loaded|insert|inserts|land|lands|put|puts|materiali[sz]es?|persist|persists|export|exports|deliver|delivers|send|sends|append|appends|"
+    r"(?:(?:and\s+|then\s+|finally,?\s+)*(?:please\s+)?(?:write|writes|written|save|saves|saved|"
+    r"store|stores|stored|output|outputs|outputting|publish|publishes|"
+    r"load|loads|loaded|insert|inserts|land|lands|put|puts|materiali[sz]es?|persist|persists|export|"
+    r"exports|deliver|delivers|send|sends|append|appends|"
     r"upsert|upserts|merge|merges|create|creates|build|builds|results? (?:go|goes)|goes|go)\s+"
-    r"(?:(?:the|all|these|those|new|it|them|this|result|results|output|outputs|rows?|data|everything|table|final|everything)\s+)*)"
+    r"(?:(?:the|all|these|those|new|it|them|this|result|results|output|outputs|rows?|data|everything|"
+    r"table|final|everything)\s+)*)"
 )
-_PREP = r"(?:in|into|to|as|under|at|onto)\s+(?:the\s+|a\s+)?(?:(?:delta\s+|target\s+|output\s+|new\s+)*(?:table|view)?\s*(?:called|named)?\s*)?"
-_INTO = re.compile(rf"\b(?:{_VERB}(?:{_PREP})|into\s+(?:the\s+|a\s+)?(?:table\s+)?|(?:target|output|destination)(?:\s+table)?(?:\s+is|:|\s+should be|\s*=)\s*){_FULL}", re.IGNORECASE)
-_INTO_TWO = re.compile(rf"\b(?:{_VERB}(?:{_PREP})|into\s+(?:table\s+)?|(?:target|output|destination)(?:\s+table)?(?:\s+is|:)\s*){_TWO}(?![\w.])", re.IGNORECASE)
+_PREP = (
+    r"(?:in|into|to|as|under|at|onto)\s+(?:the\s+|a\s+)?(?:(?:delta\s+|target\s+|output\s+|"
+    r"new\s+)*(?:table|view)?\s*(?:called|named)?\s*)?"
+)
+_INTO = re.compile(
+    (
+        rf"\b(?:{_VERB}(?:{_PREP})|into\s+(?:the\s+|a\s+)?(?:table\s+)?|(?:target|output|"
+        rf"destination)(?:\s+table)?(?:\s+is|:|\s+should be|\s*=)\s*){_FULL}"
+    ),
+    re.IGNORECASE,
+)
+_INTO_TWO = re.compile(
+    (
+        rf"\b(?:{_VERB}(?:{_PREP})|into\s+(?:table\s+)?|(?:target|output|"
+        rf"destination)(?:\s+table)?(?:\s+is|:)\s*){_TWO}(?![\w.])"
+    ),
+    re.IGNORECASE,
+)
 _CATALOG = re.compile(
-    rf"\b(?:{_VERB})?(?:in|into|to|under)\s+(?:the\s+|our\s+)?(?P<catalog>{_NAME})\s+(?P<what>catalog|schema|database)\b(?:\s+(?:as|in)\s+(?:the\s+)?(?:table\s+)?(?P<table>{_NAME}))?", re.IGNORECASE
+    (
+        rf"\b(?:{_VERB})?(?:in|into|to|under)\s+(?:the\s+|our\s+)?(?P<catalog>{_NAME})\s+(?P<what>catalog|"
+        rf"schema|database)\b(?:\s+(?:as|in)\s+(?:the\s+)?(?:table\s+)?(?P<table>{_NAME}))?"
+    ),
+    re.IGNORECASE,
 )
 _NAMED = re.compile(
-    r"\b(?:save|saves|store|stores|write|writes|publish|name|call|materiali[sz]e|output|put|load)(?:d|s)?\s+(?:(?:the|it|this|them|result|results|output|table|rows|target|everything)\s+)*(?:as|to|into|in)?\s*(?:(?:a|the)\s+)?(?:new\s+)?(?:table\s+)?(?:called\s+|named\s+)?(?P<table>`[^`\n]+`|[A-Za-z][A-Za-z0-9]*_\w+)(?![\w.(])",
+    (
+        r"\b(?:save|saves|store|stores|write|writes|publish|name|call|materiali[sz]e|output|put|"
+        r"load)(?:d|s)?\s+(?:(?:the|it|this|them|result|results|output|table|rows|target|"
+        r"everything)\s+)*(?:as|to|into|in)?\s*(?:(?:a|the)\s+)?(?:new\s+)?(?:table\s+)?(?:called\s+|"
+        r"named\s+)?(?P<table>`[^`\n]+`|[A-Za-z][A-Za-z0-9]*_\w+)(?![\w.(])"
+    ),
     re.IGNORECASE,
 )
 _MODES: tuple[tuple[str, str], ...] = (
-    ("scd2", r"\b(?:as\s+)?(?:scd|slowly changing dimensions?)\s*(?:type\s*)?-?(?:2|ii|two)\b|\b(?:keep(?:ing)?|track(?:ing)?|with|preserv(?:e|ing))\s+(?:the\s+)?(?:full\s+|complete\s+)?(?:history|every version|all versions|versions)(?:\s+of\s+(?:changes|every row|each row|rows))?|\bhistori[sz]e[sd]?\b"),
+    (
+        "scd2",
+        (
+            r"\b(?:as\s+)?(?:scd|slowly changing dimensions?)\s*(?:type\s*)?-?(?:2|ii|two)\b|"
+            r"\b(?:keep(?:ing)?|track(?:ing)?|with|preserv(?:e|ing))\s+(?:the\s+)?(?:full\s+|"
+            r"complete\s+)?(?:history|every version|all versions|versions)(?:\s+of\s+(?:changes|every row|"
+            r"each row|rows))?|\bhistori[sz]e[sd]?\b"
+        ),
+    ),
     ("scd1", r"\b(?:as\s+)?(?:scd|slowly changing dimensions?)\s*(?:type\s*)?-?(?:1|i|one)\b"),
-    ("merge", r"\b(?:upsert(?:s|ed|ing)?|merg(?:e|es|ed|ing)(?:\s+(?:the\s+)?(?:rows|results?|them|it|changes|new rows))?(?=\s+(?:on|by|into|in|using|with|them|it)\b|\s*$|\s*[,.;]|\s+(?:the\s+)?(?:\w+\s+){1,2}into\b)|(?:update|updating)\s+(?:existing|matching)(?:\s+rows)?(?:,?\s+and\s+insert(?:ing)?\s+(?:new|the rest|the others?)(?:\s+(?:rows|ones))?)?|insert(?:ing)?\s+new\s+and\s+updat(?:e|ing)\s+(?:existing|changed)(?:\s+rows)?)"),
-    ("append", r"\b(?:append(?:s|ed|ing)?(?:\s+(?:only|mode))?(?:\s+(?:the|all|only)?\s*(?:new\s+)?(?:rows|records|data|results?|it|them))?|add(?:ing|s)?\s+(?:the\s+)?(?:new\s+)?(?:rows|records)\s+to|insert\s+only|incrementally\s+add(?:ing)?)\b"),
-    ("overwrite", r"\b(?:overwrit(?:e|es|ing|ten)(?:\s+(?:the\s+)?(?:table|target|it|everything|all rows|data|mode))?|replac(?:e|es|ing)\s+(?:the\s+)?(?:table|target|whole table|contents?|everything|all rows|all data|previous\s+\w+|existing\s+\w+|old\s+\w+)|full(?:y)?\s+(?:refresh|reload|rebuild)(?:ed|ing)?|truncate\s+and\s+(?:re)?load|rebuil[dt]\s+(?:from scratch|it completely|the whole table)|from scratch)(?:\s+(?:every|each)\s+(?:run|time))?\b"),
+    (
+        "merge",
+        (
+            r"\b(?:upsert(?:s|ed|ing)?|merg(?:e|es|ed|ing)(?:\s+(?:the\s+)?(?:rows|results?|them|it|changes|"
+            r"new rows))?(?=\s+(?:on|by|into|in|using|with|them|it)\b|\s*$|\s*[,.;]|"
+            r"\s+(?:the\s+)?(?:\w+\s+){1,2}into\b)|(?:update|updating)\s+(?:existing|"
+            r"matching)(?:\s+rows)?(?:,?\s+and\s+insert(?:ing)?\s+(?:new|the rest|the others?)(?:\s+(?:rows|"
+            r"ones))?)?|insert(?:ing)?\s+new\s+and\s+updat(?:e|ing)\s+(?:existing|changed)(?:\s+rows)?)"
+        ),
+    ),
+    (
+        "append",
+        (
+            r"\b(?:append(?:s|ed|ing)?(?:\s+(?:only|mode))?(?:\s+(?:the|all|only)?\s*(?:new\s+)?(?:rows|"
+            r"records|data|results?|it|them))?|add(?:ing|s)?\s+(?:the\s+)?(?:new\s+)?(?:rows|records)\s+to|"
+            r"insert\s+only|incrementally\s+add(?:ing)?)\b"
+        ),
+    ),
+    (
+        "overwrite",
+        (
+            r"\b(?:overwrit(?:e|es|ing|ten)(?:\s+(?:the\s+)?(?:table|target|it|everything|all rows|data|"
+            r"mode))?|replac(?:e|es|ing)\s+(?:the\s+)?(?:table|target|whole table|contents?|everything|all "
+            r"rows|all data|previous\s+\w+|existing\s+\w+|old\s+\w+)|full(?:y)?\s+(?:refresh|reload|"
+            r"rebuild)(?:ed|ing)?|truncate\s+and\s+(?:re)?load|rebuil[dt]\s+(?:from scratch|it completely|"
+            r"the whole table)|from scratch)(?:\s+(?:every|each)\s+(?:run|time))?\b"
+        ),
+    ),
 )
-_KEYS = re.compile(r"\s*(?:the\s+)?(?:rows\s+|results?\s+|it\s+|them\s+)?(?:on|by|using|keyed (?:on|by)|with (?:the\s+)?key|matching on|based on)\s+(?:the\s+)?(?:keys?\s+|columns?\s+|primary key\s+)?", re.IGNORECASE)
-_KEY_NAMES = re.compile(r"(?P<keys>[\w`.]+(?:\s+(?:key|id|code|number|date)\b)?(?:\s*(?:,|and|\+|&)\s*[\w`.]*_\w+)*)", re.IGNORECASE)
-_BEHIND = re.compile(r"\s*,?\s*(?:on|using|matching on|keyed on|by)\s+(?:the\s+)?(?P<keys>[\w`]*_\w+|(?:\w+\s+){1,2}(?:key|id))\b", re.IGNORECASE)
-_DECLARATIVE = re.compile(r"\b(?:as|using|with|in|via|on)?\s*(?:an?\s+|the\s+)?(?:dlt|delta live tables?|lakeflow|declarative|spark declarative|materiali[sz]ed view)(?:\s+(?:pipelines?|declarative pipelines?|table))?\b", re.IGNORECASE)
+_KEYS = re.compile(
+    (
+        r"\s*(?:the\s+)?(?:rows\s+|results?\s+|it\s+|them\s+)?(?:on|by|using|keyed (?:on|by)|with "
+        r"(?:the\s+)?key|matching on|based on)\s+(?:the\s+)?(?:keys?\s+|columns?\s+|primary key\s+)?"
+    ),
+    re.IGNORECASE,
+)
+_KEY_NAMES = re.compile(
+    r"(?P<keys>[\w`.]+(?:\s+(?:key|id|code|number|date)\b)?(?:\s*(?:,|and|\+|&)\s*[\w`.]*_\w+)*)", re.IGNORECASE
+)
+_BEHIND = re.compile(
+    r"\s*,?\s*(?:on|using|matching on|keyed on|by)\s+(?:the\s+)?(?P<keys>[\w`]*_\w+|(?:\w+\s+){1,2}(?:key|id))\b",
+    re.IGNORECASE,
+)
+_DECLARATIVE = re.compile(
+    (
+        r"\b(?:as|using|with|in|via|on)?\s*(?:an?\s+|the\s+)?(?:dlt|delta live tables?|lakeflow|"
+        r"declarative|spark declarative|materiali[sz]ed view)(?:\s+(?:pipelines?|declarative pipelines?|"
+        r"table))?\b"
+    ),
+    re.IGNORECASE,
+)
 _JOB = re.compile(r"\bas\s+(?:an?\s+)?(?:databricks\s+|lakeflow\s+)?(?:job|workflow)\b", re.IGNORECASE)
 
 
@@ -56,8 +134,16 @@ class Placed:
     value: Any
 
 
-_ANY = re.compile(rf"(?:\b(?:in|to|as|at|called|named|table)\s+(?:the\s+)?)?(?<![\w.`]){_FULL}(?![\w(]|\.\w)", re.IGNORECASE)
-_KEYED = re.compile(r"\b(?:keyed\s+(?:on|by)|(?:with\s+)?(?:the\s+)?(?:primary\s+|merge\s+|business\s+|natural\s+)?keys?\s*(?:is|are|:|=|being)|key\s+columns?\s*(?:is|are|:)?)\s+(?:the\s+)?", re.IGNORECASE)
+_ANY = re.compile(
+    rf"(?:\b(?:in|to|as|at|called|named|table)\s+(?:the\s+)?)?(?<![\w.`]){_FULL}(?![\w(]|\.\w)", re.IGNORECASE
+)
+_KEYED = re.compile(
+    (
+        r"\b(?:keyed\s+(?:on|by)|(?:with\s+)?(?:the\s+)?(?:primary\s+|merge\s+|business\s+|"
+        r"natural\s+)?keys?\s*(?:is|are|:|=|being)|key\s+columns?\s*(?:is|are|:)?)\s+(?:the\s+)?"
+    ),
+    re.IGNORECASE,
+)
 
 
 def read_places(text: str, known: Callable[[str], bool] = lambda _: False) -> list[Placed]:
@@ -69,7 +155,9 @@ def read_places(text: str, known: Callable[[str], bool] = lambda _: False) -> li
     found: list[Placed] = []
     for m in _ANY.finditer(text):
         if not known(m["full"]):
-            found.append(Placed(m.start(), m.end(), "place", tuple(part.strip("`") for part in re.findall(_NAME, m["full"]))))
+            found.append(
+                Placed(m.start(), m.end(), "place", tuple(part.strip("`") for part in re.findall(_NAME, m["full"])))
+            )
     for m in _KEYED.finditer(text):
         names = _KEY_NAMES.match(text, m.end())
         if names:
@@ -84,7 +172,14 @@ def read_places(text: str, known: Callable[[str], bool] = lambda _: False) -> li
         name, table = m["catalog"].strip("`"), (m["table"] or "").strip("`")
         if name.casefold() in {"unity", "the", "a", "this", "our", "same"}:
             continue
-        found.append(Placed(m.start(), m.end(), "place", (name, "", table) if m["what"].casefold() == "catalog" else ("", name, table)))
+        found.append(
+            Placed(
+                m.start(),
+                m.end(),
+                "place",
+                (name, "", table) if m["what"].casefold() == "catalog" else ("", name, table),
+            )
+        )
     for m in _NAMED.finditer(text):
         found.append(Placed(m.start(), m.end(), "place", ("", "", m["table"].strip("`"))))
     for mode, pattern in _MODES:
@@ -110,7 +205,12 @@ def read_places(text: str, known: Callable[[str], bool] = lambda _: False) -> li
 
 def _keys_after(text: str, at: int) -> list[Placed]:
     """``on order_id and line``, also behind the table: ``upsert into a.b.c on order_id``."""
-    between = re.compile(rf"(?:\s+(?:rows\s+|results?\s+|it\s+|them\s+)?(?:in|into|to)\s+(?:the\s+)?(?:table\s+)?(?:{_NAME})(?:\.(?:{_NAME}))*(?:\s+(?:catalog|schema|table))?)?,?")
+    between = re.compile(
+        (
+            rf"(?:\s+(?:rows\s+|results?\s+|it\s+|them\s+)?(?:in|into|"
+            rf"to)\s+(?:the\s+)?(?:table\s+)?(?:{_NAME})(?:\.(?:{_NAME}))*(?:\s+(?:catalog|schema|table))?)?,?"
+        )
+    )
     start = between.match(text, at)
     opened = _KEYS.match(text, start.end() if start else at)
     if opened is None:

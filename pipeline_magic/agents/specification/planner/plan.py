@@ -56,7 +56,8 @@ def parse_statement(
         raise StatementError("The statement is empty.", hint=f"Say what the pipeline should do with {_some(catalog)}.")
     if len(statement) > _LONGEST:
         raise StatementError(
-            f"The statement has {len(statement):,} characters; at most {_LONGEST:,} are read.", hint="Describe one pipeline in a few sentences."
+            f"The statement has {len(statement):,} characters; at most {_LONGEST:,} are read.",
+            hint="Describe one pipeline in a few sentences.",
         )
     refuse(statement)
     typed = tokenise(statement)
@@ -88,8 +89,12 @@ def parse_statement(
     if deployed:
         made.said("deployment", plan.clauses(*deployed))
     else:
-        made.assumed("deployment", "the statement does not say how it is deployed; a job that runs a notebook", ("declarative",))
-    name = slug(split_table(target["table"])[2]) if target.get("table") else slug(f"{made.grain or made.subject}_pipeline")
+        made.assumed(
+            "deployment", "the statement does not say how it is deployed; a job that runs a notebook", ("declarative",)
+        )
+    name = (
+        slug(split_table(target["table"])[2]) if target.get("table") else slug(f"{made.grain or made.subject}_pipeline")
+    )
     made.assumed("name", "called after its target")
     draft = Draft.model_validate(
         {
@@ -110,14 +115,20 @@ def parse_statement(
 def _some(catalog: CatalogIndex) -> str:
     names = [table.table for table in catalog.tables[:8]]
     more = len(catalog.tables) - len(names)
-    return (", ".join(f"`{name}`" for name in names) or "no tables at all") + (f" and {more} more tables" if more > 0 else "")
+    return (", ".join(f"`{name}`" for name in names) or "no tables at all") + (
+        f" and {more} more tables" if more > 0 else ""
+    )
 
 
 def _candidates(tokens: tuple[Token, ...], catalog: CatalogIndex) -> dict[str, TableInfo]:
     """Tables that may be meant: all of a small catalog, the best found of a large one."""
     if len(catalog.tables) <= _MOST_TABLES:
         return describe(catalog.tables)
-    words = [token.low for token in tokens if token.kind in {"word", "quoted"} and token.low not in STOP and token.low not in FILLER]
+    words = [
+        token.low
+        for token in tokens
+        if token.kind in {"word", "quoted"} and token.low not in STOP and token.low not in FILLER
+    ]
     hits = catalog.search(words[:400], k=_MOST_TABLES)
     found = [catalog.table(hit.table) for hit in hits]
     return describe(table for table in found if table is not None)
@@ -143,7 +154,11 @@ def _scope(tokens: tuple[Token, ...], linker: Linker, taken: set[int]) -> tuple[
 
 
 def _not_understood(
-    clauses: tuple[Clause, ...], statement: str, tokens: tuple[Token, ...], starts: list[int], answers: Mapping[str, str]
+    clauses: tuple[Clause, ...],
+    statement: str,
+    tokens: tuple[Token, ...],
+    starts: list[int],
+    answers: Mapping[str, str],
 ) -> list[Question]:
     """Words inside a sentence that is otherwise understood may change what it means: they are asked about.
 
@@ -172,5 +187,3 @@ def _not_understood(
 def _clauses_of(item: Item, tokens: tuple[Token, ...], clauses: tuple[Clause, ...]) -> tuple[str, ...]:
     start, end = tokens[item.start].start, tokens[item.end - 1].end
     return tuple(clause.id for clause in clauses if clause.start < end and clause.end > start)
-
-

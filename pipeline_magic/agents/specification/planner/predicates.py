@@ -32,14 +32,26 @@ class Condition:
 
 
 OPERATORS = {
-    ">=": "at least|no less than|not less than|not under|not below|minimum of|a minimum of|greater than or equal to|>=|or more than",
-    "<=": "at most|no more than|not more than|not over|not above|not exceed|maximum of|a maximum of|up to|less than or equal to|<=",
-    ">": "more than|over|above|greater than|larger than|higher than|bigger than|exceeds|exceed|exceeding|exceeded|longer than|older than|beyond|>|heavier than|better than",
+    ">=": (
+        "at least|no less than|not less than|not under|not below|minimum of|a minimum of|greater than "
+        "or equal to|>=|or more than"
+    ),
+    "<=": (
+        "at most|no more than|not more than|not over|not above|not exceed|maximum of|a maximum of|up to|"
+        "less than or equal to|<="
+    ),
+    ">": (
+        "more than|over|above|greater than|larger than|higher than|bigger than|exceeds|exceed|exceeding|"
+        "exceeded|longer than|older than|beyond|>|heavier than|better than"
+    ),
     "<": "less than|fewer than|under|below|smaller than|lower than|shorter than|younger than|<|cheaper than",
     "<>": "<>|!=|other than|not equal to|different from|unequal to|is not equal to|does not equal",
     "=": "=|==|equals|equal to|exactly|of exactly",
 }
-_COPULA = "is|are|was|were|be|been|has|have|had|has been|have been|of|being|must be|should be|that is|that are|which is|which are|set to"
+_COPULA = (
+    "is|are|was|were|be|been|has|have|had|has been|have been|of|being|must be|should be|that is|"
+    "that are|which is|which are|set to"
+)
 _OPENERS = (
     "where|whose|with|having|that|which|who|for which|for whom|in which|only|only for|for|only those|those|and that|"
     "whose own|that have|that has|which have|which has|who have|who has|have|has|had|their|its|the|a|an|all|any"
@@ -87,7 +99,9 @@ def value_at(c: Context, i: int, column: ColumnInfo | None) -> tuple[int, str] |
             return after + 1, f"{float(number) / 100:.10g}" if fraction else number
         if kind == "text" and token.kind == "number":
             return after, literal(number)
-        return c.skip(after, "minutes|dollars|usd|euros|eur|miles|years old|units|mph|inches|feet|seconds|pieces|years|hours"), number
+        return c.skip(
+            after, "minutes|dollars|usd|euros|eur|miles|years old|units|mph|inches|feet|seconds|pieces|years|hours"
+        ), number
     if kind == "boolean" and token.low in {"true", "false", "yes", "no"}:
         return i + 1, "true" if token.low in {"true", "yes"} else "false"
     if kind == "text" and column is not None:
@@ -112,7 +126,30 @@ def _spelt(text: str, column: ColumnInfo | None) -> str:
     return literal(text)
 
 
-_STOPPERS = {"and", "or", "by", "per", "in", "for", "with", "from", "into", "to", "who", "that", "which", "whose", "where", "only", "but", "at", "on", "since", "before", "after"}
+_STOPPERS = {
+    "and",
+    "or",
+    "by",
+    "per",
+    "in",
+    "for",
+    "with",
+    "from",
+    "into",
+    "to",
+    "who",
+    "that",
+    "which",
+    "whose",
+    "where",
+    "only",
+    "but",
+    "at",
+    "on",
+    "since",
+    "before",
+    "after",
+}
 
 
 def _name_at(c: Context, i: int, column: ColumnInfo) -> tuple[int, str] | None:
@@ -181,7 +218,21 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
     if negated is not None:
         inner = _single(c, negated, about, opened, least)
         return Condition(inner.end, f"NOT ({inner.expression})", inner.assumed, inner.tied) if inner else None
-    for read in (_missing_first, _measure_compared, _quoted_in, _named_as, _weekend, named_value, _operator_first, _costing, _unit_compared, _column_compared, _value_first, _happened, _place):
+    for read in (
+        _missing_first,
+        _measure_compared,
+        _quoted_in,
+        _named_as,
+        _weekend,
+        named_value,
+        _operator_first,
+        _costing,
+        _unit_compared,
+        _column_compared,
+        _value_first,
+        _happened,
+        _place,
+    ):
         found = read(c, i, about, least)
         if found is not None:
             return found
@@ -208,7 +259,13 @@ def _measure_compared(c: Context, i: int, about: TableInfo | None, least: float)
     measures = c.of(Measure)
     words = []
     j = i
-    while j < c.end(i) and j - i < 5 and c.tokens[j].kind == "word" and comparison_at(c, j) is None and c.match(j, _COPULA) is None:
+    while (
+        j < c.end(i)
+        and j - i < 5
+        and c.tokens[j].kind == "word"
+        and comparison_at(c, j) is None
+        and c.match(j, _COPULA) is None
+    ):
         words.append(c.tokens[j].stem)
         j += 1
     said = {word for word in words if word not in {"the", "a", "an", "their", "its", "of"}}
@@ -261,7 +318,11 @@ def _compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
     between = _between(c, at, column)
     if between is not None:
         return between
-    listed = _list(c, c.match(at, "in|one of|any of|either|among") or at, column) if (copula or c.low(at) in {"in", "either"}) else None
+    listed = (
+        _list(c, c.match(at, "in|one of|any of|either|among") or at, column)
+        if (copula or c.low(at) in {"in", "either"})
+        else None
+    )
     if listed is not None and " IN (" in listed.expression:
         return listed
     compared = comparison_at(c, at)
@@ -280,10 +341,14 @@ def _compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
         return like
     value = value_at(c, at, column) if copula or column.kind == "text" else None
     if value is not None and not (column.kind == "text" and not copula and c.tokens[at].kind == "number"):
-        more = c.match(value[0], "or more|or above|or higher|or over|and above|or later|or after|and over|or greater|or older")
+        more = c.match(
+            value[0], "or more|or above|or higher|or over|and above|or later|or after|and over|or greater|or older"
+        )
         if more is not None:
             return Condition(more, f"{name} >= {value[1]}")
-        less = c.match(value[0], "or less|or below|or lower|or fewer|or earlier|or before|and under|or younger|or under")
+        less = c.match(
+            value[0], "or less|or below|or lower|or fewer|or earlier|or before|and under|or younger|or under"
+        )
         if less is not None:
             return Condition(less, f"{name} <= {value[1]}")
         return Condition(value[0], _same(c, column, value[1]))
@@ -298,9 +363,18 @@ def _same(c: Context, column: ColumnInfo, value: str) -> str:
 
 def _dates_compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
     """``return date is after the due date``."""
-    for operator, words in ((">", "after|later than|past|>"), ("<", "before|earlier than|<"), (">=", "on or after|>="), ("<=", "on or before|<=")):
+    for operator, words in (
+        (">", "after|later than|past|>"),
+        ("<", "before|earlier than|<"),
+        (">=", "on or after|>="),
+        ("<=", "on or before|<="),
+    ):
         after = c.match(i, words)
-        other = c.linker.column_at(c.skip(after, _ARTICLES), kinds=("date", "timestamp"), least=0.8) if after is not None else None
+        other = (
+            c.linker.column_at(c.skip(after, _ARTICLES), kinds=("date", "timestamp"), least=0.8)
+            if after is not None
+            else None
+        )
         if other is not None and other.end <= c.end(i):
             return Condition(other.end, f"{col(column.ref)} {operator} {col(other.ref)}")
     return None
@@ -354,7 +428,12 @@ def _like(c: Context, i: int, column: ColumnInfo) -> Condition | None:
         ("endswith({}, {})", "ends with|end with|ending with|ends in"),
     ):
         after = c.match(i, phrases)
-        if after is not None and column.kind == "text" and after < c.end(i) and c.tokens[after].kind in {"quoted", "word"}:
+        if (
+            after is not None
+            and column.kind == "text"
+            and after < c.end(i)
+            and c.tokens[after].kind in {"quoted", "word"}
+        ):
             token = c.tokens[after]
             if token.kind == "word" and not token.text[0].isupper():
                 continue
@@ -379,8 +458,10 @@ def dated_at(c: Context, i: int, column: ColumnInfo) -> Condition | None:
             return Condition(end, _and(f"{name} >= {first.low}", second.high and f"{name} < {second.high}"))
     at = c.match(
         i,
-        "since|starting from|starting in|starting|from|as of|on or after|not before|no earlier than|after|later than|newer than|before|"
-        "earlier than|prior to|older than|until|through|up to|on or before|no later than|in|during|within|within the|in the|over the|on|for|"
+        "since|starting from|starting in|starting|from|as of|on or after|not before|no earlier than|"
+        "after|later than|newer than|before|"
+        "earlier than|prior to|older than|until|through|up to|on or before|no later than|in|during|"
+        "within|within the|in the|over the|on|for|"
         "at|of|over|>=|>|<=|<|=|is",
     )
     period = period_at(c, at if at is not None else i)
@@ -425,11 +506,19 @@ def named_value(c: Context, i: int, about: TableInfo | None, least: float) -> Co
     at = c.skip(i, "in|from|of|the|within|at|on|with")
     if at < c.end(i) and re.fullmatch("serv(?:e|es|ed|ing)|sell(?:s|ing)?|offering", c.low(at)):
         at += 1
-    if at >= c.end(i) or c.tokens[at].kind not in {"word", "quoted"} or at == c.starts[i] or c.low(at) in _STOPPERS | STOP | FILLER:
+    if (
+        at >= c.end(i)
+        or c.tokens[at].kind not in {"word", "quoted"}
+        or at == c.starts[i]
+        or c.low(at) in _STOPPERS | STOP | FILLER
+    ):
         return None
     for after in range(at + 1, min(at + 4, c.end(i))):
         link = c.linker.column_at(after, kinds=("text",), tables=_tables(c, i, about), least=0.45, longest=2)
-        if link is None or not all(token.kind == "word" and (token.text[0].isupper() or token.low in dict(link.column.values)) for token in c.tokens[at:after]):
+        if link is None or not all(
+            token.kind == "word" and (token.text[0].isupper() or token.low in dict(link.column.values))
+            for token in c.tokens[at:after]
+        ):
             continue
         value = value_at(c, at, link.column)
         if value is not None and value[0] == after and c.table_at(at) is None:
@@ -444,7 +533,9 @@ def named_value(c: Context, i: int, about: TableInfo | None, least: float) -> Co
 def _operator_first(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
     """``under age 30``: the comparison before the column."""
     compared = comparison_at(c, i)
-    link = c.linker.column_at(compared[0], kinds=("number",), tables=_tables(c, i, about), least=0.8) if compared else None
+    link = (
+        c.linker.column_at(compared[0], kinds=("number",), tables=_tables(c, i, about), least=0.8) if compared else None
+    )
     value = value_at(c, link.end, link.column) if link is not None else None
     if compared is None or link is None or value is None:
         return None
@@ -461,7 +552,11 @@ def _costing(c: Context, i: int, about: TableInfo | None, least: float) -> Condi
     for table in (about,) if about else c.focus(i)[:2]:
         fitting = [column for column in table.of_kind("number") if {"price", "cost"} & set(column.words)]
         if len(fitting) == 1:
-            return Condition(value[0], f"{col(fitting[0].ref)} {compared[1]} {value[1]}", f"what it costs is read as {fitting[0].name}")
+            return Condition(
+                value[0],
+                f"{col(fitting[0].ref)} {compared[1]} {value[1]}",
+                f"what it costs is read as {fitting[0].name}",
+            )
     return None
 
 
@@ -470,11 +565,20 @@ def _quoted_in(c: Context, i: int, about: TableInfo | None, least: float) -> Con
     if i >= c.end(i) or c.tokens[i].kind != "quoted" or c.tokens[i].text[0] == "`":
         return None
     at = c.match(i + 1, "in|within|as part of|inside")
-    link = c.linker.column_at(c.skip(at, _ARTICLES), kinds=("text",), tables=_tables(c, i, about)) if at is not None else None
+    link = (
+        c.linker.column_at(c.skip(at, _ARTICLES), kinds=("text",), tables=_tables(c, i, about))
+        if at is not None
+        else None
+    )
     if link is None or link.end > c.end(i):
         return None
     end = c.skip(link.end, "name|number|value")
-    return Condition(end, f"contains(lower({col(link.ref)}), {literal(c.tokens[i].low.lower())})", "compared without regard to case", link if link.others else None)
+    return Condition(
+        end,
+        f"contains(lower({col(link.ref)}), {literal(c.tokens[i].low.lower())})",
+        "compared without regard to case",
+        link if link.others else None,
+    )
 
 
 def _named_as(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
@@ -493,14 +597,18 @@ def _named_as(c: Context, i: int, about: TableInfo | None, least: float) -> Cond
 
 def _weekend(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
     """``on weekends``, ``on weekdays``."""
-    out = c.match(i, "on weekends|on a weekend|on the weekend|at the weekend|at weekends|during weekends|during the weekend")
+    out = c.match(
+        i, "on weekends|on a weekend|on the weekend|at the weekend|at weekends|during weekends|during the weekend"
+    )
     days = c.match(i, "on weekdays|on a weekday|during weekdays|on working days") if out is None else None
     found = date_column(c, i, about) if (out or days) else None
     if found is None:
         return None
     within = "IN" if out else "NOT IN"
     tied = ColumnLink(i, i + 1, found[0], 0.5, found[1]) if found[1] else None
-    return Condition(out or days or i, f"dayofweek({col(found[0].ref)}) {within} (1, 7)", "weekends are Saturday and Sunday", tied)
+    return Condition(
+        out or days or i, f"dayofweek({col(found[0].ref)}) {within} (1, 7)", "weekends are Saturday and Sunday", tied
+    )
 
 
 _PLACES = {"city", "state", "country", "region", "county", "nation", "province", "location", "continent"}
@@ -509,14 +617,24 @@ _PLACES = {"city", "state", "country", "region", "county", "nation", "province",
 def _place(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
     """``in New York``: a name in capitals, of the one column that holds places."""
     at = c.match(i, "in|from|near|at|within")
-    if at is None or at >= c.end(i) or c.tokens[at].kind not in {"word", "quoted"} or period_at(c, at) is not None or c.table_at(at) is not None:
+    if (
+        at is None
+        or at >= c.end(i)
+        or c.tokens[at].kind not in {"word", "quoted"}
+        or period_at(c, at) is not None
+        or c.table_at(at) is not None
+    ):
         return None
     for table in (about,) if about else c.focus(i)[:2]:
         columns = [column for column in table.of_kind("text") if _PLACES & set(column.words) and not column.values]
         if len(columns) == 1:
             value = value_at(c, at, columns[0])
             if value is not None:
-                return Condition(value[0], f"lower({col(columns[0].ref)}) = {value[1].lower()}", f"a place is looked for in {columns[0].name}, without regard to case")
+                return Condition(
+                    value[0],
+                    f"lower({col(columns[0].ref)}) = {value[1].lower()}",
+                    f"a place is looked for in {columns[0].name}, without regard to case",
+                )
     return None
 
 
@@ -561,10 +679,16 @@ def date_column(c: Context, i: int, about: TableInfo | None) -> tuple[ColumnInfo
     for table in tables:
         dates = [column for column in table.of_kind("date", "timestamp") if not _RECORD_TIMES & set(column.words)]
         dates = dates or list(table.of_kind("date", "timestamp"))
-        hit = [column for column in dates if said & (set(column.words) - set(table.words) | {b for w in column.said for b in lemmas(w)})]
+        hit = [
+            column
+            for column in dates
+            if said & (set(column.words) - set(table.words) | {b for w in column.said for b in lemmas(w)})
+        ]
         if hit:
             return hit[0], tuple(hit[1:])
-        own = [column for column in dates if set(column.words) <= {*table.words, "date", "time", "day", "timestamp", "at"}]
+        own = [
+            column for column in dates if set(column.words) <= {*table.words, "date", "time", "day", "timestamp", "at"}
+        ]
         if dates:
             choices.append(own if len(own) == 1 else dates)
     if not choices:
@@ -590,8 +714,32 @@ def _dated_tables(c: Context, i: int) -> tuple[TableInfo, ...]:
 def _value_first(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
     """``since 1995``, ``in the last 30 days``: a period without a column."""
     word = c.low(i)
-    if word not in {"since", "after", "before", "in", "during", "within", "between", "from", "until", "over", "on", "last", "past", "this",
-                    "yesterday", "today", "starting", "through", "as", "for", "prior", "of", "at", "current"} and not (i and c.low(i - 1) in {"or"}):
+    if word not in {
+        "since",
+        "after",
+        "before",
+        "in",
+        "during",
+        "within",
+        "between",
+        "from",
+        "until",
+        "over",
+        "on",
+        "last",
+        "past",
+        "this",
+        "yesterday",
+        "today",
+        "starting",
+        "through",
+        "as",
+        "for",
+        "prior",
+        "of",
+        "at",
+        "current",
+    } and not (i and c.low(i - 1) in {"or"}):
         return None
     found = date_column(c, i, about)
     if found is not None:
@@ -642,15 +790,23 @@ def state_at(c: Context, i: int, about: TableInfo | None) -> Condition | None:
         for column in table.columns:
             listed = dict(column.values)
             if len(low) > 2 and low in listed:
-                return Condition(i + 1, f"{col(column.ref)} = {literal(listed[low])}", f"{low} means: {column.name} = {listed[low]}")
+                return Condition(
+                    i + 1, f"{col(column.ref)} = {literal(listed[low])}", f"{low} means: {column.name} = {listed[low]}"
+                )
         for column in table.of_kind("boolean"):
             adjective = "_".join(word for word in column.words if word not in {"is", "has", "was", "flag"})
             if low in {adjective, f"in{adjective}", f"un{adjective}", f"non{adjective}"}:
                 text = col(column.ref) if low == adjective else f"NOT {col(column.ref)}"
-                return Condition(i + 1, text, f"{low} means: {column.name} is {'true' if low == adjective else 'false'}")
+                return Condition(
+                    i + 1, text, f"{low} means: {column.name} is {'true' if low == adjective else 'false'}"
+                )
         if low.endswith("ed") and len(low) > 5:
             root = low[:5]
-            hits = [column for column in table.columns if column.nullable and column.null_words and column.words[0].startswith(root)]
+            hits = [
+                column
+                for column in table.columns
+                if column.nullable and column.null_words and column.words[0].startswith(root)
+            ]
             if len(hits) == 1:
                 return Condition(i + 1, f"{col(hits[0].ref)} IS NOT NULL", f"{low} means: {hits[0].name} is not NULL")
     return None

@@ -28,7 +28,10 @@ from pipeline_magic.agents.specification.planner.text import number_of
 
 __all__ = ["foreign", "read_latest", "read_top"]
 
-_BY = "by|based on|ranked by|in terms of|ordered by|sorted by|according to|with the highest|with the most|with the largest|by their|by the|having the highest|on"
+_BY = (
+    "by|based on|ranked by|in terms of|ordered by|sorted by|according to|with the highest|with the "
+    "most|with the largest|by their|by the|having the highest|on"
+)
 _BY_HIGH = "with the highest|with the most|with the largest|with highest|with most"
 _LOW = "with the lowest|with the fewest|with the least|with the smallest|having the lowest"
 _PER = "per|for each|for every|in each|within each|of each|by each|from each"
@@ -87,7 +90,16 @@ def _superlative_n(c: Context, i: int) -> Found | None:
         if link is not None:
             date = date_column(c, after or i, link.table)
             if date is not None:
-                return _finish(c, i, link.end, found[1], link.table, col(date[0].ref), descending, [Use(link.start, link.end, link.table.name)])
+                return _finish(
+                    c,
+                    i,
+                    link.end,
+                    found[1],
+                    link.table,
+                    col(date[0].ref),
+                    descending,
+                    [Use(link.start, link.end, link.table.name)],
+                )
     return None
 
 
@@ -113,7 +125,11 @@ def _ranked(c: Context, i: int, at: int, n: int, descending: bool) -> Found | No
         by, descending = lowest, False
     if by is None:
         return _without_order(c, i, end, n, entity, descending, items)
-    by = c.skip(by, "the|their|its|total number of") if c.match(by, "the total number of|total number of") is None else c.skip(by, "the")
+    by = (
+        c.skip(by, "the|their|its|total number of")
+        if c.match(by, "the total number of|total number of") is None
+        else c.skip(by, "the")
+    )
     measure = read_measure(c, by)
     aggregated = measure is not None and _is_aggregate(c, by, measure, entity)
     if not aggregated:
@@ -268,13 +284,21 @@ def _subject(c: Context, i: int, end: int, other: str) -> Group | None:
         if isinstance(item, Selected):
             owner = c.linker.tables[item.ref.table]
             if item.ref.table != other and item.ref in {column.ref for column in entity_columns(owner)}:
-                return Group(i, end, tuple((column.name, col(column.ref)) for column in entity_columns(owner)), owner.name)
+                return Group(
+                    i, end, tuple((column.name, col(column.ref)) for column in entity_columns(owner)), owner.name
+                )
             return Group(i, end, ((item.ref.column, col(item.ref)),))
     return None
 
 
-_HIGHEST = "with the highest|with highest|having the highest|with the largest|with the biggest|with the greatest|with the longest|with the maximum|with the latest|with the most recent"
-_LOWEST = "with the lowest|with lowest|having the lowest|with the smallest|with the shortest|with the minimum|with the earliest|with the least"
+_HIGHEST = (
+    "with the highest|with highest|having the highest|with the largest|with the biggest|with the "
+    "greatest|with the longest|with the maximum|with the latest|with the most recent"
+)
+_LOWEST = (
+    "with the lowest|with lowest|having the lowest|with the smallest|with the shortest|with the "
+    "minimum|with the earliest|with the least"
+)
 
 
 def _extreme(c: Context, i: int) -> Found | None:
@@ -316,7 +340,9 @@ def _latest_per(c: Context, i: int) -> Found | None:
             keys.append(_ref(foreign(c, link.table, item.entity)))
         else:
             keys += [_ref(text) for _, text in item.columns]
-    return _dedup(c, i, end, link.table, tuple(keys), by, newest is not None, Use(link.start, link.end, link.table.name))
+    return _dedup(
+        c, i, end, link.table, tuple(keys), by, newest is not None, Use(link.start, link.end, link.table.name)
+    )
 
 
 def _ref(template: str) -> Ref:
@@ -328,14 +354,35 @@ def _ref(template: str) -> Ref:
 def _by_date(c: Context, i: int, table: TableInfo) -> tuple[Ref | None, int]:
     """``by order date``, ``according to updated_at``."""
     at = c.match(i, "by|by the|by their|according to|based on|ordered by|on|in terms of|( by|, by|using")
-    link = c.linker.column_at(at, tables=(table.name,), kinds=("date", "timestamp", "number")) if at is not None else None
+    link = (
+        c.linker.column_at(at, tables=(table.name,), kinds=("date", "timestamp", "number")) if at is not None else None
+    )
     return (link.ref, c.skip(link.end, ")")) if link is not None and link.end <= c.end(i) else (None, i)
 
 
 def _deduplicate(c: Context, i: int) -> Found | None:
-    if not c.verb(i, "deduplicate", "dedupe", "dedup", "deduplicat") and c.match(i, "remove duplicates|remove duplicate|drop duplicates|drop duplicate|removing duplicates|eliminate duplicate|eliminate duplicates") is None:
+    if (
+        not c.verb(i, "deduplicate", "dedupe", "dedup", "deduplicat")
+        and c.match(
+            i,
+            (
+                "remove duplicates|remove duplicate|drop duplicates|drop duplicate|removing duplicates|"
+                "eliminate duplicate|eliminate duplicates"
+            ),
+        )
+        is None
+    ):
         return None
-    at = c.match(i, "remove duplicates|remove duplicate|drop duplicates|drop duplicate|removing duplicates|eliminate duplicate|eliminate duplicates") or i + 1
+    at = (
+        c.match(
+            i,
+            (
+                "remove duplicates|remove duplicate|drop duplicates|drop duplicate|removing duplicates|"
+                "eliminate duplicate|eliminate duplicates"
+            ),
+        )
+        or i + 1
+    )
     at = c.skip(at, "the|from|of|in|all|rows|row|records")
     link = c.table_at(at)
     table = link.table if link is not None else (c.scope[0] if c.scope else None)

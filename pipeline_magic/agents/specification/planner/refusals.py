@@ -15,12 +15,16 @@ _DESTROY = re.compile(
     re.IGNORECASE,
 )
 _RIGHTS = re.compile(r"\b(?:grant|revoke)\s+(?:\w+\s*,?\s*){1,4}\b(?:on|to|from)\b", re.IGNORECASE)
-_QUERY = re.compile(r"\bselect\b[\s\S]{1,400}?\bfrom\b\s+[\w.`]+|\binsert\s+into\s+[\w.`]+\s*(?:\(|values|select)", re.IGNORECASE)
+_QUERY = re.compile(
+    r"\bselect\b[\s\S]{1,400}?\bfrom\b\s+[\w.`]+|\binsert\s+into\s+[\w.`]+\s*(?:\(|values|select)", re.IGNORECASE
+)
 _CODE = re.compile(
-    r"\b(?:import\s+os\b|os\.system|subprocess\.|eval\s*\(|exec\s*\(|__import__|spark\.sql\s*\(|dbutils\.|curl\s+http|rm\s+-rf)", re.IGNORECASE
+    r"\b(?:import\s+os\b|os\.system|subprocess\.|eval\s*\(|exec\s*\(|__import__|spark\.sql\s*\(|dbutils\.|curl\s+http|rm\s+-rf)",
+    re.IGNORECASE,
 )
 _ORDERS = re.compile(
-    r"\b(?:ignore|disregard|forget|override)\s+(?:\w+\s+){0,3}(?:instructions?|rules?|prompts?|guardrails?)\b", re.IGNORECASE
+    r"\b(?:ignore|disregard|forget|override)\s+(?:\w+\s+){0,3}(?:instructions?|rules?|prompts?|guardrails?)\b",
+    re.IGNORECASE,
 )
 
 
@@ -31,11 +35,31 @@ def refuse(statement: str) -> None:
         StatementError: With what to write instead.
     """
     for pattern, message, hint in (
-        (_DESTROY, "The statement asks to drop, delete or change tables, which a pipeline never does.", "Say which rows the target should hold; `overwrite`, `append` and `merge` are the ways to write them."),
-        (_RIGHTS, "The statement asks to change privileges, which a pipeline never does.", "Say what data the target should hold."),
-        (_CODE, "The statement holds code, and is read as plain English only.", "Say in words what the target should hold."),
-        (_ORDERS, "The statement speaks about instructions instead of data.", "Say in words what the target should hold."),
-        (_QUERY, "The statement is SQL, and is read as plain English only.", "Say it in words, or put the query into a `sql` step of the spec."),
+        (
+            _DESTROY,
+            "The statement asks to drop, delete or change tables, which a pipeline never does.",
+            "Say which rows the target should hold; `overwrite`, `append` and `merge` are the ways to write them.",
+        ),
+        (
+            _RIGHTS,
+            "The statement asks to change privileges, which a pipeline never does.",
+            "Say what data the target should hold.",
+        ),
+        (
+            _CODE,
+            "The statement holds code, and is read as plain English only.",
+            "Say in words what the target should hold.",
+        ),
+        (
+            _ORDERS,
+            "The statement speaks about instructions instead of data.",
+            "Say in words what the target should hold.",
+        ),
+        (
+            _QUERY,
+            "The statement is SQL, and is read as plain English only.",
+            "Say it in words, or put the query into a `sql` step of the spec.",
+        ),
     ):
         if pattern.search(statement):
             raise StatementError(message, hint=hint)

@@ -68,7 +68,9 @@ _BULLET = re.compile(r"(?m)^[ \t]*(?:\d{1,2}[.)]|[-*•–]|[a-z][.)])[ \t]+")
 
 def segments(statement: str, tokens: Sequence[Token]) -> tuple[list[int], list[int]]:
     """For each token the first token of its segment, and the one after its last: list items, sentences, ``;``."""
-    breaks = {match.start() for match in _BULLET.finditer(statement)} | {m.end() for m in re.finditer(r"\n\s*\n|:\s*\n", statement)}
+    breaks = {match.start() for match in _BULLET.finditer(statement)} | {
+        m.end() for m in re.finditer(r"\n\s*\n|:\s*\n", statement)
+    }
     bullets = [match.span() for match in _BULLET.finditer(statement)]
     if bullets:
         breaks |= {match.end() for match in re.finditer(r"\n", statement)}
@@ -78,7 +80,11 @@ def segments(statement: str, tokens: Sequence[Token]) -> tuple[list[int], list[i
         if index and (
             any(tokens[index - 1].end <= at <= token.start for at in breaks)
             or tokens[index - 1].text in {";", "?", "!"}
-            or (tokens[index - 1].text == "." and tokens[index - 1].end < token.start and not _within(tokens[index - 1], bullets))
+            or (
+                tokens[index - 1].text == "."
+                and tokens[index - 1].end < token.start
+                and not _within(tokens[index - 1], bullets)
+            )
         ):
             first = index
         starts.append(first)

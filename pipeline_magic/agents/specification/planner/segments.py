@@ -13,7 +13,22 @@ from pipeline_magic.spec.names import slug
 
 __all__ = ["read_flag", "read_segment"]
 
-_SEGMENT = ("segment", "classify", "categorize", "categorise", "identify", "tier", "label", "tag", "bucket", "mark", "split", "divide", "group", "sort")
+_SEGMENT = (
+    "segment",
+    "classify",
+    "categorize",
+    "categorise",
+    "identify",
+    "tier",
+    "label",
+    "tag",
+    "bucket",
+    "mark",
+    "split",
+    "divide",
+    "group",
+    "sort",
+)
 _HIGH = {
     "high value": "high_value",
     "high - value": "high_value",
@@ -81,9 +96,29 @@ def _top_share(c: Context, i: int) -> tuple[int, float, str | None] | None:
 
 # --- labels with rules -------------------------------------------------------------------------------------------
 
-_REST = "otherwise|the rest|rest|everything else|all others|the others|others|else|everyone else|all other|remaining|the remaining"
+_REST = (
+    "otherwise|the rest|rest|everything else|all others|the others|others|else|everyone else|all "
+    "other|remaining|the remaining"
+)
 _IF = "if|when|where|for|with|:|if the|as|=|are|is"
-_STOP_LABEL = {"(", "if", "when", "where", "for", "with", ",", "and", "otherwise", ":", ";", ")", "else", "are", "is", "the"}
+_STOP_LABEL = {
+    "(",
+    "if",
+    "when",
+    "where",
+    "for",
+    "with",
+    ",",
+    "and",
+    "otherwise",
+    ":",
+    ";",
+    ")",
+    "else",
+    "are",
+    "is",
+    "the",
+}
 
 
 def _labelled(c: Context, i: int) -> Found | None:

@@ -10,7 +10,18 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline_magic.agents.specification.planner.context import Context
-from pipeline_magic.agents.specification.planner.intent import Derive, Group, Item, Latest, Measure, Top, Use, measures_in, refs_in, texts_of
+from pipeline_magic.agents.specification.planner.intent import (
+    Derive,
+    Group,
+    Item,
+    Latest,
+    Measure,
+    Top,
+    Use,
+    measures_in,
+    refs_in,
+    texts_of,
+)
 from pipeline_magic.agents.specification.planner.ranking import foreign
 
 __all__ = ["settle"]
@@ -40,7 +51,13 @@ def _summed(item: Derive, items: Sequence[Item]) -> Item:
     function = "avg" if item.name.startswith(("average_", "mean_")) else "sum"
     refs = refs_in(item.expression)
     return Measure(
-        item.start, item.end, item.name, f"{function}({item.expression})", refs[0].table if refs else "", (), "summed over each group"
+        item.start,
+        item.end,
+        item.name,
+        f"{function}({item.expression})",
+        refs[0].table if refs else "",
+        (),
+        "summed over each group",
     )
 
 
@@ -69,7 +86,9 @@ def _taken_in(c: Context, item: Top | Latest, before: list[Item]) -> tuple[Top |
     name = item.entity if isinstance(item, Top) else item.table
     texts: list[str] = []
     for group in groups:
-        texts += [foreign(c, c.linker.tables[name], group.entity)] if group.entity else [text for _, text in group.columns]
+        texts += (
+            [foreign(c, c.linker.tables[name], group.entity)] if group.entity else [text for _, text in group.columns]
+        )
     spans = [(group.start, group.end) for group in groups]
     kept = [
         other

@@ -1,4 +1,4 @@
-"""Steps after the joins: conditions over several tables, new columns, groups, flags, segments, top, and the final columns."""
+"""Steps after the joins: conditions over several tables, new columns, groups, flags, segments, top, final columns."""
 
 from __future__ import annotations
 
@@ -40,7 +40,13 @@ def add_row_steps(made: Assembly, plan: Plan, layout: Layout) -> None:
     for item in plan.filters:
         if measures_in(item.expression) == () and _before(plan, layout, item) is None:
             refs = refs_in(item.expression)
-            identity = made.step({"id": f"filter_{refs[0].column if refs else 'rows'}".casefold()[:60], "kind": "filter", "condition": sql(layout, item.expression)})
+            identity = made.step(
+                {
+                    "id": f"filter_{refs[0].column if refs else 'rows'}".casefold()[:60],
+                    "kind": "filter",
+                    "condition": sql(layout, item.expression),
+                }
+            )
             _origin_of(made, plan, item, f"steps.{identity}.condition")
     rows = [item for item in plan.derives if _on_rows(plan, item.expression)]
     _add_derives(made, plan, layout, rows, "derive")
@@ -50,7 +56,9 @@ def add_row_steps(made: Assembly, plan: Plan, layout: Layout) -> None:
             _origin_of(made, plan, item, f"steps.{identity}.condition")
     if plan.measures:
         for segment in plan.segments:
-            if _segment_on_rows(plan, segment) and segment.column in {name for group in plan.groups for name, _ in group.columns}:
+            if _segment_on_rows(plan, segment) and segment.column in {
+                name for group in plan.groups for name, _ in group.columns
+            }:
                 _add_segment(made, plan, layout, segment)
 
 
@@ -89,7 +97,11 @@ def _keys(made: Assembly, plan: Plan, layout: Layout) -> tuple[list[tuple[str, s
             continue
         table = plan.tables[group.entity]
         names = {column.ref for column in entity_columns(table)}
-        keys += [(name, text) for name, text in group.columns if not set(refs_in(text)) & names or text in _key_texts(plan, group.entity)]
+        keys += [
+            (name, text)
+            for name, text in group.columns
+            if not set(refs_in(text)) & names or text in _key_texts(plan, group.entity)
+        ]
     for entity in dict.fromkeys(entities):
         table = plan.tables[entity]
         own = [(column.name, col(column.ref)) for column in entity_columns(table) if column.name in table.key]
@@ -139,7 +151,9 @@ def add_groups(made: Assembly, plan: Plan, layout: Layout) -> None:
     derived = {item.name for item in plan.derives}
     for name, text in keys:
         refs = refs_in(text)
-        if (len(refs) == 1 and text == col(refs[0])) or (not refs and name in derived | {s.column for s in plan.segments}):
+        if (len(refs) == 1 and text == col(refs[0])) or (
+            not refs and name in derived | {s.column for s in plan.segments}
+        ):
             names.append(layout.name(refs[0]) if refs else name)
         else:
             fresh = _fresh(name, layout)
@@ -153,7 +167,8 @@ def add_groups(made: Assembly, plan: Plan, layout: Layout) -> None:
     shown = [ref for ref in shown if layout.name(ref) not in names]
     describing = [_describing(plan, layout, ref) for ref in shown]
     measures = [
-        {"name": name, "expression": f"max({sql(layout, col(ref))})"} for name, ref in zip(describing, shown, strict=True)
+        {"name": name, "expression": f"max({sql(layout, col(ref))})"}
+        for name, ref in zip(describing, shown, strict=True)
     ]
     for measure in plan.measures:
         measures.append({"name": measure.name, "expression": _measure(made, plan, layout, measure)})
@@ -176,9 +191,19 @@ def _lost_derives(made: Assembly, plan: Plan, identity: str) -> None:
             Option(
                 id=function,
                 label=f"The {words} of {item.name}",
-                edits=(Edit(path=f"steps.{identity}.measures.{item.name}", value={"name": item.name, "expression": f"{function}({quoted(item.name)})"}),),
+                edits=(
+                    Edit(
+                        path=f"steps.{identity}.measures.{item.name}",
+                        value={"name": item.name, "expression": f"{function}({quoted(item.name)})"},
+                    ),
+                ),
             )
-            for function, words in (("sum", "sum"), ("avg", "average"), ("max", "highest value"), ("min", "lowest value"))
+            for function, words in (
+                ("sum", "sum"),
+                ("avg", "average"),
+                ("max", "highest value"),
+                ("min", "lowest value"),
+            )
         )
         made.questions.append(
             Question(
@@ -213,7 +238,11 @@ def _measure(made: Assembly, plan: Plan, layout: Layout, measure: Measure) -> st
     tables = {ref.table for ref in refs_in(measure.expression)} or {measure.table}
     if not all(name in layout.tables and multiplied(layout, name) for name in tables if name) or not any(tables):
         return text
-    if measure.expression.startswith("count(") and "DISTINCT" not in measure.expression and " / " not in measure.expression:
+    if (
+        measure.expression.startswith("count(")
+        and "DISTINCT" not in measure.expression
+        and " / " not in measure.expression
+    ):
         return "count(DISTINCT " + text.removeprefix("count(")
     if measure.expression.startswith(("min(", "max(", "count(DISTINCT")):
         return text
@@ -223,8 +252,13 @@ def _measure(made: Assembly, plan: Plan, layout: Layout, measure: Measure) -> st
         made.questions.append(
             Question(
                 id=question,
-                text=f"The joins repeat rows of {short}. Should {measure.name} count each row as often as it is matched?",
-                why=f"A row of {short} can match several rows of another table, so that sums and averages would count it more than once.",
+                text=(
+                    f"The joins repeat rows of {short}. Should {measure.name} count each row as often as it is matched?"
+                ),
+                why=(
+                    f"A row of {short} can match several rows of another table, so that sums and averages "
+                    f"would count it more than once."
+                ),
                 options=(Option(id="as_joined", label="Count it as often as it is matched"),),
                 path=f"steps.metrics.measures.{measure.name}",
                 clauses=plan.clauses(measure),
@@ -236,8 +270,14 @@ def _measure(made: Assembly, plan: Plan, layout: Layout, measure: Measure) -> st
 def _present(plan: Plan, layout: Layout, table: str) -> str:
     """A column that is NULL exactly where a left join found no row of `table`."""
     joined = next(joined for joined in layout.joins if joined.table == table)
-    keys = [Ref(table, right) for left, right in joined.link.keys if layout.name(Ref(table, right)) != layout.name(Ref(joined.link.left, left))]
-    rest = [column.ref for column in plan.tables[table].columns if not column.nullable] + [column.ref for column in plan.tables[table].columns[1:]]
+    keys = [
+        Ref(table, right)
+        for left, right in joined.link.keys
+        if layout.name(Ref(table, right)) != layout.name(Ref(joined.link.left, left))
+    ]
+    rest = [column.ref for column in plan.tables[table].columns if not column.nullable] + [
+        column.ref for column in plan.tables[table].columns[1:]
+    ]
     return layout.name((keys or rest)[0])
 
 
@@ -248,7 +288,11 @@ def _group_origins(
     if said:
         made.said(f"{path}.group_by", clauses)
     elif plan.entity:
-        made.assumed(f"{path}.group_by", f"one row for each row of {plan.tables[plan.entity].short}, which the statement speaks of", clauses=clauses)
+        made.assumed(
+            f"{path}.group_by",
+            f"one row for each row of {plan.tables[plan.entity].short}, which the statement speaks of",
+            clauses=clauses,
+        )
     else:
         made.assumed(f"{path}.group_by", "no grouping is named, so there is one row in all")
     for name in describing:
@@ -299,13 +343,29 @@ def _add_segment(made: Assembly, plan: Plan, layout: Layout, segment: Segment) -
     ranked = any(top for _, _, top in segment.rules)
     by = _column(layout, segment.by) if segment.by else plan.measures[0].name if plan.measures else None
     plural = plan.tables[segment.entity].words[-1] + "s" if segment.entity else "rows"
-    rules = [{"label": label, "condition": sql(layout, condition) if condition else None, "top": top} for label, condition, top in segment.rules]
+    rules = [
+        {"label": label, "condition": sql(layout, condition) if condition else None, "top": top}
+        for label, condition, top in segment.rules
+    ]
     if ranked and by is None:
         made.questions.append(
-            Question(id="segment:by", text="By which number are they ranked?", why="The statement names none.", path="steps", clauses=plan.clauses(segment))
+            Question(
+                id="segment:by",
+                text="By which number are they ranked?",
+                why="The statement names none.",
+                path="steps",
+                clauses=plan.clauses(segment),
+            )
         )
         return
-    step = {"id": f"segment_{plural}", "kind": "segment", "column": segment.column, "by": by if ranked else None, "rules": rules, "otherwise": segment.otherwise}
+    step = {
+        "id": f"segment_{plural}",
+        "kind": "segment",
+        "column": segment.column,
+        "by": by if ranked else None,
+        "rules": rules,
+        "otherwise": segment.otherwise,
+    }
     path = f"steps.{made.step(step)}"
     clauses = plan.clauses(segment)
     made.assumed(f"{path}.column", "the statement does not name the column", clauses=clauses)
@@ -331,14 +391,22 @@ def _column(layout: Layout, template: str) -> str:
 
 def _ask_threshold(made: Assembly, path: str, label: str, by: str, top: float, clauses: Sequence[str]) -> None:
     question = f"threshold:{label}"
-    made.assumed(path, f"the statement does not say how high; the top {round(top * 100)} % by {by}", ("top 10 %", "top 5 %"), clauses, question)
+    made.assumed(
+        path,
+        f"the statement does not say how high; the top {round(top * 100)} % by {by}",
+        ("top 10 %", "top 5 %"),
+        clauses,
+        question,
+    )
     made.questions.append(
         Question(
             id=question,
             text=f"Who counts as {label.replace('_', ' ')}?",
             why="The statement names no threshold.",
             options=tuple(
-                Option(id=f"top_{share}", label=f"The top {share} % by {by}", edits=(Edit(path=path, value=share / 100),))
+                Option(
+                    id=f"top_{share}", label=f"The top {share} % by {by}", edits=(Edit(path=path, value=share / 100),)
+                )
                 for share in (20, 10, 5)
             ),
             default=f"top_{round(top * 100)}",
@@ -364,12 +432,21 @@ def _add_top(made: Assembly, plan: Plan, layout: Layout, top: Top) -> None:
     clauses = plan.clauses(top)
     for field in ("n", "partition_by"):
         made.said(f"steps.{identity}.{field}", clauses)
-    made.assumed(f"steps.{identity}.order_by", f"equal values are told apart by {', '.join(rest) or 'nothing'}", ("keep all ties",), clauses)
+    made.assumed(
+        f"steps.{identity}.order_by",
+        f"equal values are told apart by {', '.join(rest) or 'nothing'}",
+        ("keep all ties",),
+        clauses,
+    )
 
 
 def _add_select(made: Assembly, plan: Plan, layout: Layout) -> None:
     names = [layout.name(item.ref) for item in plan.selected if item.ref.table in layout.tables]
-    names += [item.name for item in plan.derives] + [flag.name for flag in plan.flags] + [segment.column for segment in plan.segments]
+    names += (
+        [item.name for item in plan.derives]
+        + [flag.name for flag in plan.flags]
+        + [segment.column for segment in plan.segments]
+    )
     names = list(dict.fromkeys(names))
     if not names:
         return

@@ -47,7 +47,15 @@ def corrected(
     Args:
         vocabulary: Every word of the catalog, comments included: such a word is never an error.
     """
-    names = sorted({word for table in tables for words in (table.words, *(column.words for column in table.columns)) for word in words if len(word) >= _SHORTEST - 1})
+    names = sorted(
+        {
+            word
+            for table in tables
+            for words in (table.words, *(column.words for column in table.columns))
+            for word in words
+            if len(word) >= _SHORTEST - 1
+        }
+    )
     made: list[Token] = []
     notes: list[str] = []
     for token in tokens:
@@ -65,7 +73,12 @@ def _nearest(token: Token, names: Sequence[str], vocabulary: frozenset[str]) -> 
         return None
     forms = lemmas(token.low)
     known = STOP | FILLER | DATA_WORDS | KNOWN
-    if not forms.isdisjoint(known) or not forms.isdisjoint(vocabulary) or not forms.isdisjoint(SYNONYMS) or token.low in MONTHS:
+    if (
+        not forms.isdisjoint(known)
+        or not forms.isdisjoint(vocabulary)
+        or not forms.isdisjoint(SYNONYMS)
+        or token.low in MONTHS
+    ):
         return None
     most = 2 if len(token.stem) >= 9 else 1
     scored = sorted((distance(token.stem, name, most), name) for name in names if name[0] == token.stem[0])

@@ -68,9 +68,7 @@ def _pieces(raw: str, start: int) -> list[Token]:
     for match in re.finditer(r"[^-]+|-", raw):
         low = _plain(match.group())
         kind = "punct" if low == "-" else "word"
-        made.append(
-            Token(match.group(), start + match.start(), start + match.end(), kind, low, stem(low))
-        )
+        made.append(Token(match.group(), start + match.start(), start + match.end(), kind, low, stem(low)))
     return made
 
 
@@ -147,7 +145,29 @@ def lemmas(word: str) -> frozenset[str]:
     return frozenset(forms)
 
 
-_UNITS = ["zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve", "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen", "twenty"]
+_UNITS = [
+    "zero",
+    "one",
+    "two",
+    "three",
+    "four",
+    "five",
+    "six",
+    "seven",
+    "eight",
+    "nine",
+    "ten",
+    "eleven",
+    "twelve",
+    "thirteen",
+    "fourteen",
+    "fifteen",
+    "sixteen",
+    "seventeen",
+    "eighteen",
+    "nineteen",
+    "twenty",
+]
 _WORD_NUMBERS = {name: value for value, name in enumerate(_UNITS)} | {
     "thirty": 30,
     "forty": 40,
@@ -192,4 +212,6 @@ def words_of(name: str) -> tuple[str, ...]:
     >>> words_of("salesPerson_ID")
     ('sales', 'person', 'id')
     """
-    return tuple(part.casefold() for piece in re.split(r"[\W_]+", name) for part in _CAMEL.findall(piece) or [piece] if part)
+    return tuple(
+        part.casefold() for piece in re.split(r"[\W_]+", name) for part in _CAMEL.findall(piece) or [piece] if part
+    )

@@ -12,7 +12,17 @@ from typing import Any
 
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref
-from pipeline_magic.agents.specification.planner.intent import Check, Group, Item, Latest, Selected, Top, col, refs_in, texts_of
+from pipeline_magic.agents.specification.planner.intent import (
+    Check,
+    Group,
+    Item,
+    Latest,
+    Selected,
+    Top,
+    col,
+    refs_in,
+    texts_of,
+)
 from pipeline_magic.agents.specification.planner.linking import ColumnLink
 from pipeline_magic.runs import Option, Question
 from pipeline_magic.spec.names import slug
@@ -62,7 +72,9 @@ def _ties(c: Context, item: Item) -> list[ColumnLink]:
             if link is None or link.ref not in used or link.end > item.end:
                 continue
             others = tuple(
-                other for other in link.others if other.ref.table == link.ref.table or not _partners(c, link.column, other)
+                other
+                for other in link.others
+                if other.ref.table == link.ref.table or not _partners(c, link.column, other)
             )
             skip_to = max(skip_to, link.end)
             if others:
@@ -91,7 +103,10 @@ def _decide(c: Context, items: Sequence[Item], item: Item, link: ColumnLink) -> 
     said = [name for name in options if set(c.linker.tables[name].words) <= stems]
     if len(said) == 1:
         return options[said[0]]
-    for reach in (range(link.start - 1, max(c.starts[link.start], link.start - _NEAR) - 1, -1), range(link.end, min(c.end(link.start), link.end + _NEAR))):
+    for reach in (
+        range(link.start - 1, max(c.starts[link.start], link.start - _NEAR) - 1, -1),
+        range(link.end, min(c.end(link.start), link.end + _NEAR)),
+    ):
         for i in reach:
             named = c.table_at(i)
             if named is not None and named.table.name in options:
@@ -106,12 +121,16 @@ def _rewritten(item: Item, old: Ref, new: Ref) -> Item:
 
     def one(value: Any) -> Any:
         if isinstance(value, str):
-            return value.replace(col(old), col(new)) if col(old) in value else new.table if value == old.table else value
+            return (
+                value.replace(col(old), col(new)) if col(old) in value else new.table if value == old.table else value
+            )
         if isinstance(value, tuple):
             return tuple(one(inner) for inner in value)
         return {key: one(inner) for key, inner in value.items()} if isinstance(value, dict) else value
 
-    return replace(item, **{part.name: one(getattr(item, part.name)) for part in fields(item) if part.name not in {"start", "end"}})
+    return replace(
+        item, **{part.name: one(getattr(item, part.name)) for part in fields(item) if part.name not in {"start", "end"}}
+    )
 
 
 def _id(c: Context, link: ColumnLink) -> str:
@@ -136,5 +155,3 @@ def _ask(c: Context, link: ColumnLink) -> Question:
         why="The words fit columns of several tables alike.",
         options=tuple(Option(id=column.ref.table, label=f"{column.name} of {column.ref.table}") for column in columns),
     )
-
-

@@ -43,27 +43,62 @@ _ZONES = {
 }
 _AMBIGUOUS = {"ist", "cst", "bst", "est"}
 _ZONE = "|".join(f"(?:{names})" for names in _ZONES)
-_ZONE_RE = rf"(?:\s*\(?(?:in\s+)?(?:the\s+)?(?P<zone>[A-Z][A-Za-z]+/[A-Za-z_/]+|{_ZONE})\b(?:\s+(?:standard |daylight |local )?(?:time|timezone|time zone))?\)?)"
+_ZONE_RE = (
+    rf"(?:\s*\(?(?:in\s+)?(?:the\s+)?(?P<zone>[A-Z][A-Za-z]+/[A-Za-z_/]+|{_ZONE})\b(?:\s+(?:standard |"
+    rf"daylight |local )?(?:time|timezone|time zone))?\)?)"
+)
 
-_DAYS = {"sunday": "SUN", "monday": "MON", "tuesday": "TUE", "wednesday": "WED", "thursday": "THU", "friday": "FRI", "saturday": "SAT"}
+_DAYS = {
+    "sunday": "SUN",
+    "monday": "MON",
+    "tuesday": "TUE",
+    "wednesday": "WED",
+    "thursday": "THU",
+    "friday": "FRI",
+    "saturday": "SAT",
+}
 _DAY = r"(?:sun|mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?)(?:day)?s?"
-_CLOCK = r"(?:(?P<h>\d{1,2})(?:[:.h](?P<m>\d{2}))?\s*(?P<ap>a\.?m\b\.?|p\.?m\b\.?)?(?:\s*o'?clock)?|(?P<named>midnight|noon|midday))"
-_AT = rf"(?:,?\s*(?:at|@|around)\s+{_CLOCK}(?!\s*(?:%|percent|days?|rows?|hours?|minutes?))(?:\s+(?:sharp|in the (?P<part>morning|afternoon|evening)))?)"
+_CLOCK = (
+    r"(?:(?P<h>\d{1,2})(?:[:.h](?P<m>\d{2}))?\s*(?P<ap>a\.?m\b\.?|p\.?m\b\.?)?(?:\s*o'?clock)?|"
+    r"(?P<named>midnight|noon|midday))"
+)
+_AT = (
+    rf"(?:,?\s*(?:at|@|around)\s+{_CLOCK}(?!\s*(?:%|percent|days?|rows?|hours?|"
+    rf"minutes?))(?:\s+(?:sharp|in the (?P<part>morning|afternoon|evening)))?)"
+)
 
 _DAYLIST = rf"{_DAY}(?:(?:\s*,\s*(?:and\s+)?|\s+and\s+|\s*&\s*){_DAY})*"
-_LEAD = r"(?:(?:(?:it|this|that|and|please|to|should|must)\s+)*(?:run|runs|running|refresh(?:ed|es)?|execute[sd]?|update[sd]?|schedule[sd]?|rebuil[dt]s?|trigger(?:ed)?|deliver(?:ed)?)\s+(?:it|this|them|the pipeline|the job)?\s*(?:(?:to|should)\s+(?:run|refresh|execute))?\s*)?"
+_LEAD = (
+    r"(?:(?:(?:it|this|that|and|please|to|should|must)\s+)*(?:run|runs|running|refresh(?:ed|es)?|"
+    r"execute[sd]?|update[sd]?|schedule[sd]?|rebuil[dt]s?|trigger(?:ed)?|deliver(?:ed)?)\s+(?:it|"
+    r"this|them|the pipeline|the job)?\s*(?:(?:to|should)\s+(?:run|refresh|execute))?\s*)?"
+)
 
 _FREQUENCY = "|".join(
     (
-        r"(?P<weekday>(?:every|each|on)\s+(?:weekdays?|week\s*days?|business days?|working days?|workdays?)|weekdays|on business days|monday\s*(?:to|through|-|–)\s*friday|mon\s*-\s*fri)",
+        (
+            r"(?P<weekday>(?:every|each|on)\s+(?:weekdays?|week\s*days?|business days?|working days?|"
+            r"workdays?)|weekdays|on business days|monday\s*(?:to|through|-|–)\s*friday|mon\s*-\s*fri)"
+        ),
         r"(?P<weekend>(?:every|each|on)\s+weekends?)",
-        rf"(?P<monthly>(?:on\s+)?(?:the\s+)?(?P<mday>first|1st|last|\d{{1,2}}(?:st|nd|rd|th))\s+(?P<mkind>business day\s+|working day\s+|weekday\s+|day\s+|{_DAY}\s+)?of\s+(?:each|every|the|a)\s+month)",
-        r"(?P<quarterly>quarterly|every quarter|each quarter|(?:on\s+)?(?:the\s+)?first day of (?:each|every|the) quarter)",
+        (
+            rf"(?P<monthly>(?:on\s+)?(?:the\s+)?(?P<mday>first|1st|last|\d{{1,2}}(?:st|nd|rd|"
+            rf"th))\s+(?P<mkind>business day\s+|working day\s+|weekday\s+|day\s+|{_DAY}\s+)?of\s+(?:each|"
+            rf"every|the|a)\s+month)"
+        ),
+        (
+            r"(?P<quarterly>quarterly|every quarter|each quarter|(?:on\s+)?(?:the\s+)?first day of (?:each|"
+            r"every|the) quarter)"
+        ),
         r"(?P<yearly>yearly|annually|every year|once a year)",
         r"(?P<plainmonth>monthly|every month|each month|once a month)",
         rf"(?P<days>(?:(?:every|each|on)\s+)?(?:weekly\s+)?(?:(?:every|each|on)\s+){_DAYLIST})",
         r"(?P<weekly>weekly|every week|each week|once a week)",
-        r"(?P<everyn>every\s+(?P<n>\d+|two|three|four|five|six|eight|ten|twelve|fifteen|twenty|thirty|other|second|half)\s*(?:an?\s+)?(?P<unit>seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|weeks?|months?))",
+        (
+            r"(?P<everyn>every\s+(?P<n>\d+|two|three|four|five|six|eight|ten|twelve|fifteen|twenty|thirty|"
+            r"other|second|half)\s*(?:an?\s+)?(?P<unit>seconds?|secs?|minutes?|mins?|hours?|hrs?|days?|"
+            r"weeks?|months?))"
+        ),
         r"(?P<hourly>hourly|every hour|each hour|once an hour|on the hour)",
         r"(?P<minutely>every minute|each minute)",
         r"(?P<twice>twice (?:a|per) day|twice daily)",
@@ -73,13 +108,61 @@ _FREQUENCY = "|".join(
         r"(?P<daily>daily|every day|each day|once a day|once per day|per day at|everyday|(?:seven|7) days a week)",
     )
 )
-_SCHEDULE = re.compile(rf"\b{_LEAD}(?:(?:on\s+)?a\s+(?=daily|weekly|monthly|nightly|hourly))?(?:{_FREQUENCY})(?!\s+(?:total|count|average|sum|sales|revenue|amount|number|active|snapshot|figures?|totals|averages?|counts?|volumes?|orders?|payments?|trend))\b(?P<sched>\s+(?:schedule|basis|refresh|run|batch))?(?P<at>{_AT})?(?P<z>{_ZONE_RE})?", re.IGNORECASE)
-_AT_FIRST = re.compile(rf"\b{_LEAD}at\s+{_CLOCK}(?P<z>{_ZONE_RE})?,?\s+(?P<freq>(?:every|each|on|daily|weekdays|monthly)\b[^.;\n]{{0,60}})", re.IGNORECASE)
-_MANUAL = re.compile(r"\b(?:(?:do(?:n't| not)|never|without(?:\s+a)?|no need to|no)\s+schedul\w+(?:\s+(?:it|this))?(?:\s+yet)?|(?:run\w*\s+)?(?:it\s+)?(?:only\s+)?(?:manually|on demand|by hand|ad[- ]hoc|when i (?:start|ask|say))|(?:run (?:it )?)?(?:just\s+)?once only|run (?:it )?once\b(?! an? )|just once|one[- ]off)\b", re.IGNORECASE)
-_UPDATE = re.compile(r"\b(?:run\w*\s+|refresh\w*\s+|trigger\w*\s+)?(?:it\s+)?(?:whenever|when|each time|every time|as soon as|on(?: any| every)? (?:update|change)s? (?:of|to|in))\s+(?:a |any |the |one of the |either )?(?:source |input |upstream )?(?:tables?|data|sources?|inputs?|new data)?\s*(?:is |are |gets? )?(?:updated|changes?|changed|arrives?|lands?|written|new)?\b", re.IGNORECASE)
-_CONTINUOUS = re.compile(r"\b(?:(?:run\w*\s+)?(?:it\s+)?(?:continuously|in real[- ]?time|always on|as a stream|streaming|near real[- ]?time)|continuous(?:ly)?)\b", re.IGNORECASE)
+_SCHEDULE = re.compile(
+    (
+        rf"\b{_LEAD}(?:(?:on\s+)?a\s+(?=daily|weekly|monthly|nightly|"
+        rf"hourly))?(?:{_FREQUENCY})(?!\s+(?:total|count|average|sum|sales|revenue|amount|number|active|"
+        rf"snapshot|figures?|totals|averages?|counts?|volumes?|orders?|payments?|"
+        rf"trend))\b(?P<sched>\s+(?:schedule|basis|refresh|run|batch))?(?P<at>{_AT})?(?P<z>{_ZONE_RE})?"
+    ),
+    re.IGNORECASE,
+)
+_AT_FIRST = re.compile(
+    (
+        rf"\b{_LEAD}at\s+{_CLOCK}(?P<z>{_ZONE_RE})?,?\s+(?P<freq>(?:every|each|on|daily|weekdays|"
+        rf"monthly)\b[^.;\n]{{0,60}})"
+    ),
+    re.IGNORECASE,
+)
+_MANUAL = re.compile(
+    (
+        r"\b(?:(?:do(?:n't| not)|never|without(?:\s+a)?|no need to|no)\s+schedul\w+(?:\s+(?:it|"
+        r"this))?(?:\s+yet)?|(?:run\w*\s+)?(?:it\s+)?(?:only\s+)?(?:manually|on demand|by hand|ad[- ]hoc|"
+        r"when i (?:start|ask|say))|(?:run (?:it )?)?(?:just\s+)?once only|run (?:it )?once\b(?! an? )|"
+        r"just once|one[- ]off)\b"
+    ),
+    re.IGNORECASE,
+)
+_UPDATE = re.compile(
+    (
+        r"\b(?:run\w*\s+|refresh\w*\s+|trigger\w*\s+)?(?:it\s+)?(?:whenever|when|each time|every time|as "
+        r"soon as|on(?: any| every)? (?:update|change)s? (?:of|to|in))\s+(?:a |any |the |one of the |"
+        r"either )?(?:source |input |upstream )?(?:tables?|data|sources?|inputs?|new data)?\s*(?:is |are "
+        r"|gets? )?(?:updated|changes?|changed|arrives?|lands?|written|new)?\b"
+    ),
+    re.IGNORECASE,
+)
+_CONTINUOUS = re.compile(
+    (
+        r"\b(?:(?:run\w*\s+)?(?:it\s+)?(?:continuously|in real[- ]?time|always on|as a stream|streaming|"
+        r"near real[- ]?time)|continuous(?:ly)?)\b"
+    ),
+    re.IGNORECASE,
+)
 _CRON = re.compile(r"\bcron\b[^\n\"'`]{0,20}[\"'`](?P<cron>[^\"'`\n]{9,60})[\"'`]", re.IGNORECASE)
-_NUMBERS = {"two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "eight": 8, "ten": 10, "twelve": 12, "fifteen": 15, "twenty": 20, "thirty": 30}
+_NUMBERS = {
+    "two": 2,
+    "three": 3,
+    "four": 4,
+    "five": 5,
+    "six": 6,
+    "eight": 8,
+    "ten": 10,
+    "twelve": 12,
+    "fifteen": 15,
+    "twenty": 20,
+    "thirty": 30,
+}
 
 
 @dataclass(frozen=True)
@@ -108,11 +191,20 @@ class Timed:
             return None
         zone = self.timezone or "UTC"
         made = tuple(
-            Option(id=key, label=label, edits=(Edit(path="trigger", value={"kind": "schedule", "cron": cron, "timezone": zone}),))
+            Option(
+                id=key,
+                label=label,
+                edits=(Edit(path="trigger", value={"kind": "schedule", "cron": cron, "timezone": zone}),),
+            )
             for key, label, cron in self.options
         )
         return Question(
-            id="trigger:schedule", text="When should it run?", why=self.problem, options=made, path="trigger.cron", clauses=clauses
+            id="trigger:schedule",
+            text="When should it run?",
+            why=self.problem,
+            options=made,
+            path="trigger.cron",
+            clauses=clauses,
         )
 
 
@@ -128,7 +220,18 @@ def read_timing(text: str) -> list[Timed]:
         if inner and not inner["at"]:
             zone = _zone(m["zone"]) or _zone(inner["zone"])
             made = _timed(inner, _clock(m), zone)
-            found.append(Timed(m.start(), inner.end(), made.kind, made.cron, made.timezone, made.assumed, made.problem, made.options))
+            found.append(
+                Timed(
+                    m.start(),
+                    inner.end(),
+                    made.kind,
+                    made.cron,
+                    made.timezone,
+                    made.assumed,
+                    made.problem,
+                    made.options,
+                )
+            )
     for m in _SCHEDULE.finditer(text):
         if not _hidden(text, m):
             found.append(_timed(m, _clock(m) if m["at"] else None, _zone(m["zone"])))
@@ -148,12 +251,15 @@ def _hidden(text: str, m: re.Match[str]) -> bool:
     """``per week``, ``by month``, ``for each month``: a grouping, not a schedule."""
     before = text[: m.start()].rstrip().casefold()
     if re.match(r"on\b", m.group().strip(), re.IGNORECASE) and not m["at"] and not m["monthly"]:
-        opened = re.search(r"(?:^|[.;:,(]|\b(?:run|runs|refresh|refreshed|schedule|scheduled|pipeline|job|it|executed|and|basis))$", before)
+        opened = re.search(
+            r"(?:^|[.;:,(]|\b(?:run|runs|refresh|refreshed|schedule|scheduled|pipeline|job|it|executed|and|basis))$",
+            before,
+        )
         return opened is None
     if re.search(r"\b(?:per|by|for|in|of|to|from|within)$", before) and not m["at"]:
-        return bool(re.match(r"(?:each|every|weekly|monthly|daily|yearly|quarterly|hourly)\b", m.group().strip(), re.IGNORECASE)) and not re.search(
-            r"\b(?:run|schedule|scheduled)\b[^.;\n]*$", before
-        )
+        return bool(
+            re.match(r"(?:each|every|weekly|monthly|daily|yearly|quarterly|hourly)\b", m.group().strip(), re.IGNORECASE)
+        ) and not re.search(r"\b(?:run|schedule|scheduled)\b[^.;\n]*$", before)
     return False
 
 
@@ -240,11 +346,15 @@ def _month_day(m: re.Match[str], daytime: str) -> tuple[str, str]:
     number = {"first": 1, "1st": 1}.get(day) or (0 if day == "last" else int(re.sub(r"\D", "", day)))
     if kind and kind != "day" and not re.match(r"business|working|weekday", kind):
         code = _days(kind)
-        return (f"{daytime} ? * {code}L" if day == "last" else f"{daytime} ? * {code}#{number}"), "" if number <= 5 else "no month has that many"
+        return (
+            f"{daytime} ? * {code}L" if day == "last" else f"{daytime} ? * {code}#{number}"
+        ), "" if number <= 5 else "no month has that many"
     if re.match(r"business|working|weekday", kind):
         if day == "last":
             return f"{daytime} LW * ?", ""
-        return (f"{daytime} 1W * ?", "") if number == 1 else ("", "cron can only name the first and the last working day")
+        return (
+            (f"{daytime} 1W * ?", "") if number == 1 else ("", "cron can only name the first and the last working day")
+        )
     if day == "last":
         return f"{daytime} L * ?", ""
     return (f"{daytime} {number} * ?", "") if 1 <= number <= 31 else ("", "no month has that day")
@@ -257,22 +367,36 @@ def _every(word: str, unit: str, daytime: str) -> tuple[str, str, tuple[tuple[st
         return "", "half of that unit is no time cron knows", (("daily", "every day at 06:00", "0 0 6 * * ?"),)
     kind = "minute" if half or unit.startswith("min") else unit[0]
     if kind == "s":
-        return "", "a job cannot start every few seconds; a continuous pipeline can run all the time", (("minute", "every minute", "0 * * * * ?"),)
+        return (
+            "",
+            "a job cannot start every few seconds; a continuous pipeline can run all the time",
+            (("minute", "every minute", "0 * * * * ?"),),
+        )
     if kind == "minute":
         if n and 60 % n == 0:
             return (f"0 0/{n} * * * ?" if n < 60 else "0 0 * * * ?"), "", ()
         if n and n % 60 == 0 and 24 % (n // 60) == 0:
             return f"0 0 0/{n // 60} * * ?", "", ()
         near = sorted((1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30, 60), key=lambda size: abs(size - n))[:2]
-        return "", f"cron starts again every hour, so it cannot say every {n} minutes evenly", tuple(
-            (f"{size}_minutes", f"every {size} minutes", f"0 0/{size} * * * ?" if size < 60 else "0 0 * * * ?") for size in sorted(near)
+        return (
+            "",
+            f"cron starts again every hour, so it cannot say every {n} minutes evenly",
+            tuple(
+                (f"{size}_minutes", f"every {size} minutes", f"0 0/{size} * * * ?" if size < 60 else "0 0 * * * ?")
+                for size in sorted(near)
+            ),
         )
     if kind == "h":
         if n and 24 % n == 0:
             return (f"0 0 0/{n} * * ?" if n < 24 else "0 0 0 * * ?"), "", ()
         near = sorted((1, 2, 3, 4, 6, 8, 12, 24), key=lambda size: abs(size - n))[:2]
-        return "", f"cron starts again every day, so it cannot say every {n} hours evenly", tuple(
-            (f"{size}_hours", f"every {size} hours", f"0 0 0/{size} * * ?" if size < 24 else "0 0 0 * * ?") for size in sorted(near)
+        return (
+            "",
+            f"cron starts again every day, so it cannot say every {n} hours evenly",
+            tuple(
+                (f"{size}_hours", f"every {size} hours", f"0 0 0/{size} * * ?" if size < 24 else "0 0 0 * * ?")
+                for size in sorted(near)
+            ),
         )
     if kind == "d" and n == 1:
         return f"{daytime} * * ?", "", ()
@@ -281,7 +405,11 @@ def _every(word: str, unit: str, daytime: str) -> tuple[str, str, tuple[tuple[st
     if kind == "w" and n == 1:
         return f"{daytime} ? * MON", "", ()
     name = {"d": "days", "w": "weeks", "m": "months"}[kind]
-    return "", f"cron counts within months, so it cannot say every {n} {name} evenly", (
-        ("daily", "every day", f"{daytime} * * ?"),
-        ("weekly", "every Monday", f"{daytime} ? * MON"),
+    return (
+        "",
+        f"cron counts within months, so it cannot say every {n} {name} evenly",
+        (
+            ("daily", "every day", f"{daytime} * * ?"),
+            ("weekly", "every Monday", f"{daytime} ? * MON"),
+        ),
     )
