@@ -1,0 +1,180 @@
+"""Apache Spark for the tests: an environment of its own, made once, and one JVM that answers jobs for a whole session.
+
+PyPI's `pyspark` and the local engine's `pyspark-client` overwrite each other, so Apache Spark lives in a virtual
+environment outside the tree: `$XDG_CACHE_HOME` (or `~/.cache`) `/pipeline_magic/spark-<version>`, or where
+PIPELINE_MAGIC_SPARK_ENV says. It is made on first use, beside its place and then renamed, so that a killed test leaves
+nothing half made. The worker (`tests/spark/worker.py`) is a child process that reads a job a line and answers a line.
+Not here: what is asked of it, and what the answers must be.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+SPARK = "4.3.0"
+DELTA_SPARK, DELTA = "4.2.0", "io.delta:delta-spark_2.13:4.4.0"
+"""The newest Apache Spark that a release of Delta is built for, and that release on Maven Central."""
+
+WORKER = Path(__file__).parent.parent / "spark" / "worker.py"
+OLDEST_JAVA = 17
+# Read while tests are collected: a session takes the project's own settings out of the environment.
+_NAMED = os.environ.get("PIPELINE_MAGIC_SPARK_ENV", "")
+_IN_CI = bool(os.environ.get("CI"))
+
+
+class SparkError(Exception):
+    """What Apache Spark said to a job; the words of its first lines."""
+
+
+def why_not() -> str | None:
+    """Why Apache Spark cannot run here; None where it can, and in continuous integration, which must not skip."""
+    if _IN_CI:
+        return None
+    java = shutil.which(str(Path(os.environ["JAVA_HOME"]) / "bin/java") if os.environ.get("JAVA_HOME") else "java")
+    if java is None:
+        return f"Apache Spark needs Java {OLDEST_JAVA} or later: `java` is neither in JAVA_HOME nor on PATH"
+    said = subprocess.run([java, "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(\d+)', said)
+    if found is None or int(found[1]) < OLDEST_JAVA:
+        return (
+            f"Apache Spark needs Java {OLDEST_JAVA} or later; {java} is {found[1] if found else 'of unknown version'}"
+        )
+    return None
+
+
+def cache() -> Path:
+    """The folder outside the tree in which environments and jars are kept."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pipeline_magic"
+
+
+def environment(version: str = SPARK) -> Path:
+    """The folder of the virtual environment with that Apache Spark; made when it is not there.
+
+    Raises:
+        RuntimeError: pip could not install it.
+    """
+    named = Path(_NAMED) if _NAMED and version == SPARK else None
+    place = named or cache() / f"spark-{version}"
+    if _whole(place):
+        return place
+    if named is not None and place.exists():
+        raise RuntimeError(f"PIPELINE_MAGIC_SPARK_ENV names {place}, which holds no Apache Spark {version}")
+    place.parent.mkdir(parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(prefix=f"{place.name}.making.", dir=place.parent))
+    try:
+        _install(making, version)
+        shutil.rmtree(place, ignore_errors=True)  # only one whose interpreter is gone comes here
+        try:
+            making.rename(place)
+        except OSError:  # another session was faster
+            if not _whole(place):
+                raise
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+    return place
+
+
+def _install(folder: Path, version: str) -> None:
+    wanted = f"pyspark[pipelines]=={version}" if version == SPARK else f"pyspark=={version}"
+    pip = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wanted]
+    for command in ([sys.executable, "-m", "venv", str(folder)], pip):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise RuntimeError(
+                f"Apache Spark {version} could not be installed for the tests. Install {wanted} into a virtual "
+                f"environment and name it in PIPELINE_MAGIC_SPARK_ENV. {done.stderr.strip()[-800:]}"
+            )
+
+
+def _whole(folder: Path) -> bool:
+    return (folder / "bin/python").exists() and bool(list(folder.glob("lib/python*/site-packages/pyspark/jars")))
+
+
+def surroundings(folder: Path) -> dict[str, str]:
+    """Environment variables of a child that runs that Apache Spark, in UTC, with nothing of another Spark."""
+    kept = {k: v for k, v in os.environ.items() if not k.startswith(("SPARK_", "PYSPARK_", "DATABRICKS_", "PYTHON"))}
+    [home] = folder.glob("lib/python*/site-packages/pyspark")
+    python = str(folder / "bin/python")
+    return {
+        **kept,
+        "PATH": f"{folder / 'bin'}{os.pathsep}{kept.get('PATH', '')}",
+        "SPARK_HOME": str(home),
+        "SPARK_LOCAL_IP": "127.0.0.1",
+        "PYSPARK_PYTHON": python,
+        "PYSPARK_DRIVER_PYTHON": python,
+        "TZ": "UTC",
+    }
+
+
+class Worker:
+    """One Apache Spark in a process of its own.
+
+    Args:
+        folder: An empty folder for its warehouse and its log.
+        delta: With Delta's jars from Maven Central, on the Spark they are built for.
+    """
+
+    def __init__(self, folder: Path, *, delta: bool = False) -> None:
+        place = environment(DELTA_SPARK if delta else SPARK)
+        options = {"home": str(folder), "delta": DELTA if delta else "", "ivy": str(cache() / "ivy") if delta else ""}
+        self.log = folder / "spark.log"
+        with self.log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [str(place / "bin/python"), str(WORKER), json.dumps(options)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=surroundings(place),
+                cwd=folder,
+                text=True,
+            )
+        self.version = self.ask("hello")["version"]
+
+    def ask(self, op: str, **job: Any) -> Any:
+        """The answer to a job.
+
+        Raises:
+            SparkError: The job failed.
+            RuntimeError: The process is gone; the end of its log says why.
+        """
+        assert self._process.stdin and self._process.stdout
+        try:
+            self._process.stdin.write(json.dumps({"op": op, **job}) + "\n")
+            self._process.stdin.flush()
+            line = self._process.stdout.readline()
+        except BrokenPipeError:
+            line = ""
+        if not line:
+            self.close()
+            raise RuntimeError(f"Apache Spark ended. The end of its log:\n{self.log.read_text('utf-8')[-3000:]}")
+        answer = json.loads(line)
+        if "error" in answer:
+            raise SparkError(answer["error"])
+        return answer["answer"]
+
+    def views(self, tables: Mapping[str, str]) -> None:
+        """Temporary views of these names over these queries."""
+        self.ask("views", sql=dict(tables))
+
+    def rows(self, query: str) -> list[Any]:
+        """The rows of a query as plain, sorted values."""
+        return list(self.ask("query", sql=query)["rows"])
+
+    def close(self) -> None:
+        """End the process and its JVM."""
+        if self._process.stdin and not self._process.stdin.closed:
+            self._process.stdin.close()
+        try:
+            self._process.wait(timeout=30)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait(timeout=10)
