@@ -1,13 +1,15 @@
-"""How many statements are read right: `python benchmarks/statements.py --corpus DIR [--framed] [--predictions FILE] [--quick]`.
+"""How many statements are read right.
+
+    python benchmarks/statements.py --corpus DIR [--planner embedded|llm] [--framed] [--predictions FILE] [--quick]
 
 A corpus is a folder with ``transform_eval.jsonl`` (statement, tables, SQLite file, gold SQL) and, where there is one,
 ``statement_parts.jsonl`` (schedules, write modes, checks, targets, hostile phrases). Each statement is read by the
-planner, completed, typed and compiled; the SQL form runs on the item's SQLite file and its rows are compared with the gold
-rows: every gold column must be found among the columns of ours, whatever it is called.
+planner, completed, typed and compiled; the SQL form runs on the item's SQLite file and its rows are compared with the
+gold rows: every gold column must be found among the columns of ours, whatever it is called.
 
-Prints a table; the last line is JSON. `right`, `silently_wrong`, `asked` and `error` are fractions of the items that have
-an answer; an item is asked only if a must-answer question is open. `guessed` is the fraction of items without an answer
-that were answered all the same, `unsafe` the fraction of phrases whose prediction holds what it must not.
+Prints a table; the last line is JSON. `right`, `silently_wrong`, `asked` and `error` are fractions of the items that
+have an answer; an item is asked only if a must-answer question is open. `guessed` is the fraction of items without an
+answer that were answered all the same, `unsafe` the fraction of phrases whose prediction holds what it must not.
 """
 
 from __future__ import annotations
@@ -283,10 +285,8 @@ def main(arguments: list[str] | None = None) -> int:
         for item, result in zip(items, made, strict=True):
             if result["outcome"] not in {"right"} and not (item["kind"] != "execute" and result["outcome"] == "asked"):
                 print(
-                    (
-                        f"{item['id']} {result['outcome']}: {item['statement']}\n    "
-                        f"{result.get('why') or result.get('query')}"
-                    )
+                    f"{item['id']} {result['outcome']}: {item['statement']}\n    "
+                    f"{result.get('why') or result.get('query')}"
                 )
     if given.predictions:
         given.predictions.write_text(

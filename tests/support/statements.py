@@ -1,4 +1,4 @@
-"""Statements over the sample tables: parsing them, and running their drafts in DuckDB beside queries written by hand."""
+"""Statements over the sample tables: parsing them, and running their drafts in DuckDB beside queries by hand."""
 
 from __future__ import annotations
 

@@ -180,7 +180,8 @@ BY_HAND = {
         SELECT s_suppkey, CASE WHEN s_acctbal > 9000 THEN 'gold' WHEN s_acctbal > 5000 THEN 'silver' ELSE 'bronze' END
                AS supplier_segment FROM supplier""",
     "dormant_customers": """
-        SELECT c_custkey FROM customer WHERE c_mktsegment = 'BUILDING' AND c_custkey NOT IN (SELECT o_custkey FROM orders)""",
+        SELECT c_custkey FROM customer
+        WHERE c_mktsegment = 'BUILDING' AND c_custkey NOT IN (SELECT o_custkey FROM orders)""",
     "active_customers": """
         SELECT o_custkey AS c_custkey, count(*) AS order_count, max(o_totalprice) AS max_total_price,
                max(o_orderdate) AS max_order_date FROM orders GROUP BY 1""",

@@ -257,10 +257,16 @@ def _none_missing(c: Context, i: int) -> Found | None:
 # --- rules about columns -----------------------------------------------------------------------------------------
 
 
+_JOINERS = {"and", "also", "then", "that", "finally"}
+
+
 def _opens(c: Context, i: int) -> bool:
     """Nothing but grammar stands before it in its segment."""
-    return all(c.tokens[j].kind == "punct" or c.low(j) in {"and", "also", "then", "that", "finally"} or not c.free(j) or c.tokens[j].text.isdigit()
-               or any(isinstance(item, Check) and item.start <= j < item.end for item in c.items) for j in range(c.starts[i], i))  # fmt: skip
+    read = {j for item in c.of(Check) for j in range(item.start, item.end)}
+    return all(
+        c.tokens[j].kind in {"punct", "number"} or c.low(j) in _JOINERS or j in read or not c.free(j)
+        for j in range(c.starts[i], i)
+    )
 
 
 def _columns(c: Context, i: int) -> tuple[list[str], int]:

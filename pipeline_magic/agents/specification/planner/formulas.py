@@ -104,9 +104,9 @@ def _computed(c: Context, i: int) -> Formula | None:
         if i + size > c.end(i):
             continue
         words = [token.stem for token in c.tokens[i : i + size]]
-        for item in (*c.of(Derive), *c.of(Measure)):
-            if [stem(part) for part in item.name.split("_")] == words or (size == 1 and c.low(i) == item.name):
-                return Formula(i + size, measure_ref(item.name), 0, " ".join(words))
+        for name in (*(item.name for item in c.of(Derive)), *(item.name for item in c.of(Measure))):
+            if [stem(part) for part in name.split("_")] == words or (size == 1 and c.low(i) == name):
+                return Formula(i + size, measure_ref(name), 0, " ".join(words))
     return None
 
 

@@ -138,11 +138,11 @@ def add_sources(made: Assembly, plan: Plan, layout: Layout) -> dict[str, str]:
     for name in layout.tables:
         made.last = heads[name]
         if name in casts:
-            columns = [{"column": column, "type": kind} for column, kind in casts[name].items()]
+            typed = [{"column": column, "type": kind} for column, kind in casts[name].items()]
             step: dict[str, Any] = {
                 "id": f"cast_{short[name]}"[:63],
                 "kind": "cast",
-                "columns": columns,
+                "columns": typed,
                 "on_error": "null",
             }
             identity = made.step(step)

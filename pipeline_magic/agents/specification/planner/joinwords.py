@@ -97,16 +97,16 @@ def _brought(c: Context, start: int, i: int) -> Found | None:
         return None
     at = c.skip(i + 1, "the|each|it|them|these|those|every|orders|rows|this|result")
     link = c.table_at(at)
-    at = c.match(link.end if link is not None else at, "with the|with their|with its|with")
+    following = c.match(link.end if link is not None else at, "with the|with their|with its|with")
     uses = [Use(link.start, link.end, link.table.name, read=True)] if link is not None else []
-    end = at
-    while at is not None:
-        column = c.linker.column_at(c.skip(at, "the|their|its"), least=0.8)
+    end = following
+    while following is not None:
+        column = c.linker.column_at(c.skip(following, "the|their|its"), least=0.8)
         if column is None or column.end > c.end(i):
             break
-        uses.append(Use(at, column.end, column.ref.table, read=True))
+        uses.append(Use(following, column.end, column.ref.table, read=True))
         end = column.end
-        at = c.match(end, ", and the|, and|and the|and|,")
+        following = c.match(end, ", and the|, and|and the|and|,")
     if end is None or len(uses) < (2 if link is not None else 1):
         return None
     return Found(end, "join", (*uses, JoinWish(start, end)))

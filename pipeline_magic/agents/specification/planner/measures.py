@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass, replace
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
-from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Kind, TableInfo
 from pipeline_magic.agents.specification.planner.formulas import derived_at, formula_at
 from pipeline_magic.agents.specification.planner.intent import (
     Derive,
@@ -427,7 +427,7 @@ def _functions(c: Context, i: int, *, formulas: bool = True) -> Found | None:
     if noun is None:
         return None
     end, column, words, assumed, uses = noun
-    end, condition, state = _of_rows(c, end, column)
+    end, condition, _ = _of_rows(c, end, column)
     inner = f"CASE WHEN {condition.expression} THEN {col(column.ref)} END" if condition else col(column.ref)
     made: list[Item] = list(uses)
     for function in found:
@@ -498,7 +498,7 @@ def _noun(c: Context, i: int, functions: list[_Function]) -> tuple[int, ColumnIn
         end, column, words, assumed, uses = money
         return end, column, words, assumed, uses
     dated = any(function.name in {"max", "min"} for function in functions)
-    kinds = ("number", "date", "timestamp") if dated else ("number",)
+    kinds: tuple[Kind, ...] = ("number", "date", "timestamp") if dated else ("number",)
     link = c.linker.column_at(i, kinds=kinds)
     if link is None or link.end > c.end(i):
         return None

@@ -206,10 +206,8 @@ def read_places(text: str, known: Callable[[str], bool] = lambda _: False) -> li
 def _keys_after(text: str, at: int) -> list[Placed]:
     """``on order_id and line``, also behind the table: ``upsert into a.b.c on order_id``."""
     between = re.compile(
-        (
-            rf"(?:\s+(?:rows\s+|results?\s+|it\s+|them\s+)?(?:in|into|"
-            rf"to)\s+(?:the\s+)?(?:table\s+)?(?:{_NAME})(?:\.(?:{_NAME}))*(?:\s+(?:catalog|schema|table))?)?,?"
-        )
+        rf"(?:\s+(?:rows\s+|results?\s+|it\s+|them\s+)?(?:in|into|"
+        rf"to)\s+(?:the\s+)?(?:table\s+)?(?:{_NAME})(?:\.(?:{_NAME}))*(?:\s+(?:catalog|schema|table))?)?,?"
     )
     start = between.match(text, at)
     opened = _KEYS.match(text, start.end() if start else at)
