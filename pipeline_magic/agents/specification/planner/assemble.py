@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from pipeline_magic.agents.specification.planner.draft import Assembly, Plan
 from pipeline_magic.agents.specification.planner.expecting import add_checks
+from pipeline_magic.agents.specification.planner.groups import add_groups
 from pipeline_magic.agents.specification.planner.joining import (
     add_joins,
     add_sources,
@@ -14,7 +15,7 @@ from pipeline_magic.agents.specification.planner.joining import (
     fixed_links,
 )
 from pipeline_magic.agents.specification.planner.layout import lay_out
-from pipeline_magic.agents.specification.planner.shaping import add_groups, add_rest, add_row_steps
+from pipeline_magic.agents.specification.planner.shaping import add_rest, add_row_steps
 from pipeline_magic.runs import Question
 
 __all__ = ["assemble"]

@@ -14,8 +14,9 @@ from typing import Any
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo
 from pipeline_magic.agents.specification.planner.intent import Check, Item, Measure, Note, col, measure_ref
-from pipeline_magic.agents.specification.planner.predicates import comparison_at, condition_at, value_at
+from pipeline_magic.agents.specification.planner.predicates import condition_at
 from pipeline_magic.agents.specification.planner.text import number_of, stem
+from pipeline_magic.agents.specification.planner.values import comparison_at, value_at
 
 __all__ = ["read_check"]
 

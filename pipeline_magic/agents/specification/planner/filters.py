@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.idioms import state_at
 from pipeline_magic.agents.specification.planner.intent import Filter, Item, Use, refs_in
-from pipeline_magic.agents.specification.planner.predicates import Condition, condition_at, state_at
+from pipeline_magic.agents.specification.planner.predicates import condition_at
+from pipeline_magic.agents.specification.planner.values import Condition
 from pipeline_magic.runs import Option, Question
 
 __all__ = ["read_filter"]

@@ -7,7 +7,7 @@ import re
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.intent import Group, Item, Use, col
-from pipeline_magic.agents.specification.planner.predicates import date_column
+from pipeline_magic.agents.specification.planner.periods import date_column
 from pipeline_magic.spec.names import slug
 
 __all__ = ["entity_columns", "read_group"]

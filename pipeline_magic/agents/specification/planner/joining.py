@@ -154,7 +154,7 @@ def add_sources(made: Assembly, plan: Plan, layout: Layout) -> dict[str, str]:
             if latest.table == name:
                 _add_latest(made, plan, latest, short[name])
         for item in plan.filters:
-            if _before(plan, layout, item) == name:
+            if stands_before(plan, layout, item) == name:
                 _add_filter(made, plan, layout, item, f"filter_{short[name]}")
         heads[name] = made.last
     made.subject = plan.tables[layout.base].short
@@ -176,7 +176,7 @@ def _casts(plan: Plan, layout: Layout) -> dict[str, dict[str, str]]:
     return found
 
 
-def _before(plan: Plan, layout: Layout, item: Filter) -> str | None:
+def stands_before(plan: Plan, layout: Layout, item: Filter) -> str | None:
     """The table a filter can stand on before the joins without changing what the words mean."""
     if measures_in(item.expression):
         return None
@@ -195,10 +195,10 @@ def _before(plan: Plan, layout: Layout, item: Filter) -> str | None:
 def _add_filter(made: Assembly, plan: Plan, layout: Layout, item: Filter, identity: str) -> None:
     own = Layout(layout.base)
     identity = made.step({"id": identity[:63], "kind": "filter", "condition": sql(own, item.expression)})
-    _origin_of(made, plan, item, f"steps.{identity}.condition")
+    trace_filter(made, plan, item, f"steps.{identity}.condition")
 
 
-def _origin_of(made: Assembly, plan: Plan, item: Filter, path: str) -> None:
+def trace_filter(made: Assembly, plan: Plan, item: Filter, path: str) -> None:
     if item.assumed:
         made.assumed(path, item.assumed, clauses=plan.clauses(item))
     else:

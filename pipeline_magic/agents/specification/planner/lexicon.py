@@ -27,9 +27,9 @@ def _set(text: str) -> frozenset[str]:
 STOP = _set(
     """a an the of to in on at by for from with and or as is are was were be been being it its this that these those
     them they their there then than so such all any each every per do does did has have had having who whom whose
-    which what when where how why into onto upon over under between within about also just only please me my our us we
-    i you your he she his her s t not no nor but if else can could should would will shall may might must up down out
-    off same other another both either neither very more most less least some via using use used based according
+    which what when where how why into onto upon over under between within about also just only please me my our us
+    we i you your he she his her s t not no nor but if else can could should would will shall may might must up down
+    out off same other another both either neither very more most less least some via using use used based according
     one here now even still ever"""
 )
 """Function words. They carry grammar, not content: alone they are never `unmatched`."""
@@ -48,15 +48,17 @@ GENERAL = _set(
 
 FILLER = _set(
     """create build make made produce generate give show list return find get fetch display report provide want need
-    like let pipeline table dataset view job process task workflow result results row rows record records entry entries
-    data unity catalog output outputs value values column columns field fields information info details detail
-    metric metrics statistic statistics kpi kpis figure figures calculate calculates calculated calculating compute
-    computes computed computing determine derive add adds adding include includes including included read reads
-    reading load loads loading ingest take takes start starting first second third next finally lastly afterwards
-    new following follow step steps write writes source sources database tell name named call called set run runs
-    running answer answers answering question simple kind thanks hello hi along together respectively well
-    corresponding associated related current currently overall available many much number amount associated based
-    keep keeps keeping track tracks tracking maintain maintains aggregate aggregates aggregated summarize summarise summarizes summarises doing come comes coming showing shown starting going done goes please note placed made bought sold happening happened happen each given them themselves having recorded"""
+    like let pipeline table dataset view job process task workflow result results row rows record records entry
+    entries data unity catalog output outputs value values column columns field fields information info details
+    detail metric metrics statistic statistics kpi kpis figure figures calculate calculates calculated calculating
+    compute computes computed computing determine derive add adds adding include includes including included read
+    reads reading load loads loading ingest take takes start starting first second third next finally lastly
+    afterwards new following follow step steps write writes source sources database tell name named call called set
+    run runs running answer answers answering question simple kind thanks hello hi along together respectively well
+    corresponding associated related current currently overall available many much number amount based keep keeps
+    keeping track tracks tracking maintain maintains aggregate aggregates aggregated summarize summarise summarizes
+    summarises doing come comes coming showing shown going done goes please note placed bought sold happening
+    happened happen each given them themselves having recorded"""
 )
 """Content words that ask for nothing of their own; beside something understood they count as part of it."""
 
@@ -188,40 +190,42 @@ MONTHS = {
 
 DATA_WORDS = _set(
     """account acct address amount amt arrival avail available average bal balance birth brand carrier category city
-    clerk code color comment commit container cost count country created currency cust customer date day delay delivery
-    departure description dest discount email employee end engine extended first flag flight gender hour id instruct
-    inventory invoice item key kind last level line link location manufacturer market mkt method minute mode model month
-    name nation net num number order origin owner page part payment person persons percent phone plane price priority product qty
-    quantity rate rating receipt receive region retail return review sale sales score segment seller seq service ship
-    shipping size source start state status store street sub supp supplier supply tail tax team ticket time title total
-    type unit update updated user value vendor version visit week weight year zip zone"""
+    clerk code color comment commit container cost count country created currency cust customer date day delay
+    delivery departure description dest discount email employee end engine extended first flag flight gender hour id
+    instruct inventory invoice item key kind last level line link location manufacturer market mkt method minute
+    mode model month name nation net num number order origin owner page part payment person persons percent phone
+    plane price priority product qty quantity rate rating receipt receive region retail return review sale sales
+    score segment seller seq service ship shipping size source start state status store street sub supp supplier
+    supply tail tax team ticket time title total type unit update updated user value vendor version visit week
+    weight year zip zone"""
 )
 """Words that column names are made of; used to cut names written together (``totalprice``)."""
 
 KNOWN = _set(
     """above across active after against agree alert all along already although always among annual annually append
     apply around assert average averages away basis because become before begin below beneath best better between
-    beyond bigger biggest bottom bronze bucket business calendar check checks cheap cheapest class classes clear close
-    closed cluster combine common compare compared complete condition consider contain continue continuous correct count
-    counts create cron daily dates deduplicate default define deliver delta deploy deployed descending ascending
-    different distinct divide dividing double drop dropped duplicate duplicates early earliest either empty ensure enrich
-    equal every exact exceed except exclude excluding exist existing expect expected false fewer fewest final finally
-    final flag flagged folder format fresh friday frequent from full function general global gold good greater greatest
-    group grouped group greater growth half happen hash high higher highest history holiday hourly hours house human
-    identify import important increment individual inner inside instead interval invalid join joined joining keep large
-    larger largest later latest least length less level life like limit list little live local longer longest lower lowest
-    main manual match maximum mean median merge middle million minimum minus missing monday monthly months morning most
-    multiple named nearest negative never newest night nightly noon normal nothing null number often older oldest
-    once only open option order other otherwise outer overwrite owner pacific partial partition past people per
-    percentile percentage perform period person place places plus point positive possible present previous prior private
-    process produce proper quality quarter quarterly quick ratio reach real reason recent regular remain remaining
-    remove rename repeat replace request require required rest result return returns right round rounded running safe
-    same saturday save schedule second seconds section segment select separate series several share shared short shorter
-    shortest should show silver similar simple since single small smaller smallest something sort sorted special split
-    spend standard status stop store stored streaming strict string strong such sunday table tables target task test text
-    thousand thursday tier time timezone today together tomorrow top total touch track true tuesday twice type under
-    union unique unit unknown unless until update upsert usual valid validate various verify very wednesday week weekday
-    weekdays weekend weekly whole wide within without word work world worst would wrong year yearly yesterday young
-    younger please pretty instructions plan plans service services offer offers"""
+    beyond bigger biggest bottom bronze bucket business calendar check checks cheap cheapest class classes clear
+    close closed cluster combine common compare compared complete condition consider contain continue continuous
+    correct count counts create cron daily dates deduplicate default define deliver delta deploy deployed descending
+    ascending different distinct divide dividing double drop dropped duplicate duplicates early earliest either
+    empty ensure enrich equal every exact exceed except exclude excluding exist existing expect expected false fewer
+    fewest final finally flag flagged folder format fresh friday frequent from full function general global gold
+    good greater greatest group grouped growth half happen hash high higher highest history holiday hourly hours
+    house human identify import important increment individual inner inside instead interval invalid join joined
+    joining keep large larger largest later latest least length less level life like limit list little live local
+    longer longest lower lowest main manual match maximum mean median merge middle million minimum minus missing
+    monday monthly months morning most multiple named nearest negative never newest night nightly noon normal
+    nothing null number often older oldest once only open option order other otherwise outer overwrite owner pacific
+    partial partition past people per percentile percentage perform period person place places plus point positive
+    possible present previous prior private process produce proper quality quarter quarterly quick ratio reach real
+    reason recent regular remain remaining remove rename repeat replace request require required rest result return
+    returns right round rounded running safe same saturday save schedule second seconds section segment select
+    separate series several share shared short shorter shortest should show silver similar simple since single small
+    smaller smallest something sort sorted special split spend standard status stop store stored streaming strict
+    string strong such sunday table tables target task test text thousand thursday tier time timezone today together
+    tomorrow top total touch track true tuesday twice type under union unique unit unknown unless until update
+    upsert usual valid validate various verify very wednesday week weekday weekdays weekend weekly whole wide within
+    without word work world worst would wrong year yearly yesterday young younger please pretty instructions plan
+    plans service services offer offers"""
 )
 """English words that stand in statements often enough to be no typing errors, whatever a catalog calls its columns."""

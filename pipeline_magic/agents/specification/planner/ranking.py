@@ -9,7 +9,9 @@ from __future__ import annotations
 import re
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.counts import counted
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref, TableInfo
+from pipeline_magic.agents.specification.planner.explained import read_explained
 from pipeline_magic.agents.specification.planner.grouping import entity_columns, read_group
 from pipeline_magic.agents.specification.planner.intent import (
     Group,
@@ -22,8 +24,9 @@ from pipeline_magic.agents.specification.planner.intent import (
     col,
     measure_ref,
 )
-from pipeline_magic.agents.specification.planner.measures import counted, money_column, read_measure
-from pipeline_magic.agents.specification.planner.predicates import date_column
+from pipeline_magic.agents.specification.planner.measures import read_measure
+from pipeline_magic.agents.specification.planner.money import money_column
+from pipeline_magic.agents.specification.planner.periods import date_column
 from pipeline_magic.agents.specification.planner.text import number_of
 
 __all__ = ["foreign", "read_latest", "read_top"]
@@ -130,7 +133,7 @@ def _ranked(c: Context, i: int, at: int, n: int, descending: bool) -> Found | No
         if c.match(by, "the total number of|total number of") is None
         else c.skip(by, "the")
     )
-    measure = read_measure(c, by)
+    measure = read_measure(c, by) or read_explained(c, by)
     aggregated = measure is not None and _is_aggregate(c, by, measure, entity)
     if not aggregated:
         plain = c.linker.column_at(by, tables=(entity.name,)) if entity is not None else None

@@ -13,14 +13,16 @@ from dataclasses import dataclass, field, replace
 from pipeline_magic.agents.specification.planner.checks import read_check
 from pipeline_magic.agents.specification.planner.columns import read_columns, read_derive
 from pipeline_magic.agents.specification.planner.context import Context, Found, Reader
+from pipeline_magic.agents.specification.planner.counts import read_having
 from pipeline_magic.agents.specification.planner.definitions import find_definitions, read_definition
+from pipeline_magic.agents.specification.planner.explained import read_explained
 from pipeline_magic.agents.specification.planner.filters import read_filter
 from pipeline_magic.agents.specification.planner.grouping import read_group
 from pipeline_magic.agents.specification.planner.intent import Item, Measure, Place, Shape, Timing, Use
 from pipeline_magic.agents.specification.planner.joinwords import read_join, read_keep, read_lacking, read_sources
 from pipeline_magic.agents.specification.planner.lexicon import CARRIERS, FILLER, STOP
 from pipeline_magic.agents.specification.planner.matching import is_loose, read_matching
-from pipeline_magic.agents.specification.planner.measures import read_having, read_measure
+from pipeline_magic.agents.specification.planner.measures import read_measure
 from pipeline_magic.agents.specification.planner.places import read_places
 from pipeline_magic.agents.specification.planner.ranking import read_latest, read_top
 from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
@@ -47,6 +49,7 @@ READERS: tuple[Reader, ...] = (
     read_top,
     read_derive,
     read_measure,
+    read_explained,
     read_group,
     read_filter,
     read_columns,

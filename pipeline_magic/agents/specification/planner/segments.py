@@ -7,8 +7,9 @@ import re
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.formulas import formula_at
 from pipeline_magic.agents.specification.planner.intent import Flag, Item, Segment, Use, measures_in
-from pipeline_magic.agents.specification.planner.predicates import comparison_at, condition_at, value_at
+from pipeline_magic.agents.specification.planner.predicates import condition_at
 from pipeline_magic.agents.specification.planner.text import number_of
+from pipeline_magic.agents.specification.planner.values import comparison_at, value_at
 from pipeline_magic.spec.names import slug
 
 __all__ = ["read_flag", "read_segment"]

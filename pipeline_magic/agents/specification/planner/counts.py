@@ -1,0 +1,216 @@
+"""Counts, shares and ratios: ``number of orders``, ``share of flights that were cancelled``, ``over 10 orders``."""
+
+from __future__ import annotations
+
+from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.entities import TableInfo
+from pipeline_magic.agents.specification.planner.idioms import (
+    named_value,
+    state_at,
+)
+from pipeline_magic.agents.specification.planner.intent import (
+    Filter,
+    Measure,
+    Use,
+    col,
+    measure_ref,
+)
+from pipeline_magic.agents.specification.planner.predicates import condition_at
+from pipeline_magic.agents.specification.planner.values import (
+    Condition,
+    comparison_at,
+    value_at,
+)
+from pipeline_magic.spec.names import slug
+
+__all__ = ["count_of", "counted", "counted_behind", "ratio_of", "read_having", "said", "share_of"]
+
+_COUNT = (
+    "number of|the number of|count of|the count of|how many|counts of|total number of|the total "
+    "number of|total count of|no . of|a count of|numbers of|quantity of|amount of times"
+)
+_DISTINCT = "distinct|unique|different"
+_SHARE = (
+    "share of|the share of|percentage of|the percentage of|percent of|fraction of|the fraction of|"
+    "proportion of|the proportion of|share|rate of"
+)
+
+
+def counted(c: Context, table: TableInfo, condition: str | None = None, *, distinct: bool = False) -> str:
+    """The template that counts rows of a table: by its key where it has one, so that rows without a partner count 0."""
+    if not table.key:
+        return f"count(CASE WHEN {condition} THEN 1 END)" if condition else "count(*)"
+    key = next(column for column in table.columns if column.name.casefold() == table.key[0].casefold())
+    inner = f"CASE WHEN {condition} THEN {col(key.ref)} END" if condition else col(key.ref)
+    return f"count(DISTINCT {inner})" if distinct else f"count({inner})"
+
+
+def count_of(c: Context, i: int) -> Found | None:
+    at = c.match(i, _COUNT)
+    if at is None and c.verb(i, "count", "tally"):
+        at = c.skip(i + 1, "of|up")
+    if at is None:
+        return None
+    distinct = c.match(at, _DISTINCT)
+    at = c.skip(distinct or at, "the|all|total|different|distinct|unique|of")
+    state = state_at(c, at, None)
+    if state is not None and c.table_at(state.end) is not None:
+        at = state.end
+    else:
+        state = None
+    link = c.table_at(at)
+    column = c.linker.column_at(at, least=0.8)
+    if link is not None and (column is None or column.end <= link.end):
+        table = link.table
+        end, condition = link.end, state
+        word = slug(" ".join(token.stem for token in c.tokens[link.start : link.end]))
+        name = f"{_state_name(c, state, at)}{word}_count"
+        made = Measure(
+            i,
+            end,
+            name,
+            counted(c, table, condition.expression if condition else None, distinct=bool(distinct)),
+            table.name,
+            said(c, i, end),
+        )
+        return Found(end, "measure", (Use(link.start, link.end, table.name), made))
+    if column is not None:
+        name = f"{'distinct_' if distinct else ''}{slug(' '.join(column.column.words))}_count"
+        expression = f"count({'DISTINCT ' if distinct else ''}{col(column.ref)})"
+        return Found(
+            column.end,
+            "measure",
+            (Measure(i, column.end, name, expression, column.ref.table, said(c, i, column.end)),),
+        )
+    return None
+
+
+def read_having(c: Context, i: int) -> Found | None:
+    """``with more than 1000 flights``: a count for each group, and a condition on it."""
+    at = c.match(
+        i, "with|having|that have|who have|which have|that had|who placed|that placed|who made|have|has|had|do|does|did"
+    )
+    compared = comparison_at(c, at) if at is not None else None
+    if compared is None:
+        return None
+    value = value_at(c, compared[0], None)
+    link = c.table_at(c.skip(value[0], "different|distinct|of")) if value is not None else None
+    if value is None or link is None or not value[1].isdigit():
+        return None
+    name = slug(" ".join(token.stem for token in c.tokens[link.start : link.end])) + "_count"
+    measure = Measure(i, link.end, name, counted(c, link.table), link.table.name, said(c, i, link.end))
+    use = Use(link.start, link.end, link.table.name)
+    return Found(
+        link.end, "filter", (use, measure, Filter(i, link.end, f"{measure_ref(name)} {compared[1]} {value[1]}"))
+    )
+
+
+def _state_name(c: Context, state: Condition | None, at: int) -> str:
+    return slug(c.tokens[at - 1].low) + "_" if state is not None else ""
+
+
+def said(c: Context, start: int, end: int) -> tuple[str, ...]:
+    return tuple(token.stem for token in c.tokens[start:end] if token.kind == "word")
+
+
+def counted_behind(c: Context, i: int) -> Found | None:
+    """``order count``, ``sales count``."""
+    at = c.skip(i, "the|total|overall")
+    link = c.table_at(at)
+    if link is None or c.match(link.end, "count|counts|volume") is None:
+        return None
+    name = slug(" ".join(token.stem for token in c.tokens[link.start : link.end])) + "_count"
+    made = Measure(i, link.end + 1, name, counted(c, link.table), link.table.name, said(c, i, link.end + 1))
+    return Found(link.end + 1, "measure", (Use(link.start, link.end, link.table.name), made))
+
+
+def share_of(c: Context, i: int) -> Found | None:
+    """``share of all flights that were cancelled``, ``percentage of open orders``."""
+    at = c.match(i, _SHARE)
+    if at is None:
+        return None
+    percent = c.low(i if c.low(i) != "the" else i + 1).startswith("percent")
+    at = c.skip(at, "all|the|of|total")
+    before = state_at(c, at, None)
+    start = at
+    if before is not None and c.table_at(before.end) is not None:
+        at = before.end
+    else:
+        before = None
+    link = c.table_at(at)
+    if link is None:
+        return None
+    end, word = link.end, c.low(start) if before else ""
+    condition: Condition | None = before
+    if condition is None:
+        opened = c.match(
+            end,
+            (
+                "that were|that are|which were|which are|that was|who are|that have|that had|with|whose|that|"
+                "where|having|being"
+            ),
+        )
+        condition = condition_at(
+            c, opened if opened is not None else end, about=link.table, opened=opened is not None
+        ) or (condition_at(c, opened, opened=True) if opened is not None else None)
+        if condition is None:
+            return None
+        word = c.low(opened) if opened is not None and condition.end == opened + 1 else ""
+        end = condition.end
+    end, condition = _explained(c, end, condition, link.table)
+    name = (
+        f"{slug(word)}_{'percentage' if percent else 'share'}"
+        if word
+        else f"{slug(link.table.words[-1])}_{'percentage' if percent else 'share'}"
+    )
+    top = counted(c, link.table, condition.expression)
+    share = f"{top} / {counted(c, link.table)}"
+    made = Measure(
+        i, end, name, f"100 * {share}" if percent else share, link.table.name, said(c, i, end), condition.assumed
+    )
+    return Found(end, "measure", (Use(link.start, link.end, link.table.name), made))
+
+
+def ratio_of(c: Context, i: int) -> Found | None:
+    """``ratio of restaurants with rating > 4.5 to all restaurants``: two counts, each with its condition."""
+    at = c.match(i, "ratio of|the ratio of|ratio between")
+    first = _counted_part(c, at) if at is not None else None
+    over = c.match(first[0], "to|out of|over|and|versus|vs|compared to|divided by") if first is not None else None
+    second = _counted_part(c, c.skip(over, "the|total|number of|all|of")) if over is not None else None
+    if first is None or second is None or first[1].name != second[1].name:
+        return None
+    top, bottom = counted(c, first[1], first[2]), counted(c, second[1], second[2])
+    end = c.skip(second[0], "in the database|in total|overall|in the table")
+    made = Measure(
+        i, end, f"{slug(first[1].words[-1])}_ratio", f"{top} / nullif({bottom}, 0)", first[1].name, said(c, i, end)
+    )
+    return Found(end, "measure", (Use(i, end, first[1].name), made))
+
+
+def _counted_part(c: Context, i: int) -> tuple[int, TableInfo, str | None] | None:
+    """``[open] orders [with a rating above 4]``: the end, the table, the condition."""
+    at = c.skip(i, "the|all|number of|total|total number of|count of")
+    state = state_at(c, at, None)
+    link = c.table_at(state.end if state is not None else at)
+    if link is None:
+        return None
+    if state is not None:
+        return link.end, link.table, state.expression
+    opened = c.match(
+        link.end, "with a|with an|with|that have a|that have|that are|that were|whose|having a|having|which are"
+    )
+    condition = condition_at(c, opened, about=link.table, opened=True) if opened is not None else None
+    condition = condition or (named_value(c, link.end, link.table, 0.5) if opened is None else None)
+    if opened is not None and condition is None:
+        return None
+    return (condition.end, link.table, condition.expression) if condition is not None else (link.end, link.table, None)
+
+
+def _explained(c: Context, end: int, condition: Condition, table: TableInfo) -> tuple[int, Condition]:
+    """``cancelled (no departure time)``: what stands in brackets says what the word means."""
+    if c.low(end) != "(" or end >= c.end(end):
+        return end, condition
+    inner = condition_at(c, c.skip(end + 1, "i.e.|ie|that is|meaning|with|="), about=table, opened=True)
+    if inner is None or c.low(inner.end) != ")":
+        return end, condition
+    return inner.end + 1, Condition(inner.end + 1, inner.expression)

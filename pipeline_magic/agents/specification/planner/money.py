@@ -1,0 +1,74 @@
+"""Money in words: ``revenue``, ``order value``: the column that holds it, by what such columns are called."""
+
+from __future__ import annotations
+
+from pipeline_magic.agents.specification.planner.context import Context
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
+from pipeline_magic.agents.specification.planner.intent import (
+    Use,
+)
+from pipeline_magic.agents.specification.planner.lexicon import MONEY
+from pipeline_magic.agents.specification.planner.text import stem
+
+__all__ = ["money_at", "money_column"]
+
+
+def money_column(table: TableInfo) -> ColumnInfo | None:
+    """The column of a table that holds revenue, by what such columns are called."""
+    for words in MONEY:
+        for column in table.of_kind("number"):
+            if column.words == tuple(stem(word) for word in words):
+                return column
+    return None
+
+
+def money_at(c: Context, i: int) -> tuple[int, ColumnInfo, str, str, tuple[Use, ...]] | None:
+    """``order value``, ``revenue``, ``spend``: the column of the table that holds money."""
+    after = c.match(
+        i,
+        "revenue|turnover|spend|spending|sales revenue|sales amount|order revenue|revenue amount|sales revenue amount",
+    )
+    if after is not None and c.linker.column_at(i, kinds=("number",), least=0.95) is None:
+        for table in _money_tables(c, i):
+            column = money_column(table)
+            if column is not None:
+                return (
+                    after,
+                    column,
+                    _said_money(c, i, after),
+                    f"{_said_money(c, i, after)} is read from {column.name}",
+                    (),
+                )
+        return None
+    link = c.table_at(i)
+    after = c.match(link.end, "value|amount|total|values|amounts|size in money|worth") if link is not None else None
+    if link is not None and after is not None:
+        column = money_column(link.table)
+        if column is not None and c.linker.column_at(i, kinds=("number",), least=0.95) is None:
+            word = " ".join(token.stem for token in c.tokens[link.start : link.end])
+            use = Use(link.start, link.end, link.table.name)
+            return after, column, f"{word} value", f"{word} value is read from {column.name}", (use,)
+    return None
+
+
+def _said_money(c: Context, i: int, end: int) -> str:
+    words = [token.low for token in c.tokens[i:end]]
+    return "revenue" if "revenue" in words else words[-1]
+
+
+def _money_tables(c: Context, i: int) -> list[TableInfo]:
+    """Tables that may hold revenue: those in scope, else those that can be joined to it, nearest first."""
+    found = [table for table in c.scope if money_column(table) is not None]
+    if found:
+        return found
+    near = []
+    for name in c.linker.near:
+        table = c.linker.tables[name]
+        column = money_column(table)
+        path = c.graph.path(c.linker.scope, name) if column is not None and c.linker.scope else None
+        if column is not None and path is not None:
+            rank = next(
+                place for place, words in enumerate(MONEY) if tuple(stem(word) for word in words) == column.words
+            )
+            near.append((len(path), rank, name))
+    return [c.linker.tables[name] for _, _, name in sorted(near)]

@@ -1,0 +1,215 @@
+"""Conditions on dates: ``since 1995``, ``in the last 30 days``, ``shipped in 1996``, and which column they are about.
+
+Not here: what a period is; see `dates`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pipeline_magic.agents.specification.planner.context import Context
+from pipeline_magic.agents.specification.planner.dates import Period, period_at
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
+from pipeline_magic.agents.specification.planner.intent import (
+    Group,
+    Measure,
+    col,
+)
+from pipeline_magic.agents.specification.planner.linking import ColumnLink
+from pipeline_magic.agents.specification.planner.text import lemmas
+from pipeline_magic.agents.specification.planner.values import (
+    ARTICLES,
+    Condition,
+)
+
+__all__ = ["date_column", "dated_at", "dates_compared", "happened_in", "in_period"]
+
+
+def dates_compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
+    """``return date is after the due date``."""
+    for operator, words in (
+        (">", "after|later than|past|>"),
+        ("<", "before|earlier than|<"),
+        (">=", "on or after|>="),
+        ("<=", "on or before|<="),
+    ):
+        after = c.match(i, words)
+        other = (
+            c.linker.column_at(c.skip(after, ARTICLES), kinds=("date", "timestamp"), least=0.8)
+            if after is not None
+            else None
+        )
+        if other is not None and other.end <= c.end(i):
+            return Condition(other.end, f"{col(column.ref)} {operator} {col(other.ref)}")
+    return None
+
+
+def dated_at(c: Context, i: int, column: ColumnInfo) -> Condition | None:
+    """What is said of a date column: ``since 1995``, ``before March 1996``, ``in 1997``, ``in the last 30 days``."""
+    name = col(column.ref)
+    word = c.low(i)
+    two = c.match(i, "between|from")
+    first = period_at(c, two) if two is not None else None
+    if first is not None and c.low(first.end) in {"and", "to", "until", "through", "till", "-"}:
+        second = period_at(c, first.end + 1)
+        if second is not None:
+            end = c.skip(second.end, "inclusive|both inclusive|( inclusive )|( both inclusive )")
+            return Condition(end, _and(f"{name} >= {first.low}", second.high and f"{name} < {second.high}"))
+    at = c.match(
+        i,
+        "since|starting from|starting in|starting|from|as of|on or after|not before|no earlier than|"
+        "after|later than|newer than|before|"
+        "earlier than|prior to|older than|until|through|up to|on or before|no later than|in|during|"
+        "within|within the|in the|over the|on|for|"
+        "at|of|over|>=|>|<=|<|=|is",
+    )
+    period = period_at(c, at if at is not None else i)
+    if period is None:
+        return None
+    phrase = " ".join(token.low for token in c.tokens[i : at or i])
+    later = c.match(period.end, "or after|or later|on|onward|onwards|and later|and after|or newer")
+    if later is not None:
+        return Condition(later, f"{name} >= {period.low}")
+    earlier = c.match(period.end, "or before|or earlier|and before|and earlier")
+    if earlier is not None:
+        return Condition(earlier, _below(name, period))
+    return Condition(period.end, _dated(name, phrase or word, period))
+
+
+def _below(name: str, period: Period) -> str:
+    return f"{name} < {period.high}" if period.high else f"{name} <= {period.low}"
+
+
+def _and(first: str, second: str | None) -> str:
+    return f"{first} AND {second}" if second else first
+
+
+def _dated(name: str, phrase: str, period: Period) -> str:
+    if phrase in {"before", "earlier than", "prior to", "older than", "<"}:
+        return f"{name} < {period.low}"
+    if phrase in {"after", "later than", "newer than", ">"}:
+        return f"{name} >= {period.high}" if period.high else f"{name} > {period.low}"
+    if phrase in {"until", "through", "up to", "on or before", "no later than", "<="}:
+        return _below(name, period)
+    if phrase.startswith(("since", "starting", "from", "as of", "on or after", "not before", "no earlier", ">=")):
+        return f"{name} >= {period.low}"
+    return _and(f"{name} >= {period.low}", period.high and f"{name} < {period.high}")
+
+
+def happened_in(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``shipped in 1996``, ``placed since March``: a verb before a period."""
+    if i + 1 >= c.end(i) or not re.fullmatch(r"\w+(?:ed|en|un|id)|made|bought|sold|sent|paid", c.low(i)):
+        return None
+    return in_period(c, i + 1, about, least)
+
+
+_RECORD_TIMES = {"created", "updated", "modified", "load", "loaded", "ingested", "inserted"}
+
+
+def date_column(c: Context, i: int, about: TableInfo | None) -> tuple[ColumnInfo, tuple[ColumnInfo, ...]] | None:
+    """The date column that words without a column name mean, and others that fit as well.
+
+    A verb before (``shipped in 1997``) decides where its stem is in one column's words; else the table that stands
+    right before, the one that is measured, then the nearest. Of several, the table's own date (``loan_date`` of loans)
+    is meant; columns that say when a record was stored come last.
+    """
+    tables = (about,) if about else _dated_tables(c, i)
+    said = {base for j in range(max(0, i - 3), i) for base in lemmas(c.tokens[j].low)} if i else set()
+    choices: list[list[ColumnInfo]] = []
+    for table in tables:
+        dates = [column for column in table.of_kind("date", "timestamp") if not _RECORD_TIMES & set(column.words)]
+        dates = dates or list(table.of_kind("date", "timestamp"))
+        hit = [
+            column
+            for column in dates
+            if said & (set(column.words) - set(table.words) | {b for w in column.said for b in lemmas(w)})
+        ]
+        if hit:
+            return hit[0], tuple(hit[1:])
+        own = [
+            column for column in dates if set(column.words) <= {*table.words, "date", "time", "day", "timestamp", "at"}
+        ]
+        if dates:
+            choices.append(own if len(own) == 1 else dates)
+    if not choices:
+        return None
+    answered = [column for column in choices[0] if column.name == c.answers.get("column:date")]
+    chosen = answered or choices[0]
+    return chosen[0], tuple(chosen[1:])
+
+
+def _dated_tables(c: Context, i: int) -> tuple[TableInfo, ...]:
+    """Tables a period may speak of, likeliest first."""
+    groups = [item for item in c.items if isinstance(item, Group)]
+    found: list[str] = []
+    for start in range(max(c.starts[i], i - 4), i):
+        link = c.table_at(start)
+        if link is not None and link.end == i and not any(item.start <= start < item.end for item in groups):
+            found.append(link.table.name)
+    found += [item.table for item in c.of(Measure) if item.table]
+    names = dict.fromkeys([*found, *(table.name for table in c.focus(i))])
+    return tuple(c.linker.tables[name] for name in names)
+
+
+def in_period(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``since 1995``, ``in the last 30 days``: a period without a column."""
+    word = c.low(i)
+    if word not in {
+        "since",
+        "after",
+        "before",
+        "in",
+        "during",
+        "within",
+        "between",
+        "from",
+        "until",
+        "over",
+        "on",
+        "last",
+        "past",
+        "this",
+        "yesterday",
+        "today",
+        "starting",
+        "through",
+        "as",
+        "for",
+        "prior",
+        "of",
+        "at",
+        "current",
+    } and not (i and c.low(i - 1) in {"or"}):
+        return None
+    found = date_column(c, i, about)
+    if found is not None:
+        dated = dated_at(c, i, found[0])
+        if dated is not None:
+            others = found[1]
+            tied = ColumnLink(i, dated.end, found[0], 0.5, others) if others else None
+            return Condition(dated.end, dated.expression, f"the period is about {found[0].name}", tied)
+    return _whole_year(c, i, about)
+
+
+def _whole_year(c: Context, i: int, about: TableInfo | None) -> Condition | None:
+    """``in 2013`` over a table that keeps the year as a number or text."""
+    at = c.match(i, "in|in the year|in year|since|after|before|during|for|from|until|of")
+    at = c.skip(at, "the|year|years|of|both") if at is not None else None
+    if at is None or at >= c.end(i):
+        return None
+    period = period_at(c, at)
+    if period is None or period.year is None or period.month is not None:
+        return None
+    for table in (about,) if about else c.focus(i):
+        years = [column for column in table.columns if "year" in column.words and column.kind in {"number", "text"}]
+        if len(years) == 1:
+            year, name = years[0], col(years[0].ref)
+            shown = name if year.kind == "number" else f"CAST({name} AS INT)"
+            operator = {"since": ">=", "after": ">", "before": "<", "from": ">=", "until": "<="}.get(c.low(i), "=")
+            end = period.end
+            if (later := c.match(end, "or after|or later|onward|onwards|on")) is not None:
+                operator, end = ">=", later
+            elif (earlier := c.match(end, "or before|or earlier")) is not None:
+                operator, end = "<=", earlier
+            return Condition(end, f"{shown} {operator} {period.year}", f"the year is {year.name}")
+    return None
