@@ -278,12 +278,14 @@ class Lab:
         return found
 
     def wait_text(self, selector: str, text: str, *, timeout: float = 60) -> None:
-        """Wait until the first element of the selector holds the text."""
-        self.page.wait_for_function(
-            """([selector, text]) => (document.querySelector(selector)?.innerText ?? '').includes(text)""",
-            arg=[f"{_FRONT} {selector}", text],
-            timeout=timeout * 1000,
-        )
+        """Wait until the first element of the selector holds the text; a failure says what it held."""
+        script = """([selector, text]) => (document.querySelector(selector)?.innerText ?? '').includes(text)"""
+        try:
+            self.page.wait_for_function(script, arg=[f"{_FRONT} {selector}", text], timeout=timeout * 1000)
+        except Exception as error:
+            held = [node.inner_text()[:300] for node in self.find(selector).all()]
+            self.picture(self.folder / "failed.png")
+            raise AssertionError(f"{selector} holds {held}, not {text!r}; see {self.folder / 'failed.png'}") from error
 
     def click(self, selector: str) -> None:
         """Click a control of the panel; a widget's class may sit on the button or around it."""
