@@ -64,7 +64,7 @@ class _Dbutils:
         raise _Exit(text)
 
 
-def session(options: Mapping[str, str]) -> Any:
+def session(options: Mapping[str, Any]) -> Any:
     """One local session on two cores; small and quiet."""
     from pyspark.sql import SparkSession
 
@@ -91,6 +91,7 @@ def session(options: Mapping[str, str]) -> Any:
             "spark.sql.sources.default": "delta",
             "spark.databricks.delta.snapshotPartitions": "1",
         }
+    settings |= options["settings"]
     builder = SparkSession.builder.master("local[2]").appName("tests")
     for name, value in settings.items():
         builder = builder.config(name, value)

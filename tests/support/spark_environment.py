@@ -121,11 +121,13 @@ class Worker:
     Args:
         folder: An empty folder for its warehouse and its log.
         delta: With Delta's jars from Maven Central, on the Spark they are built for.
+        settings: Spark settings in place of those that suit tests.
     """
 
-    def __init__(self, folder: Path, *, delta: bool = False) -> None:
+    def __init__(self, folder: Path, *, delta: bool = False, settings: Mapping[str, str] | None = None) -> None:
         place = environment(DELTA_SPARK if delta else SPARK)
-        options = {"home": str(folder), "delta": DELTA if delta else "", "ivy": str(cache() / "ivy") if delta else ""}
+        options: dict[str, Any] = {"home": str(folder), "settings": dict(settings or {})}
+        options |= {"delta": DELTA if delta else "", "ivy": str(cache() / "ivy") if delta else ""}
         self.log = folder / "spark.log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
@@ -137,6 +139,7 @@ class Worker:
                 cwd=folder,
                 text=True,
             )
+        self.pid = self._process.pid
         self.version = self.ask("hello")["version"]
 
     def ask(self, op: str, **job: Any) -> Any:
