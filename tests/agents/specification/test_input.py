@@ -67,10 +67,13 @@ def test_options_can_be_applied(name: str) -> None:
             apply_edits(parsed.draft, option.edits)
 
 
-VOCABULARY = """join customers orders with per month by nation total revenue average of the number latest top 3 where
-total price over 1000 into a.b.c append merge on o_custkey must be unique never null daily at 6 Pacific since 1995 and or
-not flag rows whose exceeds segment high-value keep without between 'x' ( ) , ; . ? - 1. % $ = * / 50% None 🎉 é ` " ' --
-deduplicate percentile share cancelled flights planes airlines departure delay ratio count distinct every other week"""
+VOCABULARY = """
+join customers orders with per month by nation total revenue average of the number latest top 3
+where total price over 1000 into a.b.c append merge on o_custkey must be unique never null daily at
+6 Pacific since 1995 and or not flag rows whose exceeds segment high-value keep without between 'x'
+( ) , ; . ? - 1. % $ = * / 50% None 🎉 é ` " ' -- deduplicate percentile share cancelled flights
+planes airlines departure delay ratio count distinct every other week
+"""
 WORDS = st.sampled_from([*VOCABULARY.split(), "\n", "\n- "])
 
 

@@ -6,17 +6,15 @@ record, ``drop`` leaves rows out. Words that name no rule (``validates data qual
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo
 from pipeline_magic.agents.specification.planner.intent import Check, Item, Measure, Note, col, measure_ref
 from pipeline_magic.agents.specification.planner.predicates import condition_at
+from pipeline_magic.agents.specification.planner.rules import NULL, Rule, freshness_at, row_bound_at, rule_at
 from pipeline_magic.agents.specification.planner.text import number_of, stem
-from pipeline_magic.agents.specification.planner.values import comparison_at, value_at
+from pipeline_magic.agents.specification.planner.values import value_at
 
 __all__ = ["read_check"]
 
@@ -36,14 +34,6 @@ _MUST_NOT = (
 )
 _SHOULD = "should always be|should be|should|ought to be"
 _IS = "is|are|be|has|have"
-_NULL = "null|missing|empty|blank|none|nulls|null values|missing values"
-
-
-@dataclass(frozen=True)
-class _Rule:
-    end: int
-    kind: str
-    fields: dict[str, Any]
 
 
 def read_check(c: Context, i: int) -> Found | None:
@@ -102,31 +92,31 @@ def _conditional(c: Context, i: int) -> Found | None:
     at, action = opened
     unless = c.low(at - 1) == "unless"
     at = c.skip(at, "the|any|there is|there are|a|an|more than zero|data|table|it|source|is|are|result|target|of")
-    fresh = _freshness(c, at)
+    fresh = freshness_at(c, at)
     if fresh is not None:
         return _check(c, i, fresh, (), action)
     empty = c.match(at, "empty|no rows|0 rows|zero rows")
     if empty is not None:
-        return _check(c, i, _Rule(empty, "row_count", {"minimum": 1}), (), action)
-    fewer = _row_bound(c, at, bad=not unless)
+        return _check(c, i, Rule(empty, "row_count", {"minimum": 1}), (), action)
+    fewer = row_bound_at(c, at, bad=not unless)
     if fewer is not None:
         return _check(c, i, fewer, (), action)
     columns, end = _columns(c, at)
     if columns:
-        gone = c.match(c.skip(end, "is|are|has|have"), _NULL)
+        gone = c.match(c.skip(end, "is|are|has|have"), NULL)
         if gone is not None:
-            return _check(c, i, _Rule(gone, "not_null", {}), columns, action)
+            return _check(c, i, Rule(gone, "not_null", {}), columns, action)
         twice = c.match(
             c.skip(end, "is|are|has|have"), "duplicated|not unique|duplicate|duplicates|repeated|occurs twice"
         )
         if twice is not None:
-            return _check(c, i, _Rule(twice, "unique", {}), columns, action)
+            return _check(c, i, Rule(twice, "unique", {}), columns, action)
     duplicate = c.match(at, "duplicate|duplicated|duplicates in|duplicates of|duplicates|null|missing|nulls in")
     if duplicate is not None:
         columns, end = _columns(c, c.skip(duplicate, "values in|values of|in|of|the"))
         if columns:
             kind = "unique" if c.low(at).startswith("dup") else "not_null"
-            return _check(c, i, _Rule(end, kind, {}), columns, action)
+            return _check(c, i, Rule(end, kind, {}), columns, action)
     condition = condition_at(c, at, opened=True)
     if condition is None:
         return None
@@ -134,47 +124,6 @@ def _conditional(c: Context, i: int) -> Found | None:
     return Found(
         condition.end, "check", (Check(i, condition.end, "expression", (), {"condition": good, "action": action}),)
     )
-
-
-def _freshness(c: Context, i: int) -> _Rule | None:
-    """``older than 24 hours``, ``not updated in the last 2 days``, ``fresher than a day``."""
-    at = c.match(
-        i,
-        (
-            "older than|not older than|no older than|not updated in the last|not updated within|more than|"
-            "newer than|fresher than|not refreshed in|at most|fresh within|updated within the last|updated "
-            "within|stale for more than|updated in the last"
-        ),
-    )
-    if at is None or at >= c.end(i):
-        return None
-    number = "1" if c.low(at) in {"a", "an", "one"} else number_of(c.tokens[at])
-    unit = (
-        {"hour": 1.0, "day": 24.0, "week": 168.0, "minute": 1 / 60}.get(c.tokens[at + 1].stem)
-        if at + 1 < c.end(i)
-        else None
-    )
-    if number is None or unit is None or (c.low(i) in {"more", "at"} and c.match(at + 2, "old|stale|behind") is None):
-        return None
-    return _Rule(c.skip(at + 2, "old|stale|behind|ago"), "freshness", {"max_age_hours": float(number) * unit})
-
-
-def _row_bound(c: Context, i: int, *, bad: bool) -> _Rule | None:
-    """``fewer than 100 rows``, ``at least 1000 rows``."""
-    compared = comparison_at(c, i)
-    at = compared[0] if compared else i
-    number = number_of(c.tokens[at]) if at < c.end(i) else None
-    end = c.match(at + 1, "rows|records|row|entries") if number else None
-    if compared is None or number is None or end is None or "." in number:
-        return None
-    operator = compared[1]
-    if bad:
-        operator = {"<": ">=", "<=": ">", ">": "<=", ">=": "<"}.get(operator, operator)
-    n = int(number)
-    fields = {"<": {"maximum": n - 1}, "<=": {"maximum": n}, ">": {"minimum": n + 1}, ">=": {"minimum": n}}.get(
-        operator
-    )
-    return _Rule(end, "row_count", fields) if fields else None
 
 
 def _fraction(c: Context, i: int) -> Found | None:
@@ -188,16 +137,16 @@ def _fraction(c: Context, i: int) -> Found | None:
     if number is None or after is None:
         return None
     at = c.skip(after, "of|the|may be|can be|are allowed to be|values|rows|with|have|having")
-    gone = c.match(at, _NULL)
+    gone = c.match(at, NULL)
     columns, end = _columns(c, c.skip(gone or at, "values in|values of|values for|in|of|for|values|a|an"))
     if not columns:
         return None
     if gone is None:
-        gone = c.match(c.skip(end, "values|may be|can be|are|is|be|to be|should be"), _NULL)
+        gone = c.match(c.skip(end, "values|may be|can be|are|is|be|to be|should be"), NULL)
         end = gone or end
     if gone is None:
         return None
-    return _check(c, i, _Rule(end, "not_null", {"tolerance": float(number) / 100}), columns, "fail")
+    return _check(c, i, Rule(end, "not_null", {"tolerance": float(number) / 100}), columns, "fail")
 
 
 def _rows(c: Context, i: int) -> Found | None:
@@ -213,13 +162,13 @@ def _rows(c: Context, i: int) -> Found | None:
     )
     empty = c.match(at, "not be empty|not empty|never be empty|never empty|non - empty|contain rows")
     if empty is not None and at > i:
-        return _check(c, i, _Rule(empty, "row_count", {"minimum": 1}), (), "fail")
+        return _check(c, i, Rule(empty, "row_count", {"minimum": 1}), (), "fail")
     if at > start or start > i:
-        fresh = _freshness(c, at)
+        fresh = freshness_at(c, at)
         if fresh is not None:
             return _check(c, i, fresh, (), "fail")
     if start > i or at > start:
-        bound = _row_bound(c, at, bad=False)
+        bound = row_bound_at(c, at, bad=False)
         if bound is not None:
             return _check(c, i, bound, (), "fail")
         between = c.match(at, "between")
@@ -229,7 +178,7 @@ def _rows(c: Context, i: int) -> Found | None:
             if low and high and low[1].isdigit() and high[1].isdigit():
                 end = c.skip(high[0], "rows|records")
                 return _check(
-                    c, i, _Rule(end, "row_count", {"minimum": int(low[1]), "maximum": int(high[1])}), (), "fail"
+                    c, i, Rule(end, "row_count", {"minimum": int(low[1]), "maximum": int(high[1])}), (), "fail"
                 )
     return None
 
@@ -252,7 +201,7 @@ def _none_missing(c: Context, i: int) -> Found | None:
     columns, end = _columns(c, c.skip(found, "values of|values in|of|in|the|by|on|for"))
     if not columns:
         return None
-    return _check(c, i, _Rule(end, "not_null" if gone else "unique", {}), columns, "fail")
+    return _check(c, i, Rule(end, "not_null" if gone else "unique", {}), columns, "fail")
 
 
 # --- rules about columns -----------------------------------------------------------------------------------------
@@ -310,12 +259,12 @@ def _about_columns(c: Context, i: int) -> Found | None:
     if not intro and must is None and negative is None and should is None and not (plain is not None and _opens(c, i)):
         return None
     action = "warn" if should is not None and must is None and negative is None else "fail"
-    found: list[_Rule] = []
+    found: list[Rule] = []
     after = max(x for x in (must, negative, should, plain, end) if x is not None)
     negated = negative is not None
     column = _info(c, columns[0])
     while True:
-        rule = _rule(c, after, negated, column, columns)
+        rule = rule_at(c, after, negated, column, columns)
         if rule is None:
             break
         found.append(rule)
@@ -340,102 +289,11 @@ def _info(c: Context, template: str) -> ColumnInfo | None:
     return c.linker.tables[refs[0].table].column(refs[0].column) if refs else None
 
 
-def _rule(c: Context, i: int, negated: bool, column: ColumnInfo | None, columns: list[str]) -> _Rule | None:
-    i = c.skip(i, "a|an|be|always|of")
-    if c.match(i, "not|never") is not None and not negated:
-        return _rule(c, c.skip(i, "not|never|be"), True, column, columns)
-    if (after := c.match(i, _NULL)) is not None and negated:
-        return _Rule(after, "not_null", {})
-    if (after := c.match(i, "duplicated|duplicate|repeated")) is not None and negated:
-        return _Rule(after, "unique", {})
-    if negated:
-        after = c.match(i, "negative|below zero|less than zero|below 0|less than 0")
-        if after is not None:
-            return _Rule(after, "range", {"minimum": 0})
-        compared = comparison_at(c, i)
-        value = value_at(c, compared[0], column) if compared else None
-        if compared and value:
-            opposite = {">": "<=", ">=": "<", "<": ">=", "<=": ">"}.get(compared[1])
-            return _Rule(value[0], "range", _bound(opposite, value[1])) if opposite else None
-        return None
-    for words, rule in (
-        ("unique|distinct", ("unique", {})),
-        ("present|filled|populated|known|required|set|given|mandatory|non - null|nonnull|complete", ("not_null", {})),
-        ("non - negative|nonnegative|zero or more|positive or zero|0 or more", ("range", {"minimum": 0})),
-        ("positive|greater than zero|above zero|more than zero", ("range", {"minimum": 0, "minimum_inclusive": False})),
-        (
-            "valid email address|valid email addresses|valid email|valid emails|an email address",
-            ("pattern", {"regex": r"^[^@\s]+@[^@\s]+\.[^@\s]+$"}),
-        ),
-    ):
-        after = c.match(i, words)
-        if after is not None:
-            return _Rule(after, str(rule[0]), dict(rule[1]))
-    return _values(c, i, column)
-
-
-def _values(c: Context, i: int, column: ColumnInfo | None) -> _Rule | None:
-    between = c.match(i, "between|in the range|from|within|in range")
-    if between is not None:
-        low = value_at(c, between, column)
-        high = value_at(c, low[0] + 1, column) if low and c.low(low[0]) in {"and", "to", "-"} else None
-        if low and high:
-            return _Rule(high[0], "range", {"minimum": _scalar(low[1]), "maximum": _scalar(high[1])})
-    matched = c.match(i, "match|matches|match the pattern|matching|like|match regex|match the regex|match pattern")
-    if matched is not None and matched < c.end(i) and c.tokens[matched].kind == "quoted":
-        return _Rule(matched + 1, "pattern", {"regex": c.tokens[matched].low})
-    listed = c.match(i, "one of|either|in|any of|only|among")
-    if listed is not None:
-        values, end = _list(c, listed, column)
-        if values:
-            return _Rule(end, "accepted_values", {"values": values})
-    compared = comparison_at(c, i)
-    value = value_at(c, compared[0], column) if compared else None
-    if compared and value and compared[1] in {"<", "<=", ">", ">="}:
-        return _Rule(value[0], "range", _bound(compared[1], value[1]))
-    return None
-
-
-def _bound(operator: str | None, value: str) -> dict[str, Any]:
-    end = "minimum" if operator in {">", ">="} else "maximum"
-    fields: dict[str, Any] = {end: _scalar(value)}
-    if operator in {">", "<"}:
-        fields[f"{end}_inclusive"] = False
-    return fields
-
-
-def _scalar(text: str) -> int | float | str:
-    if re.fullmatch(r"-?\d+", text):
-        return int(text)
-    if re.fullmatch(r"-?\d+(\.\d+)?", text):
-        return float(text)
-    return text[1:-1].replace("\\'", "'").replace("\\\\", "\\")
-
-
-def _list(c: Context, i: int, column: ColumnInfo | None) -> tuple[list[Any], int]:
-    values: list[Any] = []
-    at = end = c.skip(i, "(|:|the")
-    while at < c.end(i):
-        found = value_at(c, at, column)
-        token = c.tokens[at]
-        if found is None and token.kind in {"word", "number"} and token.low not in {"and", "or"}:
-            found = (at + 1, "'" + token.text.replace("'", "") + "'")
-        if found is None:
-            break
-        values.append(_scalar(found[1]))
-        end = found[0]
-        following = c.match(end, ", or|, and|,|or|and|/")
-        if following is None:
-            break
-        at = following
-    return values, c.skip(end, ")")
-
-
-def _check(c: Context, i: int, rule: _Rule, columns: Iterable[str], action: str) -> Found:
+def _check(c: Context, i: int, rule: Rule, columns: Iterable[str], action: str) -> Found:
     return Found(rule.end, "check", tuple(_items(i, rule, list(columns), action)))
 
 
-def _items(i: int, rule: _Rule, columns: list[str], action: str) -> list[Item]:
+def _items(i: int, rule: Rule, columns: list[str], action: str) -> list[Item]:
     fields = {**rule.fields, "action": action}
     if rule.kind in {"range", "accepted_values", "pattern"}:
         return [Check(i, rule.end, rule.kind, (column,), fields) for column in columns]

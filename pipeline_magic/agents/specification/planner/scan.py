@@ -20,11 +20,12 @@ from pipeline_magic.agents.specification.planner.filters import read_filter
 from pipeline_magic.agents.specification.planner.grouping import read_group
 from pipeline_magic.agents.specification.planner.intent import Item, Measure, Place, Shape, Timing, Use
 from pipeline_magic.agents.specification.planner.joinwords import read_join, read_keep, read_lacking, read_sources
+from pipeline_magic.agents.specification.planner.latest import read_latest
 from pipeline_magic.agents.specification.planner.lexicon import CARRIERS, FILLER, STOP
 from pipeline_magic.agents.specification.planner.matching import is_loose, read_matching
 from pipeline_magic.agents.specification.planner.measures import read_measure
 from pipeline_magic.agents.specification.planner.places import read_places
-from pipeline_magic.agents.specification.planner.ranking import read_latest, read_top
+from pipeline_magic.agents.specification.planner.ranking import read_top
 from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
 from pipeline_magic.agents.specification.planner.text import Token
 from pipeline_magic.agents.specification.planner.timing import read_timing

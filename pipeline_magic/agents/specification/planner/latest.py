@@ -1,0 +1,133 @@
+"""One row a key: ``keep the latest order per customer``, ``deduplicate orders on o_orderkey``."""
+
+from __future__ import annotations
+
+from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.entities import Ref, TableInfo
+from pipeline_magic.agents.specification.planner.grouping import read_group
+from pipeline_magic.agents.specification.planner.intent import (
+    Group,
+    Latest,
+    Use,
+)
+from pipeline_magic.agents.specification.planner.periods import date_column
+from pipeline_magic.agents.specification.planner.ranking import PER, foreign
+
+__all__ = ["read_latest"]
+
+
+def read_latest(c: Context, i: int) -> Found | None:
+    """``keep only the latest order per customer [by order date]``, ``deduplicate orders on o_orderkey …``."""
+    return _latest_per(c, i) or _deduplicate(c, i)
+
+
+def _latest_per(c: Context, i: int) -> Found | None:
+    at = c.skip(i, "keep|take|keeping|only|just|the|with|use|select|for|get|find|and|their")
+    newest = c.match(at, "latest|most recent|newest|last")
+    oldest = c.match(at, "earliest|oldest|first") if newest is None else None
+    link = c.table_at(newest or oldest or 0) if (newest or oldest) else None
+    if link is None:
+        return None
+    by, end = _by_date(c, link.end, link.table)
+    per = read_group(c, c.skip(end, ",")) if c.match(end, PER) is not None else None
+    if per is None:
+        return None
+    end = per.end
+    if by is None:
+        by, end = _by_date(c, end, link.table)
+    groups = [item for item in per.items if isinstance(item, Group)]
+    keys: list[Ref] = []
+    for item in groups:
+        if item.entity:
+            keys.append(_ref(foreign(c, link.table, item.entity)))
+        else:
+            keys += [_ref(text) for _, text in item.columns]
+    return _dedup(
+        c, i, end, link.table, tuple(keys), by, newest is not None, Use(link.start, link.end, link.table.name)
+    )
+
+
+def _ref(template: str) -> Ref:
+    from pipeline_magic.agents.specification.planner.intent import refs_in
+
+    return refs_in(template)[0]
+
+
+def _by_date(c: Context, i: int, table: TableInfo) -> tuple[Ref | None, int]:
+    """``by order date``, ``according to updated_at``."""
+    at = c.match(i, "by|by the|by their|according to|based on|ordered by|on|in terms of|( by|, by|using")
+    link = (
+        c.linker.column_at(at, tables=(table.name,), kinds=("date", "timestamp", "number")) if at is not None else None
+    )
+    return (link.ref, c.skip(link.end, ")")) if link is not None and link.end <= c.end(i) else (None, i)
+
+
+def _deduplicate(c: Context, i: int) -> Found | None:
+    if (
+        not c.verb(i, "deduplicate", "dedupe", "dedup", "deduplicat")
+        and c.match(
+            i,
+            (
+                "remove duplicates|remove duplicate|drop duplicates|drop duplicate|removing duplicates|"
+                "eliminate duplicate|eliminate duplicates"
+            ),
+        )
+        is None
+    ):
+        return None
+    at = (
+        c.match(
+            i,
+            (
+                "remove duplicates|remove duplicate|drop duplicates|drop duplicate|removing duplicates|"
+                "eliminate duplicate|eliminate duplicates"
+            ),
+        )
+        or i + 1
+    )
+    at = c.skip(at, "the|from|of|in|all|rows|row|records")
+    link = c.table_at(at)
+    table = link.table if link is not None else (c.scope[0] if c.scope else None)
+    if table is None:
+        return None
+    end = link.end if link is not None else at
+    keys: list[Ref] = []
+    by = c.match(end, "by|on|per|using|based on|with the same|by the|for each|over|having the same|that share the same")
+    while by is not None:
+        column = c.linker.column_at(c.skip(by, "the|same"), tables=(table.name,), least=0.6)
+        if column is None or column.end > c.end(i):
+            break
+        keys.append(column.ref)
+        end = column.end
+        by = c.match(end, ", and|and|,|+|and the")
+    order, newest, end = _keeping(c, end, table)
+    uses = (Use(link.start, link.end, link.table.name),) if link is not None else ()
+    return _dedup(c, i, end, table, tuple(keys), order, newest, *uses)
+
+
+def _keeping(c: Context, end: int, table: TableInfo) -> tuple[Ref | None, bool, int]:
+    """``, keeping the latest [row] [by updated_at]``."""
+    at = c.match(c.skip(end, ",|and"), "keeping|keep|keeping only|retain|retaining|with|take|taking|keep only")
+    if at is None:
+        return None, True, end
+    at = c.skip(at, "the|only|one|row|record|with")
+    newest = c.match(at, "latest|most recent|newest|last|highest|largest|maximum")
+    oldest = c.match(at, "earliest|oldest|first|lowest|smallest|minimum") if newest is None else None
+    found = newest or oldest
+    if found is None:
+        return None, True, end
+    column = c.linker.column_at(c.skip(found, "row|record|one|version|entry"), tables=(table.name,), least=0.6)
+    if column is not None and column.end <= c.end(end):
+        return column.ref, newest is not None, column.end
+    found = c.skip(found, "row|record|one|version|entry|of each|for each|rows")
+    order, after = _by_date(c, found, table)
+    return order, newest is not None, after
+
+
+def _dedup(
+    c: Context, i: int, end: int, table: TableInfo, keys: tuple[Ref, ...], order: Ref | None, newest: bool, *uses: Use
+) -> Found:
+    if order is None:
+        date = date_column(c, i, table)
+        order = date[0].ref if date is not None and not date[1] else None
+    return Found(end, "measure", (*uses, Latest(i, end, table.name, keys, order, newest)))
