@@ -7,9 +7,13 @@ notebook never asks for; asking says so.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from datetime import datetime, timezone
 from typing import Any
+
+from pipeline_magic.spec.names import split_table
 
 __all__ = ["Dbutils", "NotebookExit", "namespace"]
 
@@ -86,15 +90,56 @@ def display(value: Any = None, *more: Any, **options: Any) -> None:
     show(value, *more, **options)  # type: ignore[no-untyped-call]  # IPython has no types
 
 
+_HISTORY = re.compile(
+    r"\s*DESC(?:RIBE)?\s+HISTORY\s+(?P<table>\S.*?)(?:\s+LIMIT\s+(?P<limit>\d+))?\s*;?\s*", re.I | re.S
+)
+
+
+def _answer_history(spark: Any, folders: Mapping[tuple[str, str, str], str]) -> None:
+    """Let ``spark.sql("DESCRIBE HISTORY t")`` answer from the Delta log: Sail knows no such statement, Databricks does.
+
+    Of the columns that Databricks gives there are `version`, `timestamp` and `operation`; newest commit first.
+    """
+    plain_sql = spark.sql
+
+    def sql(query: str, *args: Any, **options: Any) -> Any:
+        asked = _HISTORY.fullmatch(query)
+        if asked is None:
+            return plain_sql(query, *args, **options)
+        try:
+            folder = folders.get(split_table(asked["table"]))
+        except ValueError:
+            folder = None
+        if folder is None:
+            return plain_sql(query, *args, **options)
+        from deltalake import DeltaTable
+
+        commits = DeltaTable(folder).history(int(asked["limit"]) if asked["limit"] else None)
+        rows = [
+            (
+                int(c["version"]),
+                datetime.fromtimestamp((c.get("timestamp") or 0) / 1000, timezone.utc),
+                c.get("operation"),
+            )
+            for c in sorted(commits, key=lambda commit: -int(commit["version"]))
+        ]
+        return spark.createDataFrame(rows, "version bigint, timestamp timestamp, operation string")
+
+    spark.sql = sql
+
+
 def namespace(url: str, statements: Iterable[str], parameters: Mapping[str, str]) -> dict[str, Any]:
     """Names for the notebook: a session of its own in which every table is known."""
     from pyspark.errors import AnalysisException
 
-    from pipeline_magic.adapters.sail_session import connect
+    from pipeline_magic.adapters.sail_session import connect, folder_of
 
-    spark = connect(url)
+    spark, folders = connect(url), dict[tuple[str, str, str], str]()
     for statement in statements:
         with suppress(AnalysisException):  # a table that cannot be told is not there; the notebook says so if it asks
             spark.sql(statement)
+        if (told := folder_of(statement)) is not None:
+            folders[split_table(told[0])] = told[1]
+    _answer_history(spark, folders)
     made: dict[str, Any] = {"spark": spark, "dbutils": Dbutils(parameters), "display": display}
     return {**made, "sql": spark.sql, "table": spark.table}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pipeline_magic.adapters.lakehouse import Lakehouse
 
-__all__ = ["SessionLost", "connect", "registrations", "shorten", "translated"]
+__all__ = ["SessionLost", "connect", "folder_of", "registrations", "shorten", "translated"]
 
 _LOST = re.compile(
     r"UNAVAILABLE|failed to connect|Connection refused|Socket closed|Connection reset"
@@ -59,6 +59,12 @@ def registrations(lakehouse: Lakehouse) -> dict[str, str]:
         name = quote_table(location.name)
         made[name] = f"CREATE TABLE IF NOT EXISTS {name} USING delta LOCATION {where}"
     return made
+
+
+def folder_of(statement: str) -> tuple[str, str] | None:
+    """Name and folder of the table that a statement of `registrations` tells of; None where it tells of a schema."""
+    match = re.fullmatch(r"CREATE TABLE IF NOT EXISTS (.+) USING delta LOCATION '(.+)'", statement, re.DOTALL)
+    return None if match is None else (match[1], match[2].replace("\\'", "'").replace("\\\\", "\\"))
 
 
 def translated(error: BaseException, sql: str) -> EngineError:

@@ -67,6 +67,21 @@ def test_spark_and_parameters(engine: SailEngine) -> None:
     assert "text/html" in run.executed
 
 
+def test_history(engine: SailEngine) -> None:
+    """`DESCRIBE HISTORY` answers from the Delta log, as on Databricks; of an unknown table it fails as any query."""
+    run = engine.run_notebook(
+        notebook(
+            "last = spark.sql('DESCRIBE HISTORY samples.tpch.region LIMIT 1').first()",
+            "print(last['version'], last['timestamp'].year >= 2020)",
+            "try:\n    spark.sql('DESCRIBE HISTORY no.such.table').first()\nexcept Exception as error:\n    print('refused')",
+            "print(spark.sql('SELECT 7 AS n').first()['n'])",
+        ),
+        {},
+    )
+    assert run.succeeded, run.error
+    assert outputs(run.executed) == "0 True\nrefused\n7\n"
+
+
 def test_exit(engine: SailEngine) -> None:
     """`dbutils.notebook.exit` ends the notebook in success with its value, which no `except Exception` stops."""
     value = json.dumps({"rows": 3, "text": "ä\n" * 2000})
