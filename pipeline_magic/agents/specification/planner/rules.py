@@ -1,4 +1,4 @@
-"""What a check demands: ``unique``, ``never null``, ``between 0 and 100``, ``older than 24 hours``, ``at least 5 rows``."""
+"""What a check demands: ``unique``, ``never null``, ``between 0 and 100``, ``older than 24 hours``, ``no rows``."""
 
 from __future__ import annotations
 
