@@ -24,7 +24,8 @@ demo: $(READY)  ## The main job on the local lakehouse, from a statement to a de
 	@$(BIN)/pipeline-magic demo --local
 
 notebook: $(READY)  ## Open the quickstart in JupyterLab, with the extension ready
-	@PIPELINE_MAGIC_LOCAL=1 $(BIN)/jupyter lab examples/quickstart.ipynb
+	@PATH="$(CURDIR)/$(BIN):$$PATH" PIPELINE_MAGIC_LOCAL=1 \
+	  $(BIN)/jupyter lab examples/quickstart.ipynb $$(test "$$(id -u)" != 0 || echo --allow-root) $(ARGS)
 
 test: $(READY)  ## Run the tests (under 15 minutes on two cores)
 	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m "$(MARK)" $(ARGS)
