@@ -81,8 +81,14 @@ def _assumptions(provenance: Provenance) -> list[str]:
             if origin.alternatives
             else ""
         )
-        items.append(f"{code(path)}: {prose(origin.reason or 'a default')}{others}")
+        items.append(f"{code(path)}: {prose(_sentence(origin.reason or 'a default'))}{others}")
     return bullets(items)
+
+
+def _sentence(text: str) -> str:
+    """The text with a capital letter and a full stop."""
+    ended = text if text.endswith((".", "!", "?")) else f"{text}."
+    return ended[:1].upper() + ended[1:]
 
 
 def _questions(questions: Sequence[Question]) -> list[str]:
