@@ -335,8 +335,11 @@ class Checker:
         unit = str(node.args.get("unit") or "").upper().rstrip("S")
         amount = node.this
         text = str(amount.this) if isinstance(amount, exp.Literal) else ""
-        if unit not in UNITS or not text.lstrip("-").isdecimal():
+        if unit not in UNITS or unit == "QUARTER" or not text.lstrip("-").isdecimal():
             return self.fault("an interval is written as INTERVAL 3 DAYS, with a whole number and one unit", node=node)
+        if not isinstance(node.parent, exp.Paren) and any(_is_unit(column.name) for column in self.available):
+            # Sail would read on: in ``INTERVAL '1' DAY OR month = 2`` the column's name looks like one more unit
+            node.replace(exp.Paren(this=node.copy()))
         return Value(INTERVAL, False, unit)
 
     # -- operators
@@ -738,6 +741,10 @@ def castable(source: Type, wanted: Type) -> bool:
     if source.temporal:
         return wanted.temporal or (source.name == "timestamp" and wanted.numeric)
     return False
+
+
+def _is_unit(name: str) -> bool:
+    return name.upper().removesuffix("S") in UNITS
 
 
 def _is_date(text: str) -> bool:

@@ -210,10 +210,10 @@ def _derive(draw: Draw, name: str, last: str, columns: Any) -> Any:
 
 def _aggregate(draw: Draw, name: str, last: str, columns: Any) -> Any:
     groups = tuple(column.name for column in _some(draw, columns, 2)) if draw(st.integers(0, 4)) else ()
-    measures = [
-        NamedExpression(name=f"{name}_m{i}", expression=_one(draw, _measures(c)))
-        for i, c in enumerate(_some(draw, columns))
-    ]
+    texts = [_one(draw, _measures(column)) for column in _some(draw, columns)]
+    if not groups:  # over all rows Sail counts one distinct value where every value is NULL
+        texts = [text for text in texts if "DISTINCT" not in text]
+    measures = [NamedExpression(name=f"{name}_m{i}", expression=text) for i, text in enumerate(texts)]
     return Aggregate(id=name, input=last, group_by=groups, measures=(*measures, _count(name)))
 
 
