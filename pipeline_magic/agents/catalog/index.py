@@ -20,6 +20,8 @@ from pipeline_magic.spec.schema import Model, TableSchema
 __all__ = ["CatalogIndex", "Hit", "split_compound"]
 
 _TABLE, _COLUMN, _COMMENT, _SCHEMA = 8.0, 3.0, 1.0, 2.0
+_NAME = 200.0
+"""For a table whose whole name was said: it comes before all that merely hold one of the words."""
 
 
 class Hit(Model):
@@ -43,6 +45,10 @@ class CatalogIndex:
             for word, weight in _weights(table):
                 held = self._postings[word].get(name, 0.0)
                 self._postings[word][name] = max(held, weight)
+        self._named: dict[str, list[str]] = defaultdict(list)
+        for name in self._tables:
+            for key in _keys(split_table(name)[2]):
+                self._named[key].append(name)
         self._digest: str | None = None
 
     @property
@@ -84,7 +90,11 @@ class CatalogIndex:
         asked = words.split() if isinstance(words, str) else list(words)
         scores: dict[str, float] = defaultdict(float)
         total = max(1, len(self._tables))
-        for word in dict.fromkeys(stem(part) for item in asked for part in (item, *words_of(item))):
+        words_asked = [stem(part) for item in asked for part in (item, *words_of(item))]
+        for name in _whole_names(words_asked):
+            for table in self._named.get(name, ()):
+                scores[table] += _NAME
+        for word in dict.fromkeys(words_asked):
             for form in {word, ABBREVIATIONS.get(word, word)}:
                 postings = self._postings.get(form)
                 if not postings:
@@ -94,6 +104,22 @@ class CatalogIndex:
                     scores[name] += weight * rarity
         ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
         return tuple(Hit(table=name, score=round(score, 6)) for name, score in ranked[:k])
+
+
+def _whole_names(words: Sequence[str]) -> set[str]:
+    """Runs of up to three words, as the whole name of a table would be kept."""
+    found = set()
+    for size in (1, 2, 3):
+        for start in range(len(words) - size + 1):
+            found.add("_".join(ABBREVIATIONS.get(word, word) for word in words[start : start + size]))
+    return found
+
+
+def _keys(name: str) -> set[str]:
+    """A table's whole name as `_whole_names` has it, with words written together cut and uncut."""
+    words = words_of(name)
+    cut = [piece for word in words for piece in split_compound(word)]
+    return {"_".join(stem(ABBREVIATIONS.get(word, word)) for word in part) for part in (words, cut)}
 
 
 def _weights(table: TableSchema) -> Iterable[tuple[str, float]]:

@@ -118,16 +118,20 @@ class Context:
     def focus(self, i: int) -> tuple[TableInfo, ...]:
         """Tables by how near they are to token `i`: named before it in its segment, then after it, then the rest."""
         near: list[str] = []
-        for j in range(i - 1, self.starts[i] - 1 if i < len(self.tokens) else -1, -1):
+        first = max(self.starts[i] if i < len(self.tokens) else 0, i - _REACH)
+        for j in range(i - 1, first - 1, -1):
             link = self.table_at(j)
             if link is not None:
                 near.append(link.table.name)
-        for j in range(i, self.end(i)):
+        for j in range(i, min(self.end(i), i + _REACH)):
             link = self.table_at(j)
             if link is not None:
                 near.append(link.table.name)
         measured = [item.table for item in self.items if isinstance(item, Measure) and item.table]
         return tuple(self.linker.tables[name] for name in dict.fromkeys([*near, *measured, *self.linker.scope]))
 
+
+_REACH = 80
+"""How many tokens away a table still counts as near."""
 
 Reader = Callable[[Context, int], "Found | None"]

@@ -65,6 +65,7 @@ class Linker:
         self.near = tuple(tables)
         self._fits: dict[tuple[str, ...], tuple[tuple[float, ColumnInfo], ...]] = {}
         self._named: dict[tuple[tuple[str, ...], bool], tuple[float, tuple[TableInfo, ...]]] = {}
+        self._seen: dict[int, TableLink | None] = {}
         self._owners: dict[str, set[str]] = {}
         for table in tables.values():
             for column in table.columns:
@@ -76,6 +77,7 @@ class Linker:
         made = Linker.__new__(Linker)
         made.__dict__.update(self.__dict__)
         made.scope, made.near = tuple(scope), tuple(near)
+        made._seen = {}
         return made
 
     # --- tables ------------------------------------------------------------------------------------------------
@@ -85,6 +87,11 @@ class Linker:
 
         A synonym is tried where the words themselves name nothing; a part of a name where one table in scope has it.
         """
+        if start not in self._seen:
+            self._seen[start] = self._table_at(start)
+        return self._seen[start]
+
+    def _table_at(self, start: int) -> TableLink | None:
         for size in range(_LONGEST, 0, -1):
             window = self._window(start, size)
             if window is None:

@@ -22,6 +22,7 @@ from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.agents.specification.planner.linking import Linker
 from pipeline_magic.agents.specification.planner.refusals import refuse
+from pipeline_magic.agents.specification.planner.scope import find_scope
 from pipeline_magic.agents.specification.planner.settle import settle
 from pipeline_magic.agents.specification.planner.spelling import corrected
 from pipeline_magic.agents.specification.planner.text import Token, tokenise
@@ -68,7 +69,8 @@ def parse_statement(
     taken = {i for start, found in marked.items() for i in range(start, found.end)}
     graph = JoinGraph(tables)
     linker = Linker(tokens, tables)
-    scope = _scope(tokens, linker, taken)
+    found = find_scope(tokens, linker, taken, answers or {})
+    scope = found.tables
     near = [name for name in tables if not scope or name in scope or graph.path(scope, name)]
     context = Context(tokens, ends, starts, linker.with_scope(scope, near), graph, now, dict(answers or {}))
     read = scanning.scan(context, marked)
@@ -80,8 +82,13 @@ def parse_statement(
         raise StatementError(
             "The statement names no table or column that the catalog has.", hint=f"The catalog has {_some(catalog)}."
         )
-    made.questions += [*read.questions, *ties, *_not_understood(clauses, statement, tokens, starts, context.answers)]
-    made.notes += [*notes, *(item.text for item in read.items if isinstance(item, Note) and item.text)]
+    made.questions += [
+        *found.questions,
+        *read.questions,
+        *ties,
+        *_not_understood(clauses, statement, tokens, starts, context.answers),
+    ]
+    made.notes += [*notes, *found.notes, *(item.text for item in read.items if isinstance(item, Note) and item.text)]
     target = set_target(made, plan)
     trigger = set_trigger(made, read.items, plan)
     deployed = [item for item in read.items if isinstance(item, Shape) and item.field == "deployment"]
@@ -132,25 +139,6 @@ def _candidates(tokens: tuple[Token, ...], catalog: CatalogIndex) -> dict[str, T
     hits = catalog.search(words[:400], k=_MOST_TABLES)
     found = [catalog.table(hit.table) for hit in hits]
     return describe(table for table in found if table is not None)
-
-
-def _scope(tokens: tuple[Token, ...], linker: Linker, taken: set[int]) -> tuple[str, ...]:
-    """Full names of the tables that are named, in order."""
-    found: list[str] = []
-    i = 0
-    while i < len(tokens):
-        link = linker.table_at(i) if i not in taken else None
-        if link is None:
-            i += 1
-            continue
-        if not link.others:
-            found.append(link.table.name)
-        i = link.end
-    if not found:
-        stems = {token.stem for token in tokens}
-        spread = [name for name, table in linker.tables.items() if len(table.words) > 1 and set(table.words) <= stems]
-        found = spread if len(spread) == 1 else []
-    return tuple(dict.fromkeys(found))
 
 
 def _not_understood(
