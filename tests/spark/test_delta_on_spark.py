@@ -16,7 +16,8 @@ from pipeline_magic.compiler.ipynb import python_source
 from pipeline_magic.compiler.sql import target_query
 from pipeline_magic.spec.model import Expectation, Filter, Freshness, NotNull, PipelineSpec, Range, Source, Target
 from pipeline_magic.spec.typed import TypedSpec, type_spec
-from tests.support.compiled import RUN_TIME, Case, cases, make_table, rows_sql
+from tests.spark.test_golden_on_spark import bounded
+from tests.support.compiled import RUN_TIME, Case, make_table, rows_sql
 from tests.support.spark_environment import SparkError, Worker, why_not
 
 pytestmark = [
@@ -244,12 +245,12 @@ def test_quarantine_keeps_what_is_dropped_once(pipeline: Pipeline) -> None:
 
 
 def _cases() -> list[Case]:
-    return [case for case in cases() if case.spec.target.mode == "overwrite"]
+    return [case for case in bounded() if case.spec.target.mode == "overwrite"]
 
 
 @pytest.mark.parametrize("case", _cases(), ids=lambda case: case.name)
 def test_golden(case: Case, delta: Worker) -> None:
-    """The notebook of every golden case that overwrites leaves the rows of its SQL form in a Delta table."""
+    """The notebook of a golden case that overwrites leaves the rows of its SQL form in a Delta table."""
     typed = case.typed()
     names = {alias: f"{CATALOG}.g_{case.name}_{index}" for index, alias in enumerate(case.tables)}
     delta.ask("tables", sql={names[alias]: rows_sql(table) for alias, table in case.tables.items()})
