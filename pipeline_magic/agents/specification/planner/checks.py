@@ -163,11 +163,11 @@ def _rows(c: Context, i: int) -> Found | None:
     empty = c.match(at, "not be empty|not empty|never be empty|never empty|non - empty|contain rows")
     if empty is not None and at > i:
         return _check(c, i, Rule(empty, "row_count", {"minimum": 1}), (), "fail")
-    if at > start or start > i:
+    if at > start or start > i or _opens(c, i):
         fresh = freshness_at(c, at)
         if fresh is not None:
             return _check(c, i, fresh, (), "fail")
-    if start > i or at > start:
+    if start > i or at > start or _opens(c, i):
         bound = row_bound_at(c, at, bad=False)
         if bound is not None:
             return _check(c, i, bound, (), "fail")

@@ -23,7 +23,7 @@ from pipeline_magic.agents.specification.planner.values import (
 )
 from pipeline_magic.spec.names import slug
 
-__all__ = ["count_of", "counted", "counted_behind", "ratio_of", "read_having", "said", "share_of"]
+__all__ = ["count_of", "counted", "counted_behind", "ratio_of", "read_bound", "read_having", "said", "share_of"]
 
 _COUNT = (
     "number of|the number of|count of|the count of|how many|counts of|total number of|the total "
@@ -103,6 +103,17 @@ def read_having(c: Context, i: int) -> Found | None:
     return Found(
         link.end, "filter", (use, measure, Filter(i, link.end, f"{measure_ref(name)} {compared[1]} {value[1]}"))
     )
+
+
+def read_bound(c: Context, i: int) -> Found | None:
+    """``an average delay above 15 minutes``: a condition right behind the measure it is about."""
+    last = next((item for item in reversed(c.items) if isinstance(item, Measure)), None)
+    at = c.skip(i, "is|are|of|that is|which is")
+    compared = comparison_at(c, at) if last is not None and last.end == i else None
+    value = value_at(c, compared[0], None) if compared is not None else None
+    if last is None or compared is None or value is None:
+        return None
+    return Found(value[0], "filter", (Filter(i, value[0], f"{measure_ref(last.name)} {compared[1]} {value[1]}"),))
 
 
 def _state_name(c: Context, state: Condition | None, at: int) -> str:

@@ -40,6 +40,7 @@ __all__ = [
     "operator_first",
     "quoted_in",
     "state_at",
+    "table_named",
     "unit_compared",
 ]
 
@@ -81,6 +82,35 @@ def named_value(c: Context, i: int, about: TableInfo | None, least: float) -> Co
             text = equal_to(c, link.column, value[1]) if c.loose else f"lower({col(link.ref)}) = {value[1].lower()}"
             return Condition(link.end, text, f"looked for in {link.column.name}, without regard to case", tied)
     return None
+
+
+def table_named(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``in region EUROPE``, ``from the ASIA region``: a row of a small table, by its name."""
+    at = c.skip(i, "in|from|of|the|within")
+    if at == i:
+        return None
+    link = c.table_at(at)
+    value_first = link is None and at + 1 < c.end(i) and _proper(c, at)
+    if value_first:
+        link = c.table_at(at + 1)
+    if link is None:
+        return None
+    start, end = (at, link.end) if value_first else (link.end, link.end + 1)
+    names = [column for column in link.table.of_kind("text") if column.words == ("name",)]
+    if (
+        len(names) != 1
+        or start >= c.end(i)
+        or not _proper(c, start)
+        or (c.table_at(start) is not None and not value_first)
+    ):
+        return None
+    return Condition(end, f"{col(names[0].ref)} = {spelt(c.tokens[start].text, names[0])}")
+
+
+def _proper(c: Context, i: int) -> bool:
+    """A name: written with a capital, and not merely because a sentence begins."""
+    token = c.tokens[i]
+    return token.kind == "word" and token.text[0].isupper() and i > c.starts[i] and token.low not in STOP | FILLER
 
 
 def operator_first(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:

@@ -87,6 +87,13 @@ def read_join(c: Context, i: int) -> Found | None:
     if not uses:
         return None
     keys, end = _on(c, end)
+    for word, phrases in (
+        ("inner", "with an inner join|using an inner join|( inner join )|by inner join"),
+        ("left", "with a left join|using a left join|( left join )|by left join"),
+    ):
+        after = c.match(end, phrases)
+        if after is not None:
+            how, end = word, after
     wish = JoinWish(start, end, tuple(use.table for use in uses), _how(how), keys)
     return Found(end, "join", (*uses, *extra, wish))
 

@@ -18,6 +18,8 @@ __all__ = ["ColumnLink", "Linker", "TableLink"]
 
 _GOOD = 0.8
 _LONGEST = 4
+_VAGUE = {"number", "id", "key", "count", "code", "flag", "text"}
+"""Words that, alone, name no column of which they are only a part."""
 _DETERMINERS = {"the", "a", "an", "each", "every", "their", "all", "any", "these", "those"}
 
 
@@ -322,6 +324,8 @@ def _column_fit(window: tuple[str, ...], column: ColumnInfo, table: TableInfo) -
         return 0.85
     if have < wanted and wanted - have <= {"amount", "value"} and column.kind == "number" and not have <= owner:
         return 0.85
+    if len(have) == 1 and have <= _VAGUE:
+        return 0.45 if have < wanted else 0.0
     if have < wanted and column.words[-1] == words[-1]:
         return 0.6
     if column.said and have == set(column.said):

@@ -15,6 +15,7 @@ from pipeline_magic.agents.specification.planner.intent import (
     Measure,
     col,
 )
+from pipeline_magic.agents.specification.planner.lexicon import MONTHS
 from pipeline_magic.agents.specification.planner.linking import ColumnLink
 from pipeline_magic.agents.specification.planner.text import lemmas
 from pipeline_magic.agents.specification.planner.values import (
@@ -188,7 +189,26 @@ def in_period(c: Context, i: int, about: TableInfo | None, least: float) -> Cond
             others = found[1]
             tied = ColumnLink(i, dated.end, found[0], 0.5, others) if others else None
             return Condition(dated.end, dated.expression, f"the period is about {found[0].name}", tied)
-    return _whole_year(c, i, about)
+    return _whole_year(c, i, about) or month_alone(c, i, about)
+
+
+def month_alone(c: Context, i: int, about: TableInfo | None) -> Condition | None:
+    """``in January``: that month of every year."""
+    at = c.match(i, "in|during|for|of|from")
+    number = MONTHS.get(c.low(at)) if at is not None and at < c.end(i) else None
+    if at is None or number is None or not c.tokens[at].text[0].isupper():
+        return None
+    for table in (about,) if about else c.focus(i)[:2]:
+        months = [column for column in table.of_kind("number") if column.words == ("month",)]
+        if months:
+            return Condition(at + 1, f"{col(months[0].ref)} = {number}")
+    found = date_column(c, i, about)
+    if found is None:
+        return None
+    tied = ColumnLink(i, at + 1, found[0], 0.5, found[1]) if found[1] else None
+    return Condition(
+        at + 1, f"month({col(found[0].ref)}) = {number}", f"the month of {found[0].name}, of every year", tied
+    )
 
 
 def _whole_year(c: Context, i: int, about: TableInfo | None) -> Condition | None:

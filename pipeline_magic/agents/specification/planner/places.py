@@ -22,7 +22,7 @@ _VERB = (
     r"load|loads|loaded|insert|inserts|land|lands|put|puts|materiali[sz]es?|persist|persists|export|"
     r"exports|deliver|delivers|send|sends|append|appends|"
     r"upsert|upserts|merge|merges|create|creates|build|builds|results? (?:go|goes)|goes|go)\s+"
-    r"(?:(?:the|all|these|those|new|it|them|this|result|results|output|outputs|rows?|data|everything|"
+    r"(?:(?:the|all|these|those|new|it|them|this|result|results|output|outputs|rows?|data|counts?|totals|metrics|aggregates?|summary|everything|"
     r"table|final|everything)\s+)*)"
 )
 _PREP = (

@@ -20,6 +20,7 @@ from pipeline_magic.agents.specification.planner.idioms import (
     operator_first,
     quoted_in,
     state_at,
+    table_named,
     unit_compared,
 )
 from pipeline_magic.agents.specification.planner.intent import Measure, col, measure_ref
@@ -104,6 +105,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         named_as,
         on_weekends,
         named_value,
+        table_named,
         operator_first,
         costing,
         unit_compared,

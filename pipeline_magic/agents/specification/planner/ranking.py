@@ -63,6 +63,10 @@ def _top_n(c: Context, i: int) -> Found | None:
     found = _number(c, top) if top is not None else None
     if top is None or found is None or c.low(found[0]) in {"%", "percent"}:
         return None
+    alone = c.table_at(found[0]) is None and c.linker.column_at(found[0], least=0.8) is None
+    if alone and c.of(Measure) and (found[0] >= c.end(i) or c.low(found[0]) in {",", ";", ".", "by", "only"}):
+        order = measure_ref(c.of(Measure)[0].name)  # the groups that were asked for, by what was measured first
+        return Found(found[0], "measure", (Top(i, found[0], found[1], order, low is None),))
     return _ranked(c, i, found[0], found[1], low is None)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from pipeline_magic.agents.specification.planner.checks import read_check
 from pipeline_magic.agents.specification.planner.columns import read_columns, read_derive
 from pipeline_magic.agents.specification.planner.context import Context, Found, Reader
-from pipeline_magic.agents.specification.planner.counts import read_having
+from pipeline_magic.agents.specification.planner.counts import read_bound, read_having
 from pipeline_magic.agents.specification.planner.definitions import find_definitions, read_definition
 from pipeline_magic.agents.specification.planner.explained import read_explained
 from pipeline_magic.agents.specification.planner.filters import read_filter
@@ -47,6 +47,7 @@ READERS: tuple[Reader, ...] = (
     read_join,
     read_lacking,
     read_having,
+    read_bound,
     read_top,
     read_derive,
     read_measure,

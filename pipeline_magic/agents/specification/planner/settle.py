@@ -72,6 +72,8 @@ def _groups_before(c: Context, item: Item, before: Sequence[Item]) -> list[Group
 def _partitioned(c: Context, top: Top, before: Sequence[Item]) -> Top:
     """``for each region, the top 5 customers by revenue``: the earlier grouping parts the ranking."""
     names: list[str] = []
+    if not any(isinstance(group, Group) and group.start == top.start for group in before):
+        return top  # `…, top 3` alone ranks the groups themselves
     for group in _groups_before(c, top, before):
         keys = c.linker.tables[group.entity].key if group.entity else tuple(name for name, _ in group.columns)
         names += keys
