@@ -123,8 +123,8 @@ class Source(Model):
         alias: Its id; steps name it as an input.
         table: ``catalog.schema.table``.
         filter: Condition on its rows, applied as they are read.
-        watermark: Column whose values only grow; with `append` and `merge` targets only rows past the last
-            run's highest value are read.
+        watermark: Column whose values only grow; with `append`, `merge` and `scd1` targets only rows past the last
+            run's highest value are read (rows in which it is NULL never are). The value is kept in the target.
     """
 
     alias: Id
@@ -263,7 +263,10 @@ class Segment(_OneInput):
 
 
 class Deduplicate(_OneInput):
-    """Keep one row for each combination of `keys`: the first by `order_by`."""
+    """Keep one row for each combination of `keys`: the first by `order_by`.
+
+    Where that does not decide, the remaining columns do, smallest first, so that every run keeps the same row.
+    """
 
     kind: Literal["deduplicate"] = "deduplicate"
     keys: tuple[ColumnName, ...] = Field(min_length=1, max_length=100)
@@ -329,7 +332,10 @@ class Union(_Step):
 
 
 class Pivot(_OneInput):
-    """One row a group, one column a value of `column` (and a measure, where there are several)."""
+    """One row a group, one column a value of `column`; with several measures called ``<value>_<measure>``.
+
+    A count over no rows is 0; other measures over no rows are NULL.
+    """
 
     kind: Literal["pivot"] = "pivot"
     group_by: tuple[ColumnName, ...] = Field(min_length=1, max_length=100)
@@ -349,7 +355,10 @@ class Unpivot(_OneInput):
 
 
 class Explode(_OneInput):
-    """One row for each element of the array `column`, called `name`; `outer` keeps rows with none."""
+    """One row for each element of the array `column`, called `name`; `outer` keeps rows with none.
+
+    The array itself stays, unless `name` is its name. `position` counts from 0.
+    """
 
     kind: Literal["explode"] = "explode"
     column: ColumnName
@@ -406,7 +415,8 @@ class _Expectation(Model):
 
     Attributes:
         action: ``warn`` records, ``drop`` leaves the failing rows out, ``fail`` stops the run before the write.
-        tolerance: Fraction of rows that may fail before the action is taken (0 = none).
+        tolerance: Fraction of rows that may fail before the action is taken (0 = none); not with `drop`, which leaves
+            out failing rows one by one. For `unique`: groups that occur more than once, as a fraction of the rows.
         quarantine: Table that takes the dropped rows, with the expectation's id and the time.
         enabled: Off means: shown, not run.
         automatic: Proposed by us, not by the statement; each is listed as an assumption.
