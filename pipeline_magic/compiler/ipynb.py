@@ -20,7 +20,7 @@ from pipeline_magic.compiler.python import literal
 from pipeline_magic.compiler.write import quarantine, report, write
 from pipeline_magic.spec.typed import TypedSpec
 
-__all__ = ["cells", "notebook", "python_source"]
+__all__ = ["cells", "headed", "notebook", "python_source"]
 
 
 def cells(typed: TypedSpec) -> tuple[Cell, ...]:
@@ -59,8 +59,8 @@ def _parameters(typed: TypedSpec, body: list[Cell]) -> Cell:
     lines = ["import json", *(["import os"] if "os.environ" in text else []), "from datetime import datetime, timezone"]
     lines += ["from zoneinfo import ZoneInfo"] if uses_date else []
     lines += ["", *(["from pyspark.errors import PySparkException"] if needs_commits(typed) else [])]
-    names = "Window, functions as F" if "Window" in text else "functions as F"
-    lines += [f"from pyspark.sql import {names}", ""]
+    lines += ["from pyspark.sql import Window"] if "Window." in text else []
+    lines += ["from pyspark.sql import functions as F", ""]
     lines += [f"dbutils.widgets.text({literal(name)}, {literal(default)})" for name, default in widgets]
     lines += [
         "",
@@ -81,9 +81,13 @@ def _parameters(typed: TypedSpec, body: list[Cell]) -> Cell:
 def _source(cell: Cell, steps: set[str]) -> str:
     if cell.markdown:
         return cell.source
-    title = comment(f"{cell.id}: {cell.title}" if cell.id in steps else cell.title)
-    head = textwrap.wrap(title, 108, break_long_words=False, break_on_hyphens=False)
-    return "\n".join([*(f"# {line}" for line in head), cell.source])
+    return "\n".join([*headed(cell.id if cell.id in steps else "", cell.title), cell.source])
+
+
+def headed(name: str, title: str) -> list[str]:
+    """The comment above a piece of code: what it is called, and what it does."""
+    text = comment(f"{name}: {title}" if name else title)
+    return [f"# {line}" for line in textwrap.wrap(text, 108, break_long_words=False, break_on_hyphens=False)]
 
 
 def python_source(typed: TypedSpec) -> str:

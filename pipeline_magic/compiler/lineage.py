@@ -80,9 +80,22 @@ class Lineage(Model):
                     found |= set(self._follow(edge.from_node, edge.from_column, {"same", "value"}))
         return self._sorted(found)
 
+    def computed_in(self, column: str, node: str = TARGET) -> set[tuple[str, str]]:
+        """The places, as (node, column), that a column's value is read or computed at; not those it only passes."""
+        computed = {(edge.to_node, edge.to_column) for edge in self.edges if edge.how == "value"}
+        places = self._places(node, column, {"same", "value"})
+        feeds = {edge.to_node for edge in self.edges}
+        return {place for place in places if place in computed or place[0] not in feeds}
+
+    def deciding_steps(self) -> set[str]:
+        """The steps that decide which rows reach the target."""
+        return {edge.to_node for edge in self.edges if edge.how == "rows"}
+
     def _follow(self, node: str, column: str, kinds: set[str]) -> tuple[tuple[str, str], ...]:
         feeds = {edge.to_node for edge in self.edges}
-        found: set[tuple[str, str]] = set()
+        return self._sorted(place for place in self._places(node, column, kinds) if place[0] not in feeds)
+
+    def _places(self, node: str, column: str, kinds: set[str]) -> set[tuple[str, str]]:
         seen: set[tuple[str, str]] = set()
         pending = [(node, column)]
         while pending:
@@ -90,14 +103,12 @@ class Lineage(Model):
             if place in seen:
                 continue
             seen.add(place)
-            if place[0] not in feeds:
-                found.add(place)
             pending.extend(
                 (edge.from_node, edge.from_column)
                 for edge in self.edges
                 if (edge.to_node, edge.to_column) == place and edge.how in kinds
             )
-        return self._sorted(found)
+        return seen
 
     def _upstream(self, node: str) -> set[str]:
         found: set[str] = set()

@@ -92,14 +92,19 @@ def checks_of(typed: TypedSpec) -> tuple[Expectation, ...]:
     return tuple(item for item in typed.spec.expectations if item.enabled)
 
 
-def program(typed: TypedSpec) -> Program:
-    """Sources and steps as cells, pruned to what target and expectations read."""
-    return _Emitter(typed).program()
+def program(typed: TypedSpec, *, drops: bool = True) -> Program:
+    """Sources and steps as cells, pruned to what target and expectations read.
+
+    Args:
+        drops: Leave out the rows that fail `drop` expectations; False where the platform does that itself.
+    """
+    return _Emitter(typed, drops).program()
 
 
 class _Emitter:
-    def __init__(self, typed: TypedSpec) -> None:
+    def __init__(self, typed: TypedSpec, drops: bool) -> None:
         self.typed = typed
+        self.dropping = drops
         self.names = variables(typed)
         self.steps: dict[str, Step] = {step.id: step for step in typed.spec.steps}
         self.sources = {source.alias: source for source in typed.spec.sources}
@@ -120,7 +125,7 @@ class _Emitter:
             source = self.sources.get(node.id)
             title = describe_source(source) if source is not None else describe(self.steps[node.id])
             lines = self.source(source) if source is not None else self.step(self.steps[node.id])
-            lines += self.drops(node)
+            lines += self.drops(node) if self.dropping else []
             cells.append(Cell(node.id, title, "\n".join(lines)))
         return Program(tuple(cells), {name: self.names[name] for name in self.have}, self.unchecked)
 

@@ -2,7 +2,8 @@
 import json
 from datetime import datetime, timezone
 
-from pyspark.sql import Window, functions as F
+from pyspark.sql import Window
+from pyspark.sql import functions as F
 
 dbutils.widgets.text("run_time", "")
 dbutils.widgets.text("run_key", "")
