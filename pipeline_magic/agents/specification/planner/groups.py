@@ -122,6 +122,9 @@ def add_groups(made: Assembly, plan: Plan, layout: Layout) -> None:
         measures.append({"name": measure.name, "expression": _measure(made, plan, layout, measure)})
     identity = made.step({"id": "metrics", "kind": "aggregate", "group_by": names, "measures": measures})
     _lost_derives(made, plan, identity)
+    for name, ref in zip(describing, shown, strict=True):
+        if plan.entity and not _determined(plan, plan.entity, ref.table):
+            made.questions.append(_which_value(plan, layout, identity, name, ref))
     _group_origins(made, plan, identity, describing, clauses, said)
     entity = plan.entity
     made.grain = plan.tables[entity].words[-1] if entity else "_".join(names[:2])
@@ -163,6 +166,29 @@ def _lost_derives(made: Assembly, plan: Plan, identity: str) -> None:
                 clauses=plan.clauses(item),
             )
         )
+
+
+def _determined(plan: Plan, entity: str, table: str) -> bool:
+    """A row of `entity` has at most one row of `table`."""
+    path = plan.graph.path([entity], table)
+    return path is not None and all(link.one in {"right", "both"} for link in path)
+
+
+def _which_value(plan: Plan, layout: Layout, identity: str, name: str, ref: Ref) -> Question:
+    """A column that can have many values in a group: which one is shown must be said."""
+    path = f"steps.{identity}.measures.{name}.expression"
+    column = quoted(layout.name(ref))
+    return Question(
+        id=f"measure:{name}",
+        text=f"Which {name} should each group show?",
+        why="There can be many in one group, and the statement names none of them.",
+        options=tuple(
+            Option(id=function, label=words, edits=(Edit(path=path, value=f"{function}({column})"),))
+            for function, words in (("max", "The highest or latest"), ("min", "The lowest or earliest"))
+        ),
+        path=path,
+        clauses=plan.clauses(*[item for item in plan.selected if item.ref == ref]),
+    )
 
 
 def _describing(plan: Plan, layout: Layout, ref: Ref) -> str:

@@ -46,7 +46,7 @@ _FUNCTIONS = {
     "avg": "average|mean|avg|the average|average of|mean of|the mean",
     "sum": "total|sum|the total|sum of|the sum of|total of|overall|the sum|combined|totals of",
     "max": (
-        "maximum|max|highest|largest|greatest|biggest|the highest|latest|most recent|newest|longest|the "
+        "last|maximum|max|highest|largest|greatest|biggest|the highest|latest|most recent|newest|longest|the "
         "maximum|the latest"
     ),
     "min": "minimum|min|lowest|smallest|least|earliest|oldest|shortest|the lowest|first|the minimum|cheapest",
