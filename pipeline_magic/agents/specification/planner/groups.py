@@ -123,7 +123,7 @@ def add_groups(made: Assembly, plan: Plan, layout: Layout) -> None:
     identity = made.step({"id": "metrics", "kind": "aggregate", "group_by": names, "measures": measures})
     _lost_derives(made, plan, identity)
     for name, ref in zip(describing, shown, strict=True):
-        if plan.entity and not _determined(plan, plan.entity, ref.table):
+        if plan.entity and not _determined(plan, ref.table):
             made.questions.append(_which_value(plan, layout, identity, name, ref))
     _group_origins(made, plan, identity, describing, clauses, said)
     entity = plan.entity
@@ -168,10 +168,13 @@ def _lost_derives(made: Assembly, plan: Plan, identity: str) -> None:
         )
 
 
-def _determined(plan: Plan, entity: str, table: str) -> bool:
-    """A row of `entity` has at most one row of `table`."""
-    path = plan.graph.path([entity], table)
-    return path is not None and all(link.one in {"right", "both"} for link in path)
+def _determined(plan: Plan, table: str) -> bool:
+    """A group has at most one row of `table`."""
+    for entity in {plan.entity, *(group.entity for group in plan.groups if group.entity)}:
+        path = plan.graph.path([entity], table)
+        if path is not None and all(link.one in {"right", "both"} for link in path):
+            return True
+    return False
 
 
 def _which_value(plan: Plan, layout: Layout, identity: str, name: str, ref: Ref) -> Question:
