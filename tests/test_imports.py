@@ -43,7 +43,9 @@ def test_load_ext_loads_nothing_heavy() -> None:
     """`%load_ext pipeline_magic` on top of IPython and ipywidgets loads none of the heavy libraries."""
     base = "import ipywidgets\nfrom IPython.core.interactiveshell import InteractiveShell as S\nshell = S.instance()"
     before = _loaded(base)
-    after = _loaded(f"{base}\nshell.run_line_magic('load_ext', 'pipeline_magic')\nassert shell.find_cell_magic('pipeline')")
+    after = _loaded(
+        f"{base}\nshell.run_line_magic('load_ext', 'pipeline_magic')\nassert shell.find_cell_magic('pipeline')"
+    )
     assert "pipeline_magic" in after
     assert (after - before) & set(HEAVY) == set()
 
