@@ -45,7 +45,8 @@ class Flow:
         self._ports = ports
         self._settings = settings
         self._parser = SpecificationParserAgent()
-        self._catalog = UnityCatalogAgent(ports.catalog, ports.engine if settings.measure_questions else None)
+        measuring = ports.engine if settings.measure_questions else None
+        self._catalog = UnityCatalogAgent(ports.catalog, measuring, place=ports.place)
         self._writer = NotebookGeneratorAgent(ports.code_host)
         self._quality = DataQualityAgent(ports.engine, ports.catalog)
         self._github = GitHubAgent(ports.code_host)

@@ -93,7 +93,8 @@ def try_out(ports: Ports, run: Run) -> None:
     if parsed is None:
         raise NotFound(f"Run `{run.id}` was never parsed.", hint="Run its cell again.")
     before = stage_result(ports.store, run.id, "validate", Validated)
-    tried = UnityCatalogAgent(ports.catalog).validate(parsed, run.answers, run.edits, run_time="1970-01-01T00:00:00Z")
+    agent = UnityCatalogAgent(ports.catalog, place=ports.place)
+    tried = agent.validate(parsed, run.answers, run.edits, run_time="1970-01-01T00:00:00Z")
     known = {finding.id for finding in before.problems} if before else set()
     worse = [finding for finding in tried.problems if finding.id not in known]
     if worse:

@@ -23,6 +23,7 @@ class Ports:
     """One adapter for each port, and what a person should know of them.
 
     Attributes:
+        place: Where pipelines run: ``local`` or ``databricks``.
         describe: Name of each port's adapter, for the panel's header and `doctor`.
         leaves_machine: What goes elsewhere, as sentences; empty when all is local.
         warnings: What is not as it should be, though the work can go on.
@@ -35,6 +36,7 @@ class Ports:
     deployer: Deployer
     store: Store
     clock: Clock
+    place: str = "local"
     describe: dict[str, str] = field(default_factory=dict)
     leaves_machine: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()

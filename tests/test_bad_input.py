@@ -74,6 +74,13 @@ def test_target_equal_to_a_source_is_refused(orchestrator: PipelineBuilderOrches
     assert "target.table" in _problems(snapshot)
 
 
+def test_a_pipeline_that_cannot_run_here_is_refused(orchestrator: PipelineBuilderOrchestrator) -> None:
+    """A declarative pipeline is not quietly deployed as something else; choosing a job goes on."""
+    snapshot = orchestrator.start("Count the orders per o_orderstatus into analytics.x.dlt as a DLT pipeline")
+    assert "deployment" in _problems(snapshot) and "Databricks" in _problems(snapshot)
+    assert orchestrator.edit(snapshot.run.id, [Edit(path="deployment", value="job")]).validated.typed is not None
+
+
 def test_a_wrong_edit_by_the_form_keeps_the_plan(orchestrator: PipelineBuilderOrchestrator) -> None:
     """An edit that makes the spec wrong is refused with its field; the plan and its approval stay."""
     result = orchestrator.build_pipeline("Count the orders per o_orderpriority into analytics.x.priorities")

@@ -10,6 +10,7 @@ from pipeline_magic.errors import Problem, SpecError
 from pipeline_magic.ports import Catalog, Engine
 from pipeline_magic.runs import Answer, Finding, Parsed, Question, Validated
 from pipeline_magic.spec.automatic import automatic_expectations
+from pipeline_magic.spec.legality import illegal
 from pipeline_magic.spec.model import Draft, Expectation, PipelineSpec
 from pipeline_magic.spec.paths import Edit, apply_edits, complete, draft_of
 from pipeline_magic.spec.provenance import Origin, Provenance
@@ -27,11 +28,13 @@ class UnityCatalogAgent:
     Args:
         catalog: Where tables are looked up.
         engine: Runs the readings of a question; None leaves questions unmeasured.
+        place: Where the pipeline would run, ``local`` or ``databricks``; what cannot run there is a problem.
     """
 
-    def __init__(self, catalog: Catalog, engine: Engine | None = None) -> None:
+    def __init__(self, catalog: Catalog, engine: Engine | None = None, *, place: str = "any") -> None:
         self._catalog = catalog
         self._engine = engine
+        self._place = place
 
     def tables(self, parsed: Parsed, answers: Sequence[Answer], edits: Sequence[Edit]) -> dict[str, TableSchema | None]:
         """The tables stage 2 rests on, by alias, and the target's under an empty alias: what its digest covers."""
@@ -79,6 +82,9 @@ class UnityCatalogAgent:
         except SpecError as error:
             return result.model_copy(update={"target": target, "problems": _findings(error.problems)})
         spec = typed.spec
+        misplaced = [Problem(path, f"{reason}.") for path, reason in illegal(spec, engine=self._place)]
+        if misplaced:
+            return result.model_copy(update={"target": target, "problems": _findings(misplaced)})
         say("Measuring what the open questions would change") if questions and self._engine else None
         return Validated(
             draft=draft_of(spec),
