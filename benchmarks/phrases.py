@@ -103,7 +103,8 @@ def _rules(data: dict[str, Any]) -> list[dict[str, Any]]:
             else [{"rule": "unique", "columns": list(columns)}]
         )
     if kind == "freshness":
-        return [{"rule": "freshness", "max_age_hours": data["max_age_hours"]}]
+        hours = data["max_age_hours"]
+        return [{"rule": "freshness", "max_age_hours": int(hours) if hours == int(hours) else hours}]
     if kind == "range":
         low, high = data.get("minimum"), data.get("maximum")
         if low is not None and high is not None:

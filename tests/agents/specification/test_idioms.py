@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 import duckdb
 import pytest
 
-from tests.support.statements import fetch, make_data, normal, parse, rows_of, typed
+from pipeline_magic.agents.catalog.index import CatalogIndex
+from pipeline_magic.agents.specification import SpecificationParserAgent
+from pipeline_magic.runs import Parsed
+from pipeline_magic.spec.schema import Column, TableSchema
+from tests.support.statements import NOW, fetch, make_data, normal, parse, rows_of, typed
 
 RUN_TIME = "1998-01-15T06:00:00+00:00"
 
@@ -165,3 +170,72 @@ def test_a_new_column_never_vanishes() -> None:
     question = next(item for item in parsed.questions if item.id == "measure:net_price")
     assert question.must_answer
     assert [option.id for option in question.options] == ["sum", "avg", "max", "min"]
+
+
+SENSORS = [
+    TableSchema(
+        table="iot.main.devices",
+        columns=(
+            Column(name="device_id", type="string"),
+            Column(name="model", type="string"),
+            Column(name="installed_at", type="date"),
+        ),
+    ),
+    TableSchema(
+        table="iot.main.readings",
+        columns=(
+            Column(name="device_id", type="string"),
+            Column(name="ts", type="timestamp"),
+            Column(name="temperature", type="double"),
+            Column(name="humidity", type="double"),
+        ),
+    ),
+]
+
+
+def sensors(text: str) -> Parsed:
+    return SpecificationParserAgent().parse(text, catalog=CatalogIndex(SENSORS), now=NOW)
+
+
+def steps(parsed: Parsed) -> list[dict[str, Any]]:
+    """The steps without their ids and what has its default."""
+    return [step.model_dump(exclude_defaults=True, exclude={"id", "input"}) for step in parsed.draft.steps]
+
+
+def test_a_key_of_another_table_is_no_key_here() -> None:
+    """Readings begin with `device_id`, which identifies devices; readings have many rows for each."""
+    parsed = sensors("Join devices with readings and give the number of readings per device into a.b.c")
+    (join,) = [step for step in parsed.draft.steps if step.kind == "join"]
+    assert (join.left, join.right, join.how) == ("devices", "readings", "left")
+    (metrics,) = [step for step in parsed.draft.steps if step.kind == "aggregate"]
+    assert metrics.group_by == ("device_id",)
+    assert [m.expression for m in metrics.measures if m.name == "reading_count"] == ["count(ts)"]
+    assert any("where that is NULL is not counted" in note for note in parsed.notes)
+
+
+def test_no_rows_in_a_period() -> None:
+    """`had no readings in the last 24 hours` looks for devices without a reading in that time."""
+    filtered, joined = steps(sensors("Which devices have had no readings in the last 24 hours? Into a.b.c"))
+    assert filtered == {"condition": "ts >= run_time() - INTERVAL 24 HOURS"}
+    assert (joined["left"], joined["how"]) == ("devices", "anti")
+
+
+def test_one_function_for_several_columns() -> None:
+    """`average temperature and humidity` averages both."""
+    parsed = sensors("Average temperature and humidity per device into a.b.c")
+    measures = {m.name: m.expression for m in parsed.draft.steps[-1].measures}
+    assert measures["average_temperature"] == "avg(temperature)"
+    assert measures["average_humidity"] == "avg(humidity)"
+
+
+@pytest.mark.parametrize(
+    ("text", "question"),
+    [
+        ("Humidity above 80 percent from readings into a.b.c", "words:c2"),
+        ("Running total of humidity by day from readings into a.b.c", "words:c1"),
+        ("Readings by device into a.b.c", "measure:missing"),
+    ],
+)
+def test_asked_and_not_guessed(text: str, question: str) -> None:
+    """A percentage of an unknown scale, a running total and groups of nothing are asked about."""
+    assert question in {item.id for item in sensors(text).questions if item.must_answer}

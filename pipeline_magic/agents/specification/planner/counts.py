@@ -4,17 +4,12 @@ from __future__ import annotations
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.entities import TableInfo
+from pipeline_magic.agents.specification.planner.grouping import entity_columns
 from pipeline_magic.agents.specification.planner.idioms import (
     named_value,
     state_at,
 )
-from pipeline_magic.agents.specification.planner.intent import (
-    Filter,
-    Measure,
-    Use,
-    col,
-    measure_ref,
-)
+from pipeline_magic.agents.specification.planner.intent import Filter, Group, Measure, Selected, Use, col, measure_ref
 from pipeline_magic.agents.specification.planner.predicates import condition_at
 from pipeline_magic.agents.specification.planner.values import (
     Condition,
@@ -100,9 +95,19 @@ def read_having(c: Context, i: int) -> Found | None:
     name = slug(" ".join(token.stem for token in c.tokens[link.start : link.end])) + "_count"
     measure = Measure(i, link.end, name, counted(c, link.table), link.table.name, said(c, i, link.end))
     use = Use(link.start, link.end, link.table.name)
-    return Found(
-        link.end, "filter", (use, measure, Filter(i, link.end, f"{measure_ref(name)} {compared[1]} {value[1]}"))
-    )
+    bound = Filter(i, link.end, f"{measure_ref(name)} {compared[1]} {value[1]}")
+    return Found(link.end, "filter", (use, measure, *_subject_group(c, i, link.end, link.table.name), bound))
+
+
+def _subject_group(c: Context, i: int, end: int, other: str) -> tuple[Group, ...]:
+    """``devices with more than 5 alerts``: one group for each device, where no grouping is named."""
+    if any(isinstance(item, (Group, Selected)) for item in c.items):
+        return ()
+    subject = next((item.table for item in reversed(c.of(Use)) if item.table != other), None)
+    if subject is None:
+        return ()
+    columns = tuple((column.name, col(column.ref)) for column in entity_columns(c.linker.tables[subject]))
+    return (Group(i, end, columns, subject),)
 
 
 def read_bound(c: Context, i: int) -> Found | None:

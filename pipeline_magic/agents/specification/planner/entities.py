@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from pipeline_magic.agents.catalog.index import split_compound
@@ -115,7 +115,19 @@ def kind_of(type_: str) -> Kind:
 
 def describe(tables: Iterable[TableSchema]) -> dict[str, TableInfo]:
     """Each table with its words, by full name."""
-    return {table.table: _describe(table) for table in tables}
+    found = {table.table: _describe(table) for table in tables}
+    owners = {table.words: name for name, table in found.items()}
+    return {name: _without_foreign_key(table, owners) for name, table in found.items()}
+
+
+def _without_foreign_key(table: TableInfo, owners: Mapping[tuple[str, ...], str]) -> TableInfo:
+    """A first column named after another table (``device_id`` of readings) points there, and is no key here."""
+    if table.key_declared or len(table.key) != 1:
+        return table
+    column = table.column(table.key[0])
+    noun = tuple(word for word in column.words if word not in KEY_WORDS) if column is not None else ()
+    foreign = column is not None and column.is_key_like and owners.get(noun, table.name) != table.name
+    return replace(table, key=()) if foreign else table
 
 
 def _describe(table: TableSchema) -> TableInfo:

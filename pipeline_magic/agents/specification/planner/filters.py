@@ -20,7 +20,7 @@ _INTRO = (
 _OUT = (
     "exclude|excluding|except|except for|without|ignore|ignoring|leave out|leaving out|drop|"
     "dropping|remove|removing|filter out|filtering out|skip|skipping|other than|but not|not "
-    "including|discard|discarding|no"
+    "including|discard|discarding"
 )
 
 

@@ -92,6 +92,8 @@ def _with_names(plan: Plan, layout: Layout, keys: Sequence[tuple[str, str]]) -> 
 def add_groups(made: Assembly, plan: Plan, layout: Layout) -> None:
     """The aggregation, with periods derived before it."""
     if not plan.measures:
+        if plan.groups:
+            made.questions.append(_what_each(plan))
         return
     keys, shown, clauses, said = _keys(made, plan, layout)
     names: list[str] = []
@@ -122,6 +124,7 @@ def add_groups(made: Assembly, plan: Plan, layout: Layout) -> None:
         measures.append({"name": measure.name, "expression": _measure(made, plan, layout, measure)})
     identity = made.step({"id": "metrics", "kind": "aggregate", "group_by": names, "measures": measures})
     _lost_derives(made, plan, identity)
+    _doubtful_keys(made, plan, layout, names)
     for name, ref in zip(describing, shown, strict=True):
         if plan.entity and not _determined(plan, ref.table):
             made.questions.append(_which_value(plan, layout, identity, name, ref))
@@ -168,6 +171,41 @@ def _lost_derives(made: Assembly, plan: Plan, identity: str) -> None:
         )
 
 
+def _what_each(plan: Plan) -> Question:
+    """A grouping without anything to compute."""
+    return Question(
+        id="measure:missing",
+        text="What should be computed for each group?",
+        why="The statement names groups and nothing to count, sum or average in them.",
+        path="steps",
+        clauses=plan.clauses(*plan.groups),
+    )
+
+
+def _doubtful_keys(made: Assembly, plan: Plan, layout: Layout, names: Sequence[str]) -> None:
+    """Groups by an amount, or a condition on groups without groups, are hardly what is meant."""
+    shown = [layout.name(item.ref) for item in plan.selected if _is_amount(plan, item.ref)]
+    amounts = [name for name in shown if name in names]
+    alone = not names and any(measures_in(item.expression) for item in plan.filters)
+    if amounts or alone:
+        made.questions.append(
+            Question(
+                id="group:by",
+                text="What is one row of the result?",
+                why=f"Grouping by {amounts[0]}, a number, would give one row a value."
+                if amounts
+                else "A condition on groups needs groups, and the statement names none.",
+                path="steps",
+                clauses=plan.clauses(*(plan.selected if amounts else plan.filters)),
+            )
+        )
+
+
+def _is_amount(plan: Plan, ref: Ref) -> bool:
+    column = plan.tables[ref.table].column(ref.column)
+    return column is not None and column.type.startswith(("double", "float", "decimal"))
+
+
 def _determined(plan: Plan, table: str) -> bool:
     """A group has at most one row of `table`."""
     for entity in {plan.entity, *(group.entity for group in plan.groups if group.entity)}:
@@ -210,7 +248,13 @@ def _fresh(name: str, layout: Layout) -> str:
 def _measure(made: Assembly, plan: Plan, layout: Layout, measure: Measure) -> str:
     """The expression of a measure; where joins repeat the rows it is about, counts count each once and others ask."""
     if measure.expression == "count(*)" and measure.table in layout.tables and measure.table != layout.base:
-        return f"count({quoted(_present(plan, layout, measure.table))})"
+        present, certain = _present(plan, layout, measure.table)
+        if not certain:
+            short = plan.tables[measure.table].short
+            made.notes.append(
+                f"{measure.name} counts rows of {short} by {present}: a row where that is NULL is not counted"
+            )
+        return f"count({quoted(present)})"
     text = sql(layout, measure.expression)
     tables = {ref.table for ref in refs_in(measure.expression)} or {measure.table}
     if not all(name in layout.tables and multiplied(layout, name) for name in tables if name) or not any(tables):
@@ -244,8 +288,8 @@ def _measure(made: Assembly, plan: Plan, layout: Layout, measure: Measure) -> st
     return text
 
 
-def _present(plan: Plan, layout: Layout, table: str) -> str:
-    """A column that is NULL exactly where a left join found no row of `table`."""
+def _present(plan: Plan, layout: Layout, table: str) -> tuple[str, bool]:
+    """A column that is NULL where a left join found no row of `table`, and whether it is NULL only there."""
     joined = next(joined for joined in layout.joins if joined.table == table)
     keys = [
         Ref(table, right)
@@ -255,7 +299,8 @@ def _present(plan: Plan, layout: Layout, table: str) -> str:
     rest = [column.ref for column in plan.tables[table].columns if not column.nullable] + [
         column.ref for column in plan.tables[table].columns[1:]
     ]
-    return layout.name((keys or rest)[0])
+    certain = bool(keys) or any(not column.nullable for column in plan.tables[table].columns)
+    return layout.name((keys or rest)[0]), certain
 
 
 def _group_origins(

@@ -144,8 +144,9 @@ _KEEP = (
     "don't drop"
 )
 _LACK = (
-    "without|with no|having no|that have no|who have no|which have no|that do not have|who do not "
-    "have|that don't have|who don't have|that lack|that had no|who never placed|that are not in|"
+    "without|with no|having no|have had no|has had no|that have had no|which have had no|that has no|"
+    "have no|has no|that have no|who have no|which have no|that do not have|who do not have|"
+    "that don't have|who don't have|that lack|that had no|who never placed|that are not in|"
     "without matching|with no matching|who have not placed|that have never placed|who placed no|"
     "even without|even with no|even if they have no|even when they have no"
 )

@@ -54,7 +54,7 @@ FILLER = _set(
     compute computes computed computing determine derive add adds adding include includes including included read
     reads reading load loads loading ingest take takes start starting first second third next finally lastly
     afterwards new following follow step steps write writes source sources database tell name named call called set
-    run runs running answer answers answering question simple kind thanks hello hi along together respectively well
+    run runs answer answers answering question simple kind thanks hello hi along together respectively well
     corresponding associated related current currently overall available many much number amount based keep keeps
     keeping track tracks tracking maintain maintains aggregate aggregates aggregated summarize summarise summarizes
     summarises doing come comes coming showing shown going done goes please note placed bought sold happening

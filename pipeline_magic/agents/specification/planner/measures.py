@@ -37,6 +37,7 @@ from pipeline_magic.agents.specification.planner.money import money_at
 from pipeline_magic.agents.specification.planner.text import number_of
 from pipeline_magic.agents.specification.planner.values import (
     Condition,
+    comparison_at,
 )
 from pipeline_magic.spec.names import slug
 
@@ -170,6 +171,16 @@ def functions_of(c: Context, i: int, *, formulas: bool = True) -> Found | None:
     if noun is None:
         return None
     end, column, words, assumed, uses = noun
+    columns, end = _further(c, end, column)
+    if len(columns) > 1:
+        measures = tuple(
+            Measure(
+                i, end, _name(f, " ".join(each.words)), _expression(f, col(each.ref)), each.ref.table, said(c, i, end)
+            )
+            for each in columns
+            for f in found
+        )
+        return Found(end, "measure", (*uses, *measures))
     end, condition, _ = _of_rows(c, end, column)
     inner = f"CASE WHEN {condition.expression} THEN {col(column.ref)} END" if condition else col(column.ref)
     made: list[Item] = list(uses)
@@ -186,6 +197,19 @@ def functions_of(c: Context, i: int, *, formulas: bool = True) -> Found | None:
             )
         )
     return Found(end, "measure", tuple(made))
+
+
+def _further(c: Context, end: int, first: ColumnInfo) -> tuple[list[ColumnInfo], int]:
+    """``average temperature and humidity``: the columns of the same table that share the function."""
+    columns = [first]
+    while first.kind == "number":
+        after = c.match(end, ", and|and|,")
+        link = c.linker.column_at(after, kinds=("number",), tables=(first.ref.table,), least=0.85) if after else None
+        if link is None or link.end > c.end(end - 1) or comparison_at(c, link.end) is not None or link.others:
+            break
+        columns.append(link.column)
+        end = link.end
+    return columns, end
 
 
 def _pronoun(c: Context, i: int) -> Found | None:

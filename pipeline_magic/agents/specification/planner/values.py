@@ -60,6 +60,10 @@ def literal(text: str) -> str:
     return "'" + text.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
+_PERCENT = {"percent", "percentage", "pct"}
+_FRACTION = {"fraction", "share", "ratio", "rate", "discount", "tax", "probability"}
+
+
 def value_at(c: Context, i: int, column: ColumnInfo | None) -> tuple[int, str] | None:
     """A value at token `i` that fits `column`: a number, a date, quoted text, a listed value, a name in capitals."""
     if i >= c.end(i) or i >= len(c.tokens):
@@ -80,7 +84,10 @@ def value_at(c: Context, i: int, column: ColumnInfo | None) -> tuple[int, str] |
         if after < c.end(i) and (scale := scale_of(c.tokens[after])) > 1:
             number, after = _times(number, scale), after + 1
         if after < c.end(i) and c.low(after) in {"%", "percent"}:
-            fraction = column is None or "percent" not in column.words
+            said = set(column.words) | set(column.said) if column is not None else set()
+            if column is not None and not said & (_PERCENT | _FRACTION):
+                return None  # neither name nor comment says whether 80 % is 80 or 0.8
+            fraction = not said & _PERCENT
             return after + 1, f"{float(number) / 100:.10g}" if fraction else number
         if kind == "text" and token.kind == "number":
             return after, literal(number)
