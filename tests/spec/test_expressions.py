@@ -46,7 +46,7 @@ ALLOWED = [
     ("day >= date_sub(run_time(), 30)", "day >= date_sub(to_date(run_time()), 30)", "boolean", True),
     ("cast(run_time() as date)", "to_date(run_time())", "date", False),
     ("date_trunc('month', run_time())", "trunc(to_date(run_time()), 'MONTH')", "date", False),
-    ("at > run_time() - interval 2 days", "at > run_time() - INTERVAL '2' DAYS", "boolean", True),
+    ("at > run_time() - interval 2 days", "at > run_time() - (INTERVAL '2' DAYS)", "boolean", True),
     ("case when open then 1 else 2.5 end", "CASE WHEN open THEN 1 ELSE 2.5 END", "decimal(11,1)", False),
     ("coalesce(qty, 0)", "coalesce(qty, 0)", "int", False),
     ("datediff(day, '2024-01-01')", "datediff(day, '2024-01-01')", "int", True),

@@ -269,3 +269,16 @@ def test_sql_step_is_typed() -> None:
     assert columns == [("Name", "string", True), ("spent", "decimal(20,2)", True), ("n", "bigint", False)]
     again = typed(made.spec)
     assert again.spec == made.spec
+
+
+def test_lookups_that_wait_for_each_other() -> None:
+    """Dropping rows by a lookup in what is made of them, or that itself waits for them, is refused."""
+    drop = {"kind": "referential", "action": "drop", "columns": ["id"], "to_columns": ["visit"]}
+    back = drop | {"columns": ["visit"], "to_columns": ["id"]}
+    circle = [drop | {"id": "a", "on": "people", "to": "visits"}, back | {"id": "b", "on": "visits", "to": "people"}]
+    steps = [
+        {"id": "j", "kind": "join", "left": "people", "right": "visits", "keys": [{"left": "id", "right": "person"}]}
+    ]
+    assert "waits for the rows of `visits`" in problems(spec(steps, expectations=circle))["expectations.b.to"]
+    late = [drop | {"id": "c", "on": "people", "to": "j"}]
+    assert "waits for the rows of `people`" in problems(spec(steps, expectations=late))["expectations.c.to"]

@@ -47,7 +47,32 @@ def expectations(context: Context, spec: PipelineSpec) -> tuple[Expectation, ...
             continue
         _action(context, item)
         made.append(_one(context, item, node))
+    _lookups(context, spec, made)
     return tuple(made)
+
+
+def _lookups(context: Context, spec: PipelineSpec, items: list[Expectation]) -> None:
+    """Rows can be dropped by looking them up only where the other side does not wait for this one in turn."""
+    looks: dict[str, set[str]] = {}
+    for item in items:
+        if isinstance(item, Referential) and item.enabled and item.action == "drop" and item.to in context.nodes:
+            on = spec.target.input if item.on == "target" else item.on
+            if on in _before(context, looks, item.to):
+                path = f"expectations.{item.id}.to"
+                context.problem(path, f"`{item.to}` waits for the rows of `{on}`, so these cannot be looked up in it")
+            looks.setdefault(on, set()).add(item.to)
+
+
+def _before(context: Context, looks: dict[str, set[str]], name: str) -> set[str]:
+    """Everything that must be there before the rows of `name` are."""
+    found: set[str] = set()
+    pending = [name]
+    while pending:
+        current = pending.pop()
+        if current not in found and current in context.nodes:
+            found.add(current)
+            pending.extend((*context.nodes[current].inputs, *looks.get(current, ())))
+    return found
 
 
 def _action(context: Context, item: Expectation) -> None:
@@ -146,8 +171,6 @@ def _referential(context: Context, item: Referential, node: Node) -> dict[str, A
     if other is None:
         context.problem(f"{path}.to", f"there is no source or step `{item.to}`", nearest(item.to, context.nodes))
         return {"columns": columns}
-    if item.action == "drop" and _rests_on(context, item.to, node.id):
-        context.problem(f"{path}.to", f"`{item.to}` is made of the rows of `{node.id}`; look them up elsewhere")
     to = context.groupable(f"{path}.to_columns", item.to_columns, other.columns)
     if len(item.columns) != len(item.to_columns):
         context.problem(f"{path}.to_columns", "as many columns are needed there as here")
@@ -157,20 +180,6 @@ def _referential(context: Context, item: Referential, node: Node) -> dict[str, A
             message = f"`{name}` is of type {one.type} and `{other_name}` of type {two.type}"
             context.problem(f"{path}.to_columns", message)
     return {"columns": columns, "to_columns": to}
-
-
-def _rests_on(context: Context, name: str, base: str) -> bool:
-    """Whether rows of `base` reach `name`, through inputs."""
-    pending, seen = [name], set[str]()
-    while pending:
-        current = pending.pop()
-        if current == base:
-            return True
-        node = context.nodes.get(current)
-        if node is not None and current not in seen:
-            seen.add(current)
-            pending.extend(node.inputs)
-    return False
 
 
 def _column(node: Node, name: str) -> Column:
