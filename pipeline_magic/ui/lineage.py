@@ -1,6 +1,7 @@
 """Tab Lineage: from the tables that are read, through every step, to the table that is written.
 
-Built at the level of steps from the spec; columns join when the compiler says which column comes from which.
+The picture is at the level of steps; below it each target column with the source columns it is made of, as the
+compiler follows them through the spec.
 """
 
 from __future__ import annotations
@@ -10,17 +11,28 @@ from dataclasses import dataclass
 
 from pipeline_magic.runs import Snapshot
 from pipeline_magic.spec.model import Draft, PipelineSpec
+from pipeline_magic.spec.typed import TypedSpec
 from pipeline_magic.ui.graph import Edge, Graph, Node, layout, svg
-from pipeline_magic.ui.markup import Html, note, plain, tag
+from pipeline_magic.ui.markup import Html, code, data, note, plain, table, tag
 
-__all__ = ["LineageView", "lineage_html", "lineage_text", "lineage_view"]
+__all__ = ["LineageView", "columns_html", "lineage_html", "lineage_text", "lineage_view"]
+
+_MOST = 500
+"""Target columns that are listed; a wider table is cut here."""
 
 
 @dataclass(frozen=True)
 class LineageView:
-    """The tab; the graph is empty before parsing."""
+    """The tab; the graph is empty before parsing, `columns` before validation.
+
+    Attributes:
+        columns: Each target column, the source columns its value is made of, and the steps that compute it.
+        deciding: Source columns that decide which rows there are.
+    """
 
     graph: Graph
+    columns: tuple[tuple[str, str, str], ...] = ()
+    deciding: str = ""
 
 
 def lineage_view(snapshot: Snapshot) -> LineageView:
@@ -28,10 +40,27 @@ def lineage_view(snapshot: Snapshot) -> LineageView:
     validated = snapshot.validated
     if validated is not None and validated.typed is not None:
         typed = validated.typed
-        columns = {node.id: len(node.columns) for node in typed.nodes}
-        return LineageView(_graph(typed.spec, columns))
+        counts = {node.id: len(node.columns) for node in typed.nodes}
+        columns, deciding = _columns(typed)
+        return LineageView(_graph(typed.spec, counts), columns, deciding)
     read = validated or snapshot.parsed
     return LineageView(_graph(read.draft, {})) if read is not None else LineageView(Graph((), ()))
+
+
+def _columns(typed: TypedSpec) -> tuple[tuple[tuple[str, str, str], ...], str]:
+    from pipeline_magic.compiler.lineage import TARGET, column_lineage
+
+    try:
+        lineage = column_lineage(typed)
+        deciding = ", ".join(f"{alias}.{name}" for alias, name in lineage.deciding())
+    except (KeyError, StopIteration, ValueError):  # a stored spec that does not hold together: the picture stands alone
+        return (), ""
+    made = []
+    for column in lineage.columns[TARGET][:_MOST]:
+        sources = ", ".join(f"{alias}.{name}" for alias, name in lineage.sources_of(column)) or "no column: a constant"
+        at = {node for node, _ in lineage.computed_in(column)} - {source.alias for source in typed.spec.sources}
+        made.append((column, sources, ", ".join(node for node in lineage.nodes if node in at) or "passed on as it is"))
+    return tuple(made), deciding
 
 
 def _graph(spec: PipelineSpec | Draft, columns: dict[str, int]) -> Graph:
@@ -63,11 +92,26 @@ def lineage_html(view: LineageView) -> Html:
     drawn = layout(view.graph)
     more = f"{drawn.left_out} more nodes are not drawn." if drawn.left_out else None
     picture = tag("div", svg(drawn, "Lineage from sources to target"), class_="pm-scroll")
-    return tag("div", picture, note(more, kind="warn") if more else None, class_="pm-tab pm-tab-lineage")
+    return tag(
+        "div", picture, note(more, kind="warn") if more else None, columns_html(view), class_="pm-tab pm-tab-lineage"
+    )
+
+
+def columns_html(view: LineageView) -> Html:
+    """Each target column with its source columns."""
+    if not view.columns:
+        return Html("")
+    rows = [(code(name), data(sources), data(steps)) for name, sources, steps in view.columns]
+    head = ("Target column", "Made of", "Computed in")
+    deciding = tag("p", "Which rows there are is decided by ", data(view.deciding), class_="pm-quiet")
+    drawn = table(head, rows, label="Target columns and the source columns they are made of")
+    return tag("div", drawn, deciding if view.deciding else None)
 
 
 def lineage_text(view: LineageView) -> str:
     """The tab as plain text: one line an edge."""
     labels = {node.id: node.label for node in view.graph.nodes}
     known = (e for e in view.graph.edges if e.source in labels and e.target in labels)
-    return plain("\n".join(f"  {labels[e.source]} -> {labels[e.target]}" for e in known))
+    lines = [f"  {labels[e.source]} -> {labels[e.target]}" for e in known]
+    lines += [f"  {name} <- {sources} ({steps})" for name, sources, steps in view.columns]
+    return plain("\n".join(lines))

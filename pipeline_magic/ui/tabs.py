@@ -17,7 +17,7 @@ from pipeline_magic.ui.approval import ApprovalView, approval_view, plan_html, s
 from pipeline_magic.ui.controls import FormControls, classed, css_name
 from pipeline_magic.ui.form import FormView, form_view, mark_problems
 from pipeline_magic.ui.graph import as_data, layout
-from pipeline_magic.ui.lineage import lineage_html, lineage_view
+from pipeline_magic.ui.lineage import columns_html, lineage_html, lineage_view
 from pipeline_magic.ui.markup import LIMIT, Html, fit, label, note, plain, tag
 from pipeline_magic.ui.quality import FindingView, finding_html, findings_of, quality_html, quality_view
 from pipeline_magic.ui.statement import clauses_html, statement_view, trace_data, words_html
@@ -108,7 +108,7 @@ class LineageTab(_WithDrawing):
     def draw(self, snapshot: Snapshot) -> None:
         view = lineage_view(snapshot)
         hint = "Point at a node, or reach it with Tab, to see what it comes from and what it feeds; Enter keeps it."
-        below = tag("p", hint, class_="pm-quiet") if view.graph.nodes else Html("")
+        below = tag("div", tag("p", hint, class_="pm-quiet"), columns_html(view)) if view.graph.nodes else Html("")
         self._put(as_data(layout(view.graph)) if view.graph.nodes else {}, lineage_html(view), below)
 
 

@@ -14,6 +14,7 @@ from pipeline_magic.runs import StageEvent
 from pipeline_magic.ui.approval import approval_view
 from pipeline_magic.ui.document import static_html, static_text
 from pipeline_magic.ui.header import header_view
+from pipeline_magic.ui.lineage import lineage_html, lineage_view
 from pipeline_magic.ui.notebook import notebook_view
 from pipeline_magic.ui.quality import quality_view
 from pipeline_magic.ui.questions import questions_view
@@ -217,3 +218,13 @@ def test_a_changed_notebook_is_shown_cell_by_cell() -> None:
     assert (book.added, book.removed) == (1, 1)
     changed = [(line.sign, line.text.strip()) for line in book.blocks[5].lines if line.sign in "+-"]
     assert changed == [("-", 'F.expr("percent_rank() < 0.1"),'), ("+", 'F.expr("percent_rank() < 0.2"),')]
+
+
+def test_lineage_follows_every_target_column() -> None:
+    """Each target column is listed with the source columns it is made of, and with what decides the rows."""
+    view = lineage_view(snapshots.planned())
+    made = {name: sources for name, sources, _ in view.columns}
+    assert made["revenue"] == "orders.o_totalprice"
+    assert "orders.o_custkey" in view.deciding
+    text = lineage_html(view)
+    assert all(f"<code><bdi>{name}</bdi></code>" in text for name in made)
