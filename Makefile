@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MARK ?= not full
 
-.PHONY: help demo notebook test test-full lint format bench clean
+.PHONY: help demo notebook test test-full test-spark lint format bench clean
 
 help:  ## List these commands
-	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## /{printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 $(READY): pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 10))' || \
@@ -35,6 +35,9 @@ test: $(READY)  ## Run the tests (under 15 minutes on two cores)
 
 test-full: $(READY)  ## Run everything without bounds (under two hours)
 	@PIPELINE_MAGIC_TEST_FULL=1 $(MAKE) --no-print-directory test MARK=""
+
+test-spark: $(READY)  ## Run the write modes on Apache Spark with Delta's jars (needs Java, and Maven Central)
+	@PIPELINE_MAGIC_TEST_DELTA=1 $(BIN)/python -m pytest -m delta tests/spark $(ARGS)
 
 lint: $(READY)  ## Check style and types
 	@$(BIN)/ruff check .
