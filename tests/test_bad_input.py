@@ -18,6 +18,7 @@ from pipeline_magic.errors import (
     ConfigurationError,
     PipelineMagicError,
     StoreUnavailable,
+    TableNotFound,
     UsageError,
 )
 from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
@@ -42,14 +43,20 @@ def _problems(snapshot: Snapshot) -> str:
     return " ".join([*(f"{item.where} {item.message} {item.hint}" for item in snapshot.validated.problems), *asked])
 
 
-def test_an_unknown_table_offers_the_nearest(orchestrator: PipelineBuilderOrchestrator) -> None:
-    """A table that is not there is named, with the nearest names, and no plan is made."""
-    snapshot = orchestrator.start("Count rows of samples.tpch.order per o_orderstatus into analytics.x.counts")
-    assert "samples.tpch.order" in _problems(snapshot)
-    assert "samples.tpch.orders" in _problems(snapshot)
-    with pytest.raises(PipelineMagicError):
-        orchestrator.generate(snapshot.run.id)
-    assert orchestrator.snapshot(snapshot.run.id).run.state == "awaiting_input"
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "Count rows of samples.tpch.order per o_orderstatus into analytics.x.counts",
+        "Read samples.tpch.order and count the orders per o_orderstatus",
+        "Join samples.tpch.customer with `samples`.`tpch`.`order` and total the price per customer",
+    ],
+)
+def test_an_unknown_table_offers_the_nearest(orchestrator: PipelineBuilderOrchestrator, statement: str) -> None:
+    """A full name is exact: one that is not there is named with the nearest, and never read as another table."""
+    with pytest.raises(TableNotFound, match=r"samples\.tpch\.order`") as caught:
+        orchestrator.build_pipeline(statement)
+    assert caught.value.nearest[0] == "samples.tpch.orders"
+    assert "samples.tpch.orders" in caught.value.hint
 
 
 def test_two_targets_are_asked_about(orchestrator: PipelineBuilderOrchestrator) -> None:

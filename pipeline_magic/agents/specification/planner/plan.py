@@ -27,6 +27,7 @@ from pipeline_magic.agents.specification.planner.settle import settle
 from pipeline_magic.agents.specification.planner.spelling import corrected
 from pipeline_magic.agents.specification.planner.text import Token, tokenise
 from pipeline_magic.agents.specification.planner.ties import resolve
+from pipeline_magic.agents.specification.planner.unknown import require_known
 from pipeline_magic.errors import StatementError
 from pipeline_magic.runs import Option, Parsed, Question
 from pipeline_magic.spec.model import Draft
@@ -52,6 +53,7 @@ def parse_statement(
 
     Raises:
         StatementError: It is empty, too long, or speaks of nothing in the catalog.
+        TableNotFound: It reads a full name that the catalog does not have.
     """
     if not statement.strip():
         raise StatementError("The statement is empty.", hint=f"Say what the pipeline should do with {_some(catalog)}.")
@@ -61,6 +63,7 @@ def parse_statement(
             hint="Describe one pipeline in a few sentences.",
         )
     refuse(statement)
+    require_known(statement, catalog)
     typed = tokenise(statement)
     tables = _candidates(typed, catalog)
     tokens, notes = corrected(typed, tables.values(), catalog.vocabulary)
