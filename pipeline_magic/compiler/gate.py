@@ -7,6 +7,7 @@ in it; each further one and each referential check adds one grouped pass.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from fractions import Fraction
 
 from pipeline_magic.compiler.expectations import failing_condition, node_of
 from pipeline_magic.compiler.pyspark import Cell, Program, checks_of, orphans
@@ -162,9 +163,20 @@ def _other(typed: TypedSpec, program: Program, node_id: str, name: str, item: Ex
 def _limits(items: Sequence[Expectation]) -> list[str]:
     """How many may fail before the run stops, for the checks that stop it."""
     stopping = [item for item in items if item.action == "fail"]
-    return [
-        f"limits[{literal(item.id)}] = {f'{item.tolerance!r} * rows' if item.tolerance else '0'}" for item in stopping
-    ]
+    return [f"limits[{literal(item.id)}] = {_share(item.tolerance)}" for item in stopping]
+
+
+def _share(tolerance: float) -> str:
+    """How many rows may fail, in whole numbers: ``0.29 * 100`` would be a little less than 29.
+
+    >>> _share(0.29), _share(0.02), _share(0.0)
+    ('29 * rows / 100', 'rows / 50', '0')
+    """
+    fraction = Fraction(repr(tolerance))
+    if not fraction:
+        return "0"
+    many = "rows" if fraction.numerator == 1 else f"{fraction.numerator} * rows"
+    return many if fraction.denominator == 1 else f"{many} / {fraction.denominator}"
 
 
 _VERDICT = """\

@@ -7,7 +7,7 @@ has none).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -306,7 +306,7 @@ class _Emitter:
         plain = select == [column(name) for name in self.have[step.right]]
         other = right if plain else f"{right}.{call('select', select, 8)}"
         if same:
-            on_text = f"[{listing(key.left for key in step.keys)}]" if len(on) > 1 else column(step.keys[0].left)
+            on_text = using(key.left for key in step.keys)
         else:
             on_text = on[0] if len(on) == 1 else " & ".join(f"({item})" for item in on)
         calls = [call("join", [other, on_text, literal(step.how)])]
@@ -326,7 +326,7 @@ class _Emitter:
     def semi(self, step: Join, left: str, right: str) -> list[str]:
         same = all(key.left == key.right for key in step.keys)
         if same:
-            on = f"[{listing(key.left for key in step.keys)}]" if len(step.keys) > 1 else column(step.keys[0].left)
+            on = using(key.left for key in step.keys)
             other = f"{right}.select({listing(key.right for key in step.keys)})"
         else:
             names = {key.right: f"_right_{key.right}" for key in step.keys}
@@ -416,6 +416,12 @@ class _Emitter:
         parts = [sql_argument(line + " ") for line in step.query.split("\n")]
         body = "\n".join("    " + part for part in parts)
         return [*lines, f"{self.names[step.id]} = spark.sql(\n{body}\n)"]
+
+
+def using(names: Iterable[str]) -> str:
+    """The names that a join is by; `join` takes them as they are, without backticks."""
+    shown = [literal(name) for name in names]
+    return shown[0] if len(shown) == 1 else f"[{', '.join(shown)}]"
 
 
 def orphans(name: str, parent: str, item: Referential) -> str:

@@ -37,7 +37,7 @@ found = orders.agg(
 ).first()
 rows = found["_rows"] or 0
 failing["check_range"] = found["check_range"] or 0
-limits["check_range"] = 0.1 * rows
+limits["check_range"] = rows / 10
 
 # The target
 found = (
@@ -60,7 +60,7 @@ failing["check_row_count"] = int(rows < 1)
 failing["check_unique"] = found["check_unique"] or 0
 limits["check_not_null"] = 0
 limits["check_row_count"] = 0
-limits["check_unique"] = 0.5 * rows
+limits["check_unique"] = rows / 2
 
 broken = [name for name, limit in limits.items() if failing[name] is None or failing[name] > limit]
 if broken:

@@ -1,0 +1,66 @@
+# Parameters
+import json
+from datetime import datetime, timezone
+
+from pyspark.sql import functions as F
+
+dbutils.widgets.text("run_time", "")
+dbutils.widgets.text("run_key", "")
+dbutils.widgets.text("target", "dev.default.t_join_quoted_key_semi")
+dbutils.widgets.text("source_customers", "dev.default.customers")
+dbutils.widgets.text("source_orders", "dev.default.orders")
+
+# The time of the run is a parameter, so that a repeated run sees the same time
+run_time = dbutils.widgets.get("run_time") or datetime.now(timezone.utc).isoformat()
+run_time = datetime.fromisoformat(run_time.replace("Z", "+00:00"))
+run_time = run_time.replace(tzinfo=run_time.tzinfo or timezone.utc).astimezone(timezone.utc)
+run_key = dbutils.widgets.get("run_key") or run_time.isoformat()
+target = dbutils.widgets.get("target")
+source_customers = dbutils.widgets.get("source_customers")
+source_orders = dbutils.widgets.get("source_orders")
+
+# Dates and times of day are taken in UTC
+spark.conf.set("spark.sql.session.timeZone", "UTC")
+
+# customers: Read dev.default.customers
+customers = spark.read.table(source_customers)
+
+# orders: Read dev.default.orders
+orders = spark.read.table(source_orders).select("customer_id")
+
+# named: Rename id to a`b key
+named = customers.withColumnRenamed("id", "a`b key")
+
+# ids: Rename customer_id to a`b key
+ids = orders.withColumnRenamed("customer_id", "a`b key")
+
+# joined: Keep the rows of named that ids has the same a`b key for
+joined = named.join(ids.select("`a``b key`"), "a`b key", "left_semi")
+
+# plain: Rename a`b key to id
+plain = joined.withColumnRenamed("a`b key", "id")
+
+# Write plain to dev.default.t_join_quoted_key_semi, replacing all of its rows
+result = plain.select("id", "name", "region", "balance", "since", "active")
+
+# No silent loss: compare the columns with those of the table that is there
+existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
+known = {name.lower(): kind for name, kind in result.dtypes}
+lost = [name for name, kind in existing if name.lower() not in known]
+if lost:
+    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
+
+writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
+writer.saveAsTable(target)
+written = spark.read.table(target).count()
+
+# Report: rows written, and failing rows by expectation
+report = {
+    "pipeline": "join_quoted_key_semi",
+    "target": target,
+    "run_key": run_key,
+    "run_time": run_time.isoformat(),
+    "rows": written,
+    "failing": {},
+}
+dbutils.notebook.exit(json.dumps(report))
