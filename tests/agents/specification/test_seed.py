@@ -8,6 +8,7 @@ from pipeline_magic.agents.catalog.index import CatalogIndex
 from pipeline_magic.agents.specification import SpecificationParserAgent
 from pipeline_magic.runs import Parsed
 from pipeline_magic.spec.paths import apply_edits, complete
+from pipeline_magic.spec.schema import Column, TableSchema
 
 STATEMENTS = Path(__file__).parents[3] / "examples" / "statements"
 NOW = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
@@ -74,3 +75,14 @@ def test_seed_clauses():
     assert kinds["4. Validates data quality"] == "check"
     assert kinds["5. Outputs to analytics catalog"] == "target"
     assert "the hour" in provenance.origins["trigger.cron"].reason
+
+
+def test_tables_of_other_pipelines_do_not_change_the_reading():
+    """What other pipelines wrote elsewhere, with columns called revenue and keys that join, changes no field."""
+    columns = (Column(name="r_regionkey", type="bigint"), Column(name="revenue", type="decimal(28,2)"))
+    beside = TableSchema(table="analytics.sales.region_revenue", columns=columns)
+    customers = (Column(name="c_custkey", type="bigint"), Column(name="order_count", type="bigint"))
+    active = TableSchema(table="analytics.sales.active_customers", columns=customers)
+    index = CatalogIndex((*SAMPLES, beside, active))
+    statement = (STATEMENTS / "seed.txt").read_text()
+    assert SpecificationParserAgent().parse(statement, catalog=index, now=NOW).draft == parse("seed").draft

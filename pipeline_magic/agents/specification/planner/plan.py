@@ -7,7 +7,7 @@ Deterministic: no network, no model, no clock of its own. Prefers asking to gues
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from pipeline_magic.agents.catalog.index import CatalogIndex
@@ -74,7 +74,7 @@ def parse_statement(
     linker = Linker(tokens, tables)
     found = find_scope(tokens, linker, taken, answers or {})
     scope = found.tables
-    near = [name for name in tables if not scope or name in scope or graph.path(scope, name)]
+    near = _near(scope, tables, graph)
     context = Context(tokens, ends, starts, linker.with_scope(scope, near), graph, now, dict(answers or {}))
     read = scanning.scan(context, marked)
     clauses = scanning.clauses(statement, tokens, starts, read)
@@ -128,6 +128,19 @@ def _some(catalog: CatalogIndex) -> str:
     return (", ".join(f"`{name}`" for name in names) or "no tables at all") + (
         f" and {more} more tables" if more > 0 else ""
     )
+
+
+def _near(scope: Sequence[str], tables: Mapping[str, TableInfo], graph: JoinGraph) -> list[str]:
+    """Tables whose columns may be meant: those named, and those of their schemas that can be joined to them.
+
+    A table of another schema must be named: else what other pipelines write would change how a statement is read.
+    """
+    schemas = {split_table(name)[:2] for name in scope}
+    return [
+        name
+        for name in tables
+        if not scope or name in scope or (split_table(name)[:2] in schemas and graph.path(scope, name))
+    ]
 
 
 def _candidates(tokens: tuple[Token, ...], catalog: CatalogIndex) -> dict[str, TableInfo]:
