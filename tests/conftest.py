@@ -14,7 +14,7 @@ _OURS = ("PIPELINE_MAGIC_", "DATABRICKS_", "GITHUB_", "OPENAI_", "AZURE_OPENAI_"
 def _no_settings_from_outside() -> Iterator[None]:
     """No test sees the settings or the secrets of whoever runs it."""
     kept = {name: os.environ.pop(name) for name in list(os.environ) if name.startswith(_OURS)}
-    for name in ("PIPELINE_MAGIC_TEST_FULL", "PIPELINE_MAGIC_CHROMIUM"):
+    for name in ("PIPELINE_MAGIC_TEST_FULL", "PIPELINE_MAGIC_TEST_DELTA", "PIPELINE_MAGIC_SPARK_ENV"):
         if name in kept:
             os.environ[name] = kept[name]
     yield
