@@ -190,7 +190,8 @@ class Lab:
         return name
 
     def open(self, path: str) -> None:
-        """Open a notebook and wait until its kernel is idle."""
+        """Open a notebook and wait until its kernel is idle; the pointer rests where it points at nothing."""
+        self.page.mouse.move(0, 0)
         self._command("docmanager:open", {"path": path, "factory": "Notebook"})
         self.page.wait_for_function(
             """path => {
