@@ -73,7 +73,7 @@ def test_history(engine: SailEngine) -> None:
         notebook(
             "last = spark.sql('DESCRIBE HISTORY samples.tpch.region LIMIT 1').first()",
             "print(last['version'], last['timestamp'].year >= 2020)",
-            "try:\n    spark.sql('DESCRIBE HISTORY no.such.table').first()\nexcept Exception as error:\n    print('refused')",
+            "try:\n    spark.sql('DESCRIBE HISTORY no.such.table').first()\nexcept Exception:\n    print('refused')",
             "print(spark.sql('SELECT 7 AS n').first()['n'])",
         ),
         {},
