@@ -439,7 +439,7 @@ def deployed() -> runs.Snapshot:
     )
     pull = runs.PullRequest(
         number=1,
-        url="file:///work/repo.git#1",
+        url="file:///home/ada/repo.git#1",
         branch="pipeline-magic/customer_revenue-3f7a9c2e",
         state="merged",
         commit="4be1f00d" * 5,
