@@ -12,8 +12,7 @@ import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 
-from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS, DATA_WORDS
-from pipeline_magic.agents.specification.planner.text import stem, words_of
+from pipeline_magic.english import ABBREVIATIONS, split_compound, stem, words_of
 from pipeline_magic.spec.names import split_table
 from pipeline_magic.spec.schema import Model, TableSchema
 
@@ -143,21 +142,3 @@ def _weights(table: TableSchema) -> Iterable[tuple[str, float]]:
 def _stems(name: str) -> tuple[str, ...]:
     parts = [piece for word in words_of(name) for piece in (word, *split_compound(word))]
     return tuple(form for part in parts for form in (stem(part), ABBREVIATIONS.get(part, stem(part))))
-
-
-def split_compound(word: str, known: frozenset[str] = DATA_WORDS) -> tuple[str, ...]:
-    """Cut a name written together into known words; the word alone when it cannot be cut wholly.
-
-    >>> split_compound("totalprice"), split_compound("custkey"), split_compound("banana")
-    (('total', 'price'), ('cust', 'key'), ('banana',))
-    """
-    if word in known or len(word) < 6:
-        return (word,)
-    for size in range(len(word) - 2, 1, -1):
-        head, rest = word[:size], word[size:]
-        if head not in known or len(head) < 3:
-            continue
-        tail = split_compound(rest, known) if len(rest) >= 6 else (rest,)
-        if all(part in known for part in tail):
-            return (head, *tail)
-    return (word,)

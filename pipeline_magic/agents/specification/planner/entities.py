@@ -11,9 +11,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
-from pipeline_magic.agents.catalog.index import split_compound
 from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS, DATA_WORDS, KEY_WORDS
 from pipeline_magic.agents.specification.planner.text import stem, words_of
+from pipeline_magic.english import split_compound
 from pipeline_magic.spec.names import split_table
 from pipeline_magic.spec.schema import TableSchema
 

@@ -5,6 +5,8 @@ The lists are of English and of data modelling in general; nothing here knows a 
 
 from __future__ import annotations
 
+from pipeline_magic.english import ABBREVIATIONS, DATA_WORDS
+
 __all__ = [
     "KNOWN",
     "ABBREVIATIONS",
@@ -61,64 +63,6 @@ FILLER = _set(
     happened happen each given them themselves having recorded"""
 )
 """Content words that ask for nothing of their own; beside something understood they count as part of it."""
-
-ABBREVIATIONS = {
-    "acct": "account",
-    "addr": "address",
-    "amt": "amount",
-    "arr": "arrival",
-    "avail": "available",
-    "avg": "average",
-    "bal": "balance",
-    "cat": "category",
-    "cd": "code",
-    "cnt": "count",
-    "crtd": "created",
-    "cust": "customer",
-    "dep": "departure",
-    "dept": "department",
-    "desc": "description",
-    "dest": "destination",
-    "dob": "birth",
-    "dt": "date",
-    "emp": "employee",
-    "fk": "key",
-    "id": "id",
-    "ids": "id",
-    "inv": "inventory",
-    "lang": "language",
-    "lat": "latitude",
-    "loc": "location",
-    "lon": "longitude",
-    "max": "maximum",
-    "mfgr": "manufacturer",
-    "mgr": "manager",
-    "min": "minimum",
-    "mkt": "market",
-    "mktg": "marketing",
-    "msg": "message",
-    "nbr": "number",
-    "no": "number",
-    "num": "number",
-    "org": "organization",
-    "pct": "percent",
-    "pk": "key",
-    "pmt": "payment",
-    "prod": "product",
-    "qty": "quantity",
-    "ref": "reference",
-    "sched": "scheduled",
-    "seq": "sequence",
-    "supp": "supplier",
-    "sz": "size",
-    "temp": "temperature",
-    "tot": "total",
-    "ts": "timestamp",
-    "txn": "transaction",
-    "tx": "transaction",
-    "visib": "visibility",
-    "yr": "year",
-}
 
 SYNONYMS = {
     "client": "customer",
@@ -187,19 +131,6 @@ MONTHS = {
     )
     for name in names
 }
-
-DATA_WORDS = _set(
-    """account acct address amount amt arrival avail available average bal balance birth brand carrier category city
-    clerk code color comment commit container cost count country created currency cust customer date day delay
-    delivery departure description dest discount email employee end engine extended first flag flight gender hour id
-    instruct inventory invoice item key kind last level line link location manufacturer market mkt method minute
-    mode model month name nation net num number order origin owner page part payment person persons percent phone
-    plane price priority product qty quantity rate rating receipt receive region retail return review sale sales
-    score segment seller seq service ship shipping size source start state status store street sub supp supplier
-    supply tail tax team ticket time title total type unit update updated user value vendor version visit week
-    weight year zip zone"""
-)
-"""Words that column names are made of; used to cut names written together (``totalprice``)."""
 
 KNOWN = _set(
     """above across active after against agree alert all along already although always among annual annually append

@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from pipeline_magic.english import stem, words_of
+
 __all__ = ["Token", "lemmas", "number_of", "stem", "tokenise", "words_of"]
 
 _TOKEN = re.compile(
@@ -76,53 +78,6 @@ def _plain(raw: str) -> str:
     low = raw.casefold().replace("’", "'")
     if low.endswith("'s"):
         return low[:-2]
-    return low
-
-
-_IRREGULAR = {
-    "people": "person",
-    "men": "man",
-    "women": "woman",
-    "children": "child",
-    "data": "data",
-    "series": "series",
-    "status": "status",
-    "address": "address",
-    "indices": "index",
-    "is": "is",
-    "was": "was",
-    "has": "has",
-    "does": "does",
-    "this": "this",
-    "its": "its",
-    "as": "as",
-    "less": "less",
-    "plus": "plus",
-    "minus": "minus",
-    "vs": "vs",
-    "always": "always",
-    "gas": "gas",
-    "news": "news",
-}
-
-
-def stem(word: str) -> str:
-    """The singular of a noun, in lower case; other words are left alone as far as possible.
-
-    >>> [stem(word) for word in ("Orders", "categories", "addresses", "status", "bus")]
-    ['order', 'category', 'address', 'status', 'bus']
-    """
-    low = word.casefold()
-    if low in _IRREGULAR:
-        return _IRREGULAR[low]
-    if len(low) <= 3 or not low.endswith("s") or low.endswith(("ss", "us", "is", "as")):
-        return low
-    if low.endswith("ies") and len(low) > 4:
-        return low[:-3] + "y"
-    if low.endswith(("sses", "shes", "ches", "xes", "zes")):
-        return low[:-2]
-    if low.endswith("s"):
-        return low[:-1]
     return low
 
 
@@ -201,17 +156,3 @@ def number_of(token: Token) -> str | None:
 def scale_of(token: Token) -> int:
     """What a word such as ``thousand`` multiplies the number before it by; 1 for others."""
     return _SCALES.get(token.low, 1) if len(token.low) > 1 else 1
-
-
-_CAMEL = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
-
-
-def words_of(name: str) -> tuple[str, ...]:
-    """The words of an identifier, in lower case: cut at underscores, spaces and capitals.
-
-    >>> words_of("salesPerson_ID")
-    ('sales', 'person', 'id')
-    """
-    return tuple(
-        part.casefold() for piece in re.split(r"[\W_]+", name) for part in _CAMEL.findall(piece) or [piece] if part
-    )
