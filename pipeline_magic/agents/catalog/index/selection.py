@@ -1,8 +1,7 @@
-"""CatalogIndex: tables and columns found by the words people use for them.
+"""CatalogIndex: a selection of tables with their schemas, and search among them in memory.
 
-Here: an inverted index over the words of table names, column names and comments, in memory, deterministic, and fast
-for thousands of tables. Not here: which of the found tables a statement means; that is linking, in the planner. The
-interface leaves room for a full-text index on disk, for catalogs of hundreds of thousands of tables.
+Here: an inverted index over the words of table names, column names and comments, deterministic, and fast for a few
+thousand tables. A small catalog is given whole; of a large one, what `StoredIndex` found.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from pipeline_magic.english import ABBREVIATIONS, split_compound, stem, words_of
 from pipeline_magic.spec.names import split_table
 from pipeline_magic.spec.schema import Model, TableSchema
 
-__all__ = ["CatalogIndex", "Hit", "split_compound"]
+__all__ = ["CatalogIndex", "Hit"]
 
 _TABLE, _COLUMN, _COMMENT, _SCHEMA = 8.0, 3.0, 1.0, 2.0
 _NAME = 200.0
@@ -34,7 +33,7 @@ class CatalogIndex:
     """Search over the tables of a catalog.
 
     Args:
-        tables: Every table the caller can see. Kept; the newest of two with the same name counts.
+        tables: Those that may be meant. Kept; the newest of two with the same name counts.
     """
 
     def __init__(self, tables: Iterable[TableSchema]) -> None:
