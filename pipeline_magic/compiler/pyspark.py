@@ -80,11 +80,13 @@ class Program:
     Attributes:
         names: DataFrame of each node that is computed.
         unchecked: DataFrame of its rows before `drop` expectations, where it has any.
+        columns: Columns that each of these DataFrames has, in their order.
     """
 
     cells: tuple[Cell, ...]
     names: Mapping[str, str]
     unchecked: Mapping[str, str]
+    columns: Mapping[str, tuple[str, ...]]
 
 
 def checks_of(typed: TypedSpec) -> tuple[Expectation, ...]:
@@ -92,19 +94,21 @@ def checks_of(typed: TypedSpec) -> tuple[Expectation, ...]:
     return tuple(item for item in typed.spec.expectations if item.enabled)
 
 
-def program(typed: TypedSpec, *, drops: bool = True) -> Program:
+def program(typed: TypedSpec, *, drops: bool = True, selects: bool = False) -> Program:
     """Sources and steps as cells, pruned to what target and expectations read.
 
     Args:
         drops: Leave out the rows that fail `drop` expectations; False where the platform does that itself.
+        selects: Leave columns out by naming those that stay, where `drop` is resolved before its input is known.
     """
-    return _Emitter(typed, drops).program()
+    return _Emitter(typed, drops, selects).program()
 
 
 class _Emitter:
-    def __init__(self, typed: TypedSpec, drops: bool) -> None:
+    def __init__(self, typed: TypedSpec, drops: bool, selects: bool) -> None:
         self.typed = typed
         self.dropping = drops
+        self.selecting = selects
         self.names = variables(typed)
         self.steps: dict[str, Step] = {step.id: step for step in typed.spec.steps}
         self.sources = {source.alias: source for source in typed.spec.sources}
@@ -127,7 +131,7 @@ class _Emitter:
             lines = self.source(source) if source is not None else self.step(self.steps[node.id])
             lines += self.drops(node) if self.dropping else []
             cells.append(Cell(node.id, title, "\n".join(lines)))
-        return Program(tuple(cells), {name: self.names[name] for name in self.have}, self.unchecked)
+        return Program(tuple(cells), {name: self.names[name] for name in self.have}, self.unchecked, self.have)
 
     # -- sources and drops
 
@@ -320,8 +324,14 @@ class _Emitter:
                 both = f"F.coalesce({listing([key.left, keys[key.right]])})"
                 calls.append(f"withColumn({literal(key.left)}, {both})")
         if drop:
-            calls.append(f"drop({', '.join(literal(name) for name in drop)})")
+            calls.append(self.without(step, drop))
         return calls
+
+    def without(self, step: Step, names: Sequence[str]) -> str:
+        """The call that leaves out columns which only the step itself needed."""
+        if self.selecting:
+            return call("select", [column(name) for name in self.have[step.id]])
+        return f"drop({', '.join(literal(name) for name in names)})"
 
     def semi(self, step: Join, left: str, right: str) -> list[str]:
         same = all(key.left == key.right for key in step.keys)
@@ -407,7 +417,7 @@ class _Emitter:
         spec = self.spec(by, orders or (Order(column=by[0]),))
         test = f"{rank} = 1" if n == 1 else f"{rank} <= {n}"
         calls = [f"withColumn({literal(rank)}, F.{function}().over({name}))", f"where({literal(test)})"]
-        return [f"{name} = {spec}", self.one(step, [*calls, f"drop({literal(rank)})"])]
+        return [f"{name} = {spec}", self.one(step, [*calls, self.without(step, [rank])])]
 
     def sql(self, step: Sql) -> list[str]:
         lines = [f"{self.names[name]}.createOrReplaceTempView({literal(name)})" for name in step.inputs]
