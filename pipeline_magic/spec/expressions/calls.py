@@ -1,0 +1,206 @@
+"""Checking of calls: the function must be in the table, its arguments of its types, its place one it may stand in."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from sqlglot import exp
+
+from pipeline_magic.spec.dialect import Tree
+from pipeline_magic.spec.expressions.casts import rounded
+from pipeline_magic.spec.expressions.operators import Operators, is_date
+from pipeline_magic.spec.expressions.values import BAD, Value, bare, call_of, is_run_time, nearest
+from pipeline_magic.spec.functions import FUNCTIONS, REFUSED, UNITS, Function
+from pipeline_magic.spec.types import BIGINT, BOOLEAN, DATE, STRING, TIMESTAMP, VOID, Type
+
+__all__ = ["Calls"]
+
+_DATE_WORDS = """
+    date_add date_sub add_months last_day trunc year quarter month day dayofmonth dayofweek dayofyear weekofyear weekday
+    datediff date_diff unix_date
+"""
+_DATE_WANTED = frozenset(_DATE_WORDS.split())
+"""Functions of dates: given a timestamp, they take its date."""
+
+_CAST_NAMES = (
+    "boolean",
+    "tinyint",
+    "smallint",
+    "int",
+    "bigint",
+    "float",
+    "double",
+    "decimal",
+    "string",
+    "binary",
+    "date",
+    "timestamp",
+)
+
+
+class Calls(Operators):
+    """Functions, aggregates and window functions."""
+
+    def call(self, node: exp.Anonymous) -> Value:
+        name = str(node.this).lower()
+        function = FUNCTIONS.get(name)
+        if name in {"struct", "named_struct"}:
+            return self.struct(node, name)
+        if function is None:
+            return self.unknown(name, node)
+        node.set("this", name)
+        arguments = list(node.expressions)
+        distinct = len(arguments) == 1 and isinstance(arguments[0], exp.Distinct)
+        if distinct:
+            if not function.distinct or self.place == "window":
+                return self.fault(f"DISTINCT is not allowed in {name} here", node=node)
+            arguments = list(arguments[0].expressions)
+        if not function.least <= len(arguments) <= function.most:
+            return self.fault(f"{name} takes {_count(function)}, not {len(arguments)}", node=node)
+        if function.kind != "row" and not self.enter(function, node):
+            return BAD
+        if name == "count" and not distinct and len(arguments) == 1 and isinstance(arguments[0], exp.Star):
+            return Value(BIGINT, False)
+        self.depth += function.kind == "aggregate"
+        values = [self.argument(function, i, argument) for i, argument in enumerate(arguments)]
+        self.depth -= function.kind == "aggregate"
+        if any(value.bad for value in values):
+            return BAD
+        return self.result(function, values, node)
+
+    def unknown(self, name: str, node: Tree) -> Value:
+        if name in REFUSED:
+            return self.fault(f"the function `{name}` is not allowed: it {REFUSED[name]}", node=node)
+        if name in _CAST_NAMES:
+            return self.fault(f"write CAST(… AS {name.upper()}) instead of {name}(…)", node=node)
+        return self.fault(f"the function `{name}` is not allowed", nearest(name, FUNCTIONS)[:5], node)
+
+    def enter(self, function: Function, node: Tree) -> bool:
+        """Whether an aggregate or window function may stand here."""
+        if self.place == "row":
+            step = "an aggregate step" if function.kind == "aggregate" else "a window step"
+            self.fault(f"`{function.name}` works over several rows; use {step}", node=node)
+        elif self.place == "aggregate" and function.kind == "window":
+            self.fault(f"`{function.name}` needs a window step", node=node)
+        elif self.depth:
+            self.fault(f"`{function.name}` stands inside another aggregate", node=node)
+        else:
+            self.computes = True
+            return True
+        return False
+
+    def argument(self, function: Function, index: int, node: Tree) -> Value:
+        wants = function.wants(index)
+        if wants == "unit":
+            word = node.name.upper() if isinstance(node, (exp.Column, exp.Var)) else ""
+            if word not in UNITS:
+                return self.fault(f"{function.name} takes a unit first", UNITS, node)
+            node.replace(exp.Var(this=word))
+            return Value(VOID, False)
+        if function.name in _DATE_WANTED and wants == "date" and is_run_time(node):
+            node.replace(call_of("to_date", node.copy()))
+            return Value(DATE, False)
+        value = self.value(node)
+        if value.bad:
+            return value
+        constant, _, wanted = wants.rpartition(" ")
+        if constant and not isinstance(bare(node), (exp.Literal, exp.RawString)):
+            return self.fault(f"argument {index + 1} of {function.name} must be a literal", node=node)
+        if not _fits(value, wanted):
+            return self.fault(
+                f"{function.name} needs {_ARTICLES.get(wanted, wanted)}, and this is of type {value.type}", node=node
+            )
+        return value
+
+    def result(self, function: Function, values: Sequence[Value], node: exp.Anonymous) -> Value:
+        made = function.gives([value.type for value in values])
+        if made is None:
+            kinds = ", ".join(str(value.type) for value in values)
+            return self.fault(f"{function.name} does not take these types together: {kinds}", node=node)
+        if function.name in {"round", "bround"}:
+            made = rounded(made, values[1].literal if len(values) > 1 else "0", node)
+        if function.name == "percentile" and not 0 <= float(bare(node.expressions[1]).name or 2) <= 1:
+            return self.fault("a percentile is a fraction from 0 to 1, as 0.9", node=node)
+        if function.name == "date_trunc":
+            return self.truncated(values, node)
+        nulls = {
+            "any": any(value.nullable for value in values),
+            "all": all(value.nullable for value in values),
+            "never": False,
+            "always": True,
+        }[function.nulls]
+        return Value(made, nulls)
+
+    def truncated(self, values: Sequence[Value], node: exp.Anonymous) -> Value:
+        """``date_trunc('MONTH', run_time())`` is about a date in the trigger's zone."""
+        unit, subject = (values[0].literal or "").upper(), node.expressions[1]
+        if unit not in UNITS:
+            return self.fault(f"date_trunc knows no '{unit}'", UNITS, node)
+        if not is_run_time(subject) or unit in {"HOUR", "MINUTE", "SECOND"}:
+            return Value(TIMESTAMP, values[1].nullable)
+        day = call_of("to_date", subject.copy())
+        node.replace(day if unit == "DAY" else call_of("trunc", day, exp.Literal.string(unit)))
+        return Value(DATE, False)
+
+    def struct(self, node: exp.Anonymous, name: str) -> Value:
+        if name == "named_struct":
+            pairs = list(zip(node.expressions[::2], node.expressions[1::2], strict=False))
+            if len(node.expressions) % 2 or any(not isinstance(key, exp.Literal) for key, _ in pairs):
+                return self.fault("named_struct takes pairs of a name and a value", node=node)
+            names = [key.name for key, _ in pairs]
+            values = self.values(value for _, value in pairs)
+        else:
+            return self.fault("write named_struct('name', value, …) instead of struct(…)", node=node)
+        if any(value.bad for value in values):
+            return BAD
+        node.set("this", "named_struct")
+        return Value(Type("struct", parts=tuple(value.type for value in values), fields=tuple(names)), False)
+
+    def filtered(self, node: exp.Filter) -> Value:
+        call = node.this
+        function = FUNCTIONS.get(str(call.this).lower()) if isinstance(call, exp.Anonymous) else None
+        if function is None or function.kind != "aggregate":
+            return self.fault("FILTER follows an aggregate", node=node)
+        if self.place == "window":
+            return self.fault("FILTER is not allowed over a window; use CASE inside the aggregate", node=node)
+        value = self.value(call)
+        self.depth += 1
+        self.condition(node.expression.this)
+        self.depth -= 1
+        return Value(value.type, function.nulls != "never", bad=value.bad)
+
+
+_ARTICLES = {
+    "number": "a number",
+    "integer": "a whole number",
+    "string": "a text",
+    "boolean": "a condition",
+    "date": "a date or timestamp",
+    "timestamp": "a timestamp",
+    "array": "an array",
+    "map": "a map",
+    "orderable": "something that can be ordered",
+}
+
+
+def _fits(value: Value, wanted: str) -> bool:
+    kind = value.type
+    if kind == VOID or wanted == "any":
+        return kind.name != "interval"
+    return {
+        "number": kind.numeric,
+        "integer": kind.integral,
+        "string": not kind.parts and kind.name not in {"binary", "interval", "variant"},
+        "boolean": kind == BOOLEAN,
+        "date": kind.temporal or (kind == STRING and value.literal is not None and is_date(value.literal)),
+        "timestamp": kind.name.startswith("timestamp"),
+        "array": kind.name == "array",
+        "map": kind.name == "map",
+        "orderable": kind.orderable,
+    }[wanted]
+
+
+def _count(function: Function) -> str:
+    if function.least == function.most:
+        return {0: "no arguments", 1: "one argument"}.get(function.least, f"{function.least} arguments")
+    return f"{function.least} to {function.most} arguments"
