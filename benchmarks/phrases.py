@@ -9,9 +9,10 @@ from pipeline_magic.agents.catalog.index import CatalogIndex
 from pipeline_magic.agents.specification import SpecificationParserAgent
 from pipeline_magic.errors import StatementError
 from pipeline_magic.runs import Parsed
+from pipeline_magic.spec.model import Expectation
 from pipeline_magic.spec.schema import Column, TableSchema
 
-__all__ = ["read_phrase"]
+__all__ = ["read_phrase", "rules_of"]
 
 _NOW = datetime(2025, 6, 30, 12, tzinfo=timezone.utc)
 _NUMBERS = ("amount", "quantity", "price", "discount", "score", "age", "rate", "total", "count", "latitude", "percent")
@@ -73,9 +74,7 @@ def _read(category: str, parsed: Parsed) -> dict[str, Any]:
             return {"status": "ask"}
         return {"status": "ok", "mode": draft.target.mode, "keys": list(draft.target.keys)}
     if category == "quality":
-        rules = [
-            rule for expectation in draft.expectations for rule in _rules(expectation.model_dump(exclude_none=True))
-        ]
+        rules = [rule for expectation in draft.expectations for rule in rules_of(expectation)]
         return {"status": "ok", "rules": rules} if rules and not unread and not asked else {"status": "ask"}
     if category == "target":
         named = draft.target.table and "target.table" not in parsed.provenance.assumptions()
@@ -86,8 +85,9 @@ def _read(category: str, parsed: Parsed) -> dict[str, Any]:
     return {"status": "ask" if asked else "flag" if unread else "ok"}
 
 
-def _rules(data: dict[str, Any]) -> list[dict[str, Any]]:
+def rules_of(expectation: Expectation) -> list[dict[str, Any]]:
     """An expectation in the scorer's words."""
+    data = expectation.model_dump(exclude_none=True)
     kind = data["kind"]
     if kind == "not_null":
         if data["tolerance"]:

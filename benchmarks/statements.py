@@ -1,11 +1,13 @@
 """How many statements are read right.
 
     python benchmarks/statements.py --corpus DIR [--planner embedded|llm] [--framed] [--predictions FILE] [--quick]
+                                    [--part dev|held_out]
 
 A corpus is a folder with ``transform_eval.jsonl`` (statement, tables, SQLite file, gold SQL) and, where there is one,
 ``statement_parts.jsonl`` (schedules, write modes, checks, targets, hostile phrases). Each statement is read by the
 planner, completed, typed and compiled; the SQL form runs on the item's SQLite file and its rows are compared with the
-gold rows: every gold column must be found among the columns of ours, whatever it is called.
+gold rows: every gold column must be found among the columns of ours, whatever it is called. An item may also say what
+it `expects` of the rest: target, mode, keys, schedule, comment and checks; then it is right only with all of them.
 
 Prints a table; the last line is JSON. `right`, `silently_wrong`, `asked` and `error` are fractions of the items that
 have an answer; an item is asked only if a must-answer question is open. `guessed` is the fraction of items without an
@@ -30,7 +32,7 @@ from typing import Any
 from pipeline_magic.agents.catalog.index import CatalogIndex
 from pipeline_magic.agents.specification import SpecificationParserAgent
 from pipeline_magic.compiler.sql import target_query
-from pipeline_magic.errors import PipelineMagicError, StatementError
+from pipeline_magic.errors import PipelineMagicError, StatementError, TableNotFound
 from pipeline_magic.runs import Parsed
 from pipeline_magic.spec.paths import complete
 from pipeline_magic.spec.schema import Column, TableSchema
@@ -235,7 +237,7 @@ def answer(item: dict[str, Any], corpus: Path, framed: bool) -> dict[str, Any]:
     made: dict[str, Any] = {"id": item["id"]}
     try:
         parsed = parse(FRAME.format(statement) if framed else statement, tables, as_of)
-    except StatementError as error:
+    except (StatementError, TableNotFound) as error:
         return {**made, "asked": True, "why": error.message, "outcome": "asked"}
     must = [question for question in parsed.questions if question.must_answer]
     if must:
@@ -250,7 +252,30 @@ def answer(item: dict[str, Any], corpus: Path, framed: bool) -> dict[str, Any]:
         return {**made, "outcome": "guessed"}
     golds = [item["gold"]["sql"], *item["gold"]["alternatives"]]
     right = any(matches(rows(corpus / item["db"], gold, own=False), found) for gold in golds)
-    return {**made, "outcome": "right" if right else "silently_wrong"}
+    missed = [] if not right else unmet(parsed, item.get("expects") or {})
+    if missed:
+        made["why"] = "the rows are right, but not: " + ", ".join(missed)
+    return {**made, "outcome": "right" if right and not missed else "silently_wrong"}
+
+
+def unmet(parsed: Parsed, expects: dict[str, Any]) -> list[str]:
+    """What an item expects beside rows and the draft does not say."""
+    from benchmarks.phrases import rules_of
+
+    draft = parsed.draft
+    trigger = draft.trigger
+    found: dict[str, Any] = {
+        "target": draft.target.table,
+        "mode": draft.target.mode or "overwrite",
+        "keys": list(draft.target.keys),
+        "comment": draft.target.comment,
+        "trigger": trigger.kind if trigger else "manual",
+        "cron": getattr(trigger, "cron", None),
+        "timezone": getattr(trigger, "timezone", None),
+    }
+    missed = [f"{name} is {found[name]!r}" for name, value in expects.items() if name in found and found[name] != value]
+    rules = [rule for expectation in draft.expectations for rule in rules_of(expectation)]
+    return missed + [f"check {rule}" for rule in expects.get("checks", ()) if rule not in rules]
 
 
 # --- phrases -----------------------------------------------------------------------------------------------------
@@ -271,12 +296,15 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--framed", action="store_true", help="put each statement as: " + FRAME.format("…"))
     options.add_argument("--predictions", type=Path)
     options.add_argument("--quick", action="store_true", help="every fifth item")
+    options.add_argument("--part", choices=("dev", "held_out"), help="only items that are (not) marked held_out")
     options.add_argument("--show", action="store_true", help="print each item that is not right")
     given = options.parse_args(arguments)
     if given.planner == "llm":
         print("The language-model planner is not there yet; measure the embedded one.", file=sys.stderr)
         return 2
     items = list(lines(given.corpus / "transform_eval.jsonl"))[:: 5 if given.quick else 1]
+    if given.part:
+        items = [item for item in items if bool(item.get("held_out")) == (given.part == "held_out")]
     phrases = list(lines(given.corpus / "statement_parts.jsonl"))
     made = [answer(item, given.corpus, given.framed) for item in items]
     parts = [part(item) for item in phrases]
