@@ -192,9 +192,35 @@ class QueryFailed(EngineError):
 
 
 class LanguageModelError(PipelineMagicError):
-    """The language model gave no answer, refused, or answered something unusable."""
+    """The language model gave no answer, refused, or answered something unusable.
+
+    Args:
+        kind: What went wrong: ``timeout``, ``unreachable``, ``rate_limited``, ``server``, ``key``, ``model``,
+            ``request``, ``parameter``, ``refused``, ``filtered``, ``cut_off``, ``unreadable``, ``unusable`` or
+            ``budget``.
+        retry_after: Seconds after which the same request may succeed; None where repeating it is of no use.
+        answer: What the model said, where it said something; for the ledger, never for an artefact.
+        tokens: Tokens read and written, where they were counted.
+    """
 
     exit_code = 6
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        where: str = "",
+        hint: str = "",
+        kind: str = "",
+        retry_after: float | None = None,
+        answer: str = "",
+        tokens: tuple[int | None, int | None] = (None, None),
+    ) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.kind = kind
+        self.retry_after = retry_after
+        self.answer = answer
+        self.tokens = tokens
 
 
 class CodeHostError(PipelineMagicError):

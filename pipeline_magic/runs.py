@@ -34,6 +34,7 @@ __all__ = [
     "Decision",
     "Deployment",
     "Effect",
+    "Exchange",
     "File",
     "FileDiff",
     "Finding",
@@ -507,6 +508,36 @@ class Effect(Model):
     status: Literal["started", "done"]
     result: JsonValue = None
     at: str = ""
+
+
+class Exchange(Model):
+    """One request to a language model and what came back: a line of the egress ledger.
+
+    Attributes:
+        attempt: Numbers the requests of one reading, repeated ones included.
+        status: ``sent`` until something came back; so a killed process still shows what left the machine.
+        request: As sent, secrets taken out before: canonical JSON.
+        answer: As received, secrets taken out; empty where there was none.
+        request_sha256: Of `request` in UTF-8; `answer_sha256` likewise, empty without an answer.
+        cost_usd: Estimate by the price table; None where the model's price is not known.
+    """
+
+    id: str
+    run_id: str
+    at: str
+    model: str
+    host: str
+    attempt: int = 1
+    status: Literal["sent", "answered", "failed"] = "sent"
+    request: str
+    request_sha256: str
+    answer: str = ""
+    answer_sha256: str = ""
+    error: str = ""
+    tokens_in: int | None = None
+    tokens_out: int | None = None
+    cost_usd: float | None = None
+    seconds: float | None = None
 
 
 class AuditDraft(Model):

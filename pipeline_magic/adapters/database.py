@@ -23,7 +23,18 @@ from pipeline_magic.adapters.database_audit import append, entries, finite, head
 from pipeline_magic.adapters.database_engine import Conflict, Connector
 from pipeline_magic.digests import digest_of
 from pipeline_magic.errors import NotFound, StaleState, StoreUnavailable
-from pipeline_magic.runs import Approval, AuditDraft, AuditEntry, Deployment, Effect, Plan, Run, Stage, allowed
+from pipeline_magic.runs import (
+    Approval,
+    AuditDraft,
+    AuditEntry,
+    Deployment,
+    Effect,
+    Exchange,
+    Plan,
+    Run,
+    Stage,
+    allowed,
+)
 from pipeline_magic.spec.schema import Model
 
 __all__ = ["Database"]
@@ -286,6 +297,25 @@ class Database:
         with self._db.read() as connection:
             rows = connection.execute(query.order_by(tables.effects.c.seq))
             return tuple(self._load(Effect, body) for (body,) in rows)
+
+    # --- egress ledger -----------------------------------------------------------------------------------------------
+
+    def save_exchange(self, exchange: Exchange, *, audit: AuditDraft | None = None) -> None:
+        """Insert an exchange with a language model, or replace it by its id; with its audit entry or not at all."""
+        values = {"status": exchange.status, "body": _no_nul(exchange.model_dump_json())}
+        table = tables.exchanges
+        with self._db.write() as connection:
+            if not connection.execute(sa.update(table).where(table.c.id == exchange.id).values(values)).rowcount:
+                connection.execute(sa.insert(table).values(id=exchange.id, run_id=exchange.run_id, **values))
+            if audit is not None:
+                append(connection, audit)
+
+    def exchanges(self, run_id: str) -> Sequence[Exchange]:
+        """What a run exchanged with language models, in the order it was sent."""
+        query = sa.select(tables.exchanges.c.body).where(tables.exchanges.c.run_id == run_id)
+        with self._db.read() as connection:
+            rows = connection.execute(query.order_by(tables.exchanges.c.seq))
+            return tuple(self._load(Exchange, body) for (body,) in rows)
 
     # --- audit -------------------------------------------------------------------------------------------------------
 

@@ -103,17 +103,30 @@ audit_head = sa.Table(
     sa.Column("seq", sa.Integer, nullable=False),
     sa.Column("hash", sa.Text, nullable=False),
 )
+exchanges = sa.Table(
+    "pm_exchanges",
+    metadata,
+    sa.Column("seq", sa.Integer, primary_key=True),
+    sa.Column("id", sa.Text, nullable=False, unique=True),
+    sa.Column("run_id", sa.Text, nullable=False, index=True),
+    sa.Column("status", sa.Text, nullable=False),
+    sa.Column("body", sa.Text, nullable=False),
+)
 
 
 def _first(connection: Connection) -> None:
-    """Version 1: everything above."""
-    for table in metadata.sorted_tables:
-        if table is not versions:
-            table.create(connection)
+    """Version 1: runs, their stages, approvals, plans, deployments, effects and the audit."""
+    for table in (runs, stages, approvals, plans, deployments, effects, audit, audit_head):
+        table.create(connection)
     connection.execute(sa.insert(audit_head).values(id=1, seq=0, hash=GENESIS))
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first,)
+def _second(connection: Connection) -> None:
+    """Version 2: the egress ledger, what was exchanged with language models."""
+    exchanges.create(connection)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first, _second)
 """The n-th brings a store from version n to n + 1. Never change one that was released: add another."""
 
 

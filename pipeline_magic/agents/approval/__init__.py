@@ -4,6 +4,7 @@
     policy.py        who may approve in an environment; read from the base branch alone
     decisions.py     what one more decision makes of an approval: pure
     audit.py         verifying, and showing, the chain of what was decided and done
+    ledger.py        what left for a language model and what came back, in the store and the audit
     orchestrator.py  asks, decides, voids, expires: each together with its audit entry
 
 Here: decisions. The effects that follow them (pull request, merge, deployment) belong to other agents.
