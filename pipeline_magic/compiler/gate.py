@@ -10,8 +10,10 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
 from pipeline_magic.compiler.expectations import failing_condition, node_of
-from pipeline_magic.compiler.pyspark import Cell, Program, checks_of, orphans
+from pipeline_magic.compiler.pyspark import Cell, Program
 from pipeline_magic.compiler.python import assign, listing, literal, sql_argument
+from pipeline_magic.compiler.steps.frames import checks_of
+from pipeline_magic.compiler.steps.sources import orphans
 from pipeline_magic.spec.dialect import identifier
 from pipeline_magic.spec.model import Expectation, Freshness, Referential, RowCount, Unique
 from pipeline_magic.spec.typed import TypedSpec

@@ -10,8 +10,10 @@ from __future__ import annotations
 
 from pipeline_magic.compiler.describe import describe_target
 from pipeline_magic.compiler.expectations import failing_condition, node_of
-from pipeline_magic.compiler.pyspark import Cell, Program, checks_of, orphans, sort_key
+from pipeline_magic.compiler.pyspark import Cell, Program
 from pipeline_magic.compiler.python import assign, call, column, listing, literal, sql_argument
+from pipeline_magic.compiler.steps.frames import checks_of, sort_key
+from pipeline_magic.compiler.steps.sources import orphans
 from pipeline_magic.spec.dialect import identifier
 from pipeline_magic.spec.model import Expectation, NotNull, Order, Referential, Target
 from pipeline_magic.spec.typed import END_AT, RUN_KEY, START_AT, TypedSpec, technical_columns
