@@ -1,7 +1,7 @@
 """Where and as whom a pipeline runs: beside the typed spec the compiler's only input for jobs, pipelines and bundles.
 
-Read from ``pipeline_magic.toml`` by whoever configures; here are only the frozen models, so that the compiler stays
-pure. Nothing in them is a secret: a run identity is a name, never a token.
+Here are only the frozen models, so that the compiler stays pure; `pipeline_magic.environments` reads them from
+``pipeline_magic.toml``. Nothing in them is a secret: a run identity is a name, never a token.
 """
 
 from __future__ import annotations
@@ -16,7 +16,10 @@ __all__ = ["DEFAULT", "Environment", "Environments", "Permission"]
 
 
 class Permission(Model):
-    """What a user, a group or a service principal may do with the job or pipeline."""
+    """What a user, a group or a service principal may do with the job or pipeline.
+
+    Jobs say CAN_MANAGE_RUN where pipelines say CAN_RUN: either word is written as the resource knows it.
+    """
 
     kind: Literal["user_name", "group_name", "service_principal_name"]
     name: str
@@ -27,15 +30,22 @@ class Environment(Model):
     """One place a pipeline is deployed to.
 
     Attributes:
-        name: ``dev``, ``staging``, ``prod`` or ``default``.
+        name: ``dev``, ``staging``, ``prod`` or ``default``; the bundle's target has the same.
         catalogs: Logical catalog of the spec -> physical one here; others keep their name.
+        host: Address of the workspace; empty: the one that is configured.
         paused: The schedule is kept but does not fire.
         run_as: Service principal (application id) or user; empty: whoever deploys.
         run_as_kind: Which of the two `run_as` is.
-        serverless: Without a cluster of one's own; `cluster_key` names a job cluster definition otherwise.
-        notify: Addresses that hear of failures.
+        serverless: Without a cluster of one's own; a job cluster of `workers` x `node_type` otherwise.
+        performance: What serverless compute is tuned for; empty: what the workspace does by default.
+        notify: Addresses that hear of failures, and of runs longer than `slow_seconds`.
+        webhooks: Ids of notification destinations that hear of the same.
+        tags: Further tags of the job or pipeline.
         timeout_seconds: The run is stopped after it; 0 never.
+        slow_seconds: A run that takes longer is unhealthy, and those above hear of it; 0 never.
         retries: Attempts after a failed one.
+        mode: Of the bundle's target; ``development`` gives everybody a copy of their own.
+        deploy_via: Who deploys: we, by the SDK, or the repository's own CI, by the bundle.
     """
 
     name: str
@@ -45,14 +55,19 @@ class Environment(Model):
     run_as: str = ""
     run_as_kind: Literal["user_name", "service_principal_name"] = "service_principal_name"
     serverless: bool = True
+    performance: Literal["", "STANDARD", "PERFORMANCE_OPTIMIZED"] = ""
     node_type: str = ""
     spark_version: str = ""
     workers: int = 1
     notify: tuple[str, ...] = ()
+    webhooks: tuple[str, ...] = ()
     permissions: tuple[Permission, ...] = ()
+    tags: dict[str, str] = Field(default_factory=dict)
     timeout_seconds: int = 0
+    slow_seconds: int = 0
     retries: int = 1
     mode: Literal["development", "production"] = "production"
+    deploy_via: Literal["sdk", "bundle"] = "sdk"
 
 
 class Environments(Model):

@@ -2,7 +2,7 @@
 
 The text is `pipeline_magic.toml` as the base branch of the code host has it: whoever may change the policy had to get
 that change reviewed. Arguments, environment variables and the working copy are never looked at. Not here: what is made
-of a policy (`decisions`), and the keys of an environment that are no policy (catalogs, compute, notifications …).
+of a policy (`decisions`), and the keys of an environment that are no policy (`pipeline_magic.environments`).
 
     [environments.prod]
     approvers = ["ada", "bob"]     # who may approve; left out: anybody
@@ -24,20 +24,13 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, JsonValue, StrictBool, StrictInt, StrictStr, ValidationError
 
+from pipeline_magic.environments import KEYS
 from pipeline_magic.errors import ConfigurationError
 from pipeline_magic.spec.schema import Model
 
 __all__ = ["FILE", "Policy", "is_production", "policy_of_plan", "read_policy"]
 
 FILE = "pipeline_magic.toml"
-
-_OTHER_KEYS = frozenset(
-    {
-        "catalogs", "compute", "run_as", "notifications", "permissions", "deploy_via", "create_catalog", "tags",
-        "description", "schedule", "warehouse_id", "host",
-    }
-)  # fmt: skip
-"""Keys of an environment that are settings of deployment; each is checked where it is used."""
 
 
 def _people(people: tuple[str, ...]) -> tuple[str, ...]:
@@ -144,8 +137,8 @@ def _policy(environment: str, table: dict[str, Any]) -> Policy:
     problems: list[str] = []
     known = set(Policy.model_fields) - {"environment"}
     for key in table:
-        if key not in known and key not in _OTHER_KEYS:
-            nearest = difflib.get_close_matches(key, sorted(known | _OTHER_KEYS), n=1)
+        if key not in known and key not in KEYS:
+            nearest = difflib.get_close_matches(key, sorted(known | KEYS), n=1)
             problems.append(f"`{key}` is not known" + (f"; did you mean `{nearest[0]}`?" if nearest else "."))
     strict = is_production(environment)
     defaults = {"merge": not strict, "first_run": not strict, "waivers_allowed": not strict}
