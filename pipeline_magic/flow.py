@@ -108,13 +108,21 @@ class Flow:
         """
         ports, run = self._ports, work.run
         typed = planning.require_complete(validated)
-        files = self._writer.files(typed, validated.provenance)
+        environments = planning.environments_of(ports)
+        files = self._writer.files(typed, validated.provenance, environments)
         base = planning.base_state(ports, run, self._writer, files)
         generated = work.stage(
             "generate",
             {"files": files, "base": base, "compiler": VERSION},
             Generated,
-            lambda: self._writer.compare(files, typed).model_copy(update={"findings": self._github.hand_edits(files)}),
+            lambda: self._writer.compare(files, typed).model_copy(
+                update={
+                    "findings": (
+                        *self._github.hand_edits(files),
+                        *self._writer.kept_by_hand(typed, environments),
+                    )
+                }
+            ),
             during="generating",
             done=words.generated_in_words,
         )

@@ -12,7 +12,10 @@ from typing import TYPE_CHECKING, Any
 from pipeline_magic.agents.approval.policy import Policy, read_policy
 from pipeline_magic.agents.catalog import UnityCatalogAgent
 from pipeline_magic.agents.notebook import NotebookGeneratorAgent, base_digests
+from pipeline_magic.compiler.bundle import SHARED
+from pipeline_magic.compiler.environments import Environments
 from pipeline_magic.config import FILE_NAME
+from pipeline_magic.environments import read_environments
 from pipeline_magic.errors import ApprovalRefused, CatalogError, NotFound, Problem, SpecError, UsageError
 from pipeline_magic.ports import Store
 from pipeline_magic.runs import (
@@ -45,6 +48,7 @@ __all__ = [
     "catalog_state",
     "data_state",
     "earlier_run",
+    "environments_of",
     "make_plan",
     "new_run",
     "notebook_text",
@@ -125,8 +129,14 @@ def catalog_state(ports: Ports, run: Run, tables: Mapping[str, TableSchema | Non
 def base_state(
     ports: Ports, run: Run, writer: NotebookGeneratorAgent, files: tuple[File, ...]
 ) -> dict[str, str | None]:
-    """SHA-256 of the base branch's content at each path; files this plan itself merged count as they were planned."""
+    """SHA-256 of the base branch's content at each path.
+
+    Files this plan itself merged count as they were planned. So does a file that all pipelines share when another plan
+    merged the very same bytes: writing them again changes nothing.
+    """
     seen = writer.base(files)
+    same = base_digests({file.path: file.content for file in files if file.path in SHARED})
+    seen = {path: None if digest == same.get(path) else digest for path, digest in seen.items()}
     prepared = stage_result(ports.store, run.id, "pull_request", Prepared)
     if prepared is None or ports.store.deployment(run.id) is None:
         return seen
@@ -174,6 +184,12 @@ def _target_shape(ports: Ports, run: Run, target: TableSchema | None) -> dict[st
 def policy_of(ports: Ports, environment: str) -> Policy:
     """The environment's policy, from the base branch of the code host and nowhere else."""
     return read_policy(ports.code_host.read(FILE_NAME) or "", environment)
+
+
+def environments_of(ports: Ports) -> Environments:
+    """Where pipelines are deployed to, from the base branch of the code host and nowhere else."""
+    keys = frozenset(Policy.model_fields) - {"environment"}
+    return read_environments(ports.code_host.read(FILE_NAME), policy_keys=keys)
 
 
 def make_plan(

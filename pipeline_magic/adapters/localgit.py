@@ -60,6 +60,7 @@ class LocalGit:
         self.base = _branch(base)
         self._path = Path(path).absolute()
         self.name = f"git repository at {self._path}"
+        self.repository = self._path.stem
         self._author = author
         self._now = now or (lambda: datetime.datetime.now(datetime.timezone.utc))
         self._git = Git(self._path, timeout=timeout)

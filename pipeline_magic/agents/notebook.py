@@ -9,8 +9,10 @@ import hashlib
 from collections.abc import Sequence
 
 from pipeline_magic import compiler
+from pipeline_magic.compiler.bundle import SHARED, bundle_files
+from pipeline_magic.compiler.environments import DEFAULT, Environments
 from pipeline_magic.ports import CodeHost
-from pipeline_magic.runs import File, FileDiff, Generated
+from pipeline_magic.runs import File, FileDiff, Finding, Generated
 from pipeline_magic.spec.provenance import Provenance
 from pipeline_magic.spec.typed import TypedSpec
 
@@ -27,12 +29,42 @@ class NotebookGeneratorAgent:
     def __init__(self, code_host: CodeHost) -> None:
         self._code_host = code_host
 
-    def files(self, typed: TypedSpec, provenance: Provenance) -> tuple[File, ...]:
-        """The files of the spec: the notebook, the spec itself and a README, as the compiler writes them."""
+    def files(self, typed: TypedSpec, provenance: Provenance, environments: Environments = DEFAULT) -> tuple[File, ...]:
+        """The files of the spec, as the compiler writes them; without those a person keeps, see `kept_by_hand`."""
         assumptions = tuple(
             f"`{path}`: {origin.reason}" for path, origin in sorted(provenance.assumptions().items()) if origin.reason
         )
-        return compiler.compile_files(typed, provenance_summary=assumptions)
+        made = compiler.compile_files(
+            typed,
+            environments=environments,
+            repository=self._code_host.repository,
+            branch=self._code_host.base,
+            provenance_summary=assumptions,
+        )
+        return tuple(file for file in made if not self._by_hand(file))
+
+    def kept_by_hand(self, typed: TypedSpec, environments: Environments = DEFAULT) -> tuple[Finding, ...]:
+        """What a person must know of files all pipelines share, which were there before us and are left alone."""
+        host = self._code_host
+        shared = bundle_files(typed, environments, repository=host.repository, branch=host.base)
+        return tuple(
+            Finding(
+                id=f"kept_by_hand:{file.path}",
+                severity="info",
+                where=file.path,
+                message=f"`{file.path}` was written by hand and is left as it is.",
+                hint="Let it include `resources/*.yml` and have the targets of the environments.",
+            )
+            for file in shared
+            if self._by_hand(file)
+        )
+
+    def _by_hand(self, file: File) -> bool:
+        """Whether a file that is not of one pipeline alone was there before we wrote one, and says something else."""
+        if file.path not in SHARED:
+            return False
+        seen = self._code_host.read(file.path)
+        return seen not in {None, file.content} and self._code_host.last_generated(file.path) is None
 
     def compare(self, files: Sequence[File], typed: TypedSpec) -> Generated:
         """The files beside what the base branch has at their paths."""

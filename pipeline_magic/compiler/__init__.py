@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 __all__ = ["VERSION", "compile_files"]
 
-VERSION = "1"
+VERSION = "2"
 
 
 def __getattr__(name: str) -> Any:

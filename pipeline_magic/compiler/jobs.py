@@ -13,7 +13,7 @@ from pipeline_magic.spec.model import Continuous, Schedule, TableUpdate
 from pipeline_magic.spec.names import join_table, split_table
 from pipeline_magic.spec.typed import TypedSpec
 
-__all__ = ["job_settings", "parameters", "physical", "pipeline_settings", "tags"]
+__all__ = ["job_settings", "parameters", "permissions", "physical", "pipeline_settings", "tags"]
 
 
 def physical(table: str, environment: Environment) -> str:
@@ -23,8 +23,8 @@ def physical(table: str, environment: Environment) -> str:
 
 
 def tags(typed: TypedSpec, environment: Environment) -> dict[str, str]:
-    """Tags a deployment is found again by."""
-    return {"pipeline_magic": typed.spec.name, "pipeline_magic_environment": environment.name}
+    """Tags a deployment is found again by, beside those of the environment."""
+    return {**environment.tags, "pipeline_magic": typed.spec.name, "pipeline_magic_environment": environment.name}
 
 
 def parameters(typed: TypedSpec, environment: Environment) -> dict[str, str]:
@@ -47,7 +47,10 @@ def job_settings(typed: TypedSpec, environment: Environment, task_path: str) -> 
         task_path: Path of the notebook; for ``declarative`` the id of the Lakeflow pipeline.
     """
     spec = typed.spec
-    task: dict[str, Any] = {"task_key": spec.name, "max_retries": environment.retries}
+    continuous = isinstance(spec.trigger, Continuous) and spec.deployment == "job"
+    task: dict[str, Any] = {"task_key": spec.name}
+    if not continuous:  # a continuous job is started again by Databricks, and may have no retries of its own
+        task["max_retries"] = environment.retries
     if spec.deployment == "declarative":
         task["pipeline_task"] = {"pipeline_id": task_path}
     else:
@@ -56,21 +59,47 @@ def job_settings(typed: TypedSpec, environment: Environment, task_path: str) -> 
             task["job_cluster_key"] = "main"
     made: dict[str, Any] = {"name": f"{spec.name} ({environment.name})", "max_concurrent_runs": 1}
     if spec.description:
-        made["description"] = spec.description[:1000]
+        made["description"] = spec.description[:1000].replace("${", "$ {")  # a bundle would read it as a reference
     made |= {"queue": {"enabled": True}, "tags": tags(typed, environment), "tasks": [task]}
     if spec.deployment == "job":
         values = parameters(typed, environment)
         made["parameters"] = [{"name": name, "default": value} for name, value in values.items()]
         if not environment.serverless:
             made["job_clusters"] = [{"job_cluster_key": "main", "new_cluster": _cluster(environment)}]
+        elif environment.performance:
+            made["performance_target"] = environment.performance
     made |= _trigger(typed, environment)
     if environment.timeout_seconds:
         made["timeout_seconds"] = environment.timeout_seconds
-    if environment.notify:
-        made["email_notifications"] = {"on_failure": list(environment.notify)}
+    made |= _health(environment)
     if environment.run_as:
         made["run_as"] = {environment.run_as_kind: environment.run_as}
     return made
+
+
+def _health(environment: Environment) -> dict[str, Any]:
+    """Who hears of failures, and from when on a run is too slow."""
+    made: dict[str, Any] = {}
+    if environment.slow_seconds:
+        rule = {"metric": "RUN_DURATION_SECONDS", "op": "GREATER_THAN", "value": environment.slow_seconds}
+        made["health"] = {"rules": [rule]}
+    events = ("on_failure", *(("on_duration_warning_threshold_exceeded",) if environment.slow_seconds else ()))
+    if environment.notify:
+        made["email_notifications"] = {event: list(environment.notify) for event in events}
+    if environment.webhooks:
+        made["webhook_notifications"] = {event: [{"id": item} for item in environment.webhooks] for event in events}
+    return made
+
+
+def permissions(environment: Environment, resource: str) -> dict[str, Any]:
+    """Permissions of a job or of a pipeline, beside its settings; empty where the environment says none.
+
+    Args:
+        resource: ``job`` or ``pipeline``: what may be started is called otherwise on each.
+    """
+    words = {"job": {"CAN_RUN": "CAN_MANAGE_RUN"}, "pipeline": {"CAN_MANAGE_RUN": "CAN_RUN"}}[resource]
+    made = [{item.kind: item.name, "level": words.get(item.level, item.level)} for item in environment.permissions]
+    return {"permissions": made} if made else {}
 
 
 def _cluster(environment: Environment) -> dict[str, Any]:
@@ -104,8 +133,8 @@ def pipeline_settings(typed: TypedSpec, environment: Environment, source_path: s
         source_path: Path of the source file in the workspace, or beside the bundle's resource.
     """
     catalog, schema, _ = split_table(physical(typed.spec.target.table, environment))
-    values = {name: value for name, value in parameters(typed, environment).items() if name.startswith("source_")}
-    return {
+    values = {name: value for name, value in parameters(typed, environment).items() if not name.startswith("run_")}
+    made: dict[str, Any] = {
         "name": f"{typed.spec.name} ({environment.name})",
         "catalog": catalog,
         "schema": schema,
@@ -117,3 +146,12 @@ def pipeline_settings(typed: TypedSpec, environment: Environment, source_path: s
         "libraries": [{"file": {"path": source_path}}],
         "tags": tags(typed, environment),
     }
+    if not environment.serverless:
+        workers = {"label": "default", "node_type_id": environment.node_type, "num_workers": environment.workers}
+        made["clusters"] = [workers]
+    if environment.notify:
+        alerts = ["on-update-failure", "on-update-fatal-failure", "on-flow-failure"]
+        made["notifications"] = [{"email_recipients": list(environment.notify), "alerts": alerts}]
+    if environment.run_as:
+        made["run_as"] = {environment.run_as_kind: environment.run_as}
+    return made

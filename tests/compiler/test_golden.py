@@ -6,6 +6,7 @@ import nbformat
 import pytest
 
 from pipeline_magic.compiler import compile_files
+from pipeline_magic.compiler.environments import Environment, Environments
 from pipeline_magic.compiler.ipynb import python_source
 from pipeline_magic.compiler.specfile import read_spec
 from pipeline_magic.compiler.sql import target_query
@@ -13,18 +14,36 @@ from tests.support.compiled import RUN_TIME, Case, cases
 
 CASES = cases()
 WHOLE = {"seed_customer_revenue", "flights_carrier_delays", "expect_warn_all"}
-"""Cases whose notebook and README are kept as they are committed, not only their code."""
+"""Cases whose notebook and `databricks.yml` are kept as they are committed, not only their code."""
+
+ENVIRONMENTS = Environments(
+    environments=(
+        Environment(name="dev", mode="development", paused=True),
+        Environment(name="prod", catalogs={"analytics": "analytics_prod"}, deploy_via="bundle"),
+    )
+)
+
+
+def kept_name(path: str) -> str:
+    """Name of the file in a case's folder that holds what is committed at a path; empty: not kept for every case."""
+    name = f"/{path}".rsplit("/", 1)[1]
+    if path.startswith("resources/"):
+        return name.split(".", 1)[1]
+    if name.startswith("test_"):
+        return "test.py"  # a name that pytest does not collect
+    return "notebook.ipynb" if name.endswith(".ipynb") else "" if name == "spec.yml" else name
 
 
 def expected(case: Case) -> dict[str, str]:
     """File name and content of everything a case must compile to."""
     typed = case.typed()
     made = {"target.sql": target_query(typed, run_time=RUN_TIME) + "\n", "notebook.py": python_source(typed)}
-    if case.name in WHOLE:
-        for file in compile_files(typed, provenance_summary=("`target.mode`: nothing was said about history",)):
-            name = file.path.rsplit("/", 1)[1]
-            if name != "spec.yml":
-                made["notebook.ipynb" if name.endswith(".ipynb") else name] = file.content
+    assumed = ("`target.mode`: nothing was said about history",)
+    for file in compile_files(typed, environments=ENVIRONMENTS, repository="golden", provenance_summary=assumed):
+        name = kept_name(file.path)
+        small = name in {"README.md", "job.yml", "pipeline.yml", "test.py"}
+        if small or (name and case.name in WHOLE):
+            made[name] = file.content
     return made
 
 
@@ -60,7 +79,7 @@ def test_golden(case: Case, update_golden: bool) -> None:
 def test_artefacts_parse(case: Case) -> None:
     """Notebook JSON is valid nbformat, its code is Python, and spec.yml reads back to the same spec."""
     typed = case.typed()
-    files = {file.path.rsplit("/", 1)[1]: file.content for file in compile_files(typed)}
+    files = {f"/{file.path}".rsplit("/", 1)[1]: file.content for file in compile_files(typed)}
     notebook = nbformat.reads(files[f"{case.spec.name}.ipynb"], as_version=4)
     nbformat.validate(notebook)
     for cell in notebook.cells:
