@@ -133,7 +133,7 @@ class Problem:
         if self.available:
             shown = ", ".join(f"`{name}`" for name in self.available[:12])
             more = len(self.available) - 12
-            text += f" Available: {shown}" + (f" and {more} more." if more > 0 else ".")
+            text += f". Available: {shown}" + (f" and {more} more." if more > 0 else ".")
         return text
 
 

@@ -108,6 +108,20 @@ def test_keys_through_steps() -> None:
     }
 
 
+def test_a_full_join_may_hold_two_rows_without_a_key() -> None:
+    """Each side of a full join can bring a row whose key is NULL, so the key is one only where a side has no NULL."""
+    same = {"id": "j", "kind": "join", "left": "l", "right": "people", "how": "full",
+            "keys": [{"left": "id", "right": "id"}]}  # fmt: skip
+    group = {"id": "g", "kind": "aggregate", "input": "visits", "group_by": ["person"],
+             "measures": [{"name": "n", "expression": "count(*)"}]}  # fmt: skip
+    left = {"id": "l", "kind": "rename", "input": "g", "columns": [{"column": "person", "name": "id"}]}
+    assert typed(spec([group, left, same])).node("j").keys == (("id",),)
+    there = KEYED["dev.a.people"]
+    loose = there.model_copy(update={"columns": (Column(name="id", type="bigint"), *there.columns[1:])})
+    tables = {"people": loose, "visits": KEYED["dev.a.visits"]}
+    assert type_spec(spec([group, left, same]), tables).node("j").keys == ()
+
+
 def test_names_take_the_catalogs_spelling() -> None:
     """Columns are found whatever their case, and written as the catalog writes them."""
     made = typed(spec([{"id": "s", "kind": "select", "input": "people", "columns": ["NAME", "ID"]}]))

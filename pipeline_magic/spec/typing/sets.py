@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from pipeline_magic.spec.model import Join, Union
+from pipeline_magic.spec.model import Join, JoinKey, Union
 from pipeline_magic.spec.schema import Column
 from pipeline_magic.spec.typed import Node
 from pipeline_magic.spec.types import common, comparable, parse_type
@@ -105,14 +105,21 @@ def _result_keys(step: Join, left: Node, right: Node, names: dict[str, str]) -> 
     calls = {key.right: key.left for key in step.keys if key.left.casefold() == key.right.casefold()} | names
     right_keys = [tuple(calls[name] for name in key) for key in right.keys if all(name in calls for name in key)]
     if step.how == "full":
-        shared = all(key.left.casefold() == key.right.casefold() for key in step.keys)
-        return minimal([lefts]) if one_left and one_right and shared else ()
+        merged = all(_merged_and_sure(key, left, right) for key in step.keys)
+        return minimal([lefts]) if one_left and one_right and merged else ()
     made: list[tuple[str, ...]] = [(*one, *other) for one in left.keys for other in right_keys]
     if one_right and step.how in {"inner", "left"}:
         made.extend(left.keys)
     if one_left and step.how in {"inner", "right"}:
         made.extend(right_keys)
     return minimal(made)
+
+
+def _merged_and_sure(key: JoinKey, left: Node, right: Node) -> bool:
+    """Whether a key stands once in a full join's rows, and no row of each side, both NULL there, can be the same."""
+    one, other = find(key.left, left.columns), find(key.right, right.columns)
+    both = one is not None and other is not None and one.nullable and other.nullable
+    return key.left.casefold() == key.right.casefold() and not both
 
 
 def _warn_of_fan_out(context: Context, step: Join, left: Node, right: Node) -> None:
