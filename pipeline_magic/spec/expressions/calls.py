@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from difflib import get_close_matches
 
 from sqlglot import exp
 
 from pipeline_magic.spec.dialect import Tree
 from pipeline_magic.spec.expressions.casts import rounded
 from pipeline_magic.spec.expressions.operators import Operators, is_date
-from pipeline_magic.spec.expressions.values import BAD, Value, bare, call_of, is_run_time, nearest
-from pipeline_magic.spec.functions import FUNCTIONS, REFUSED, UNITS, Function
-from pipeline_magic.spec.types import BIGINT, BOOLEAN, DATE, STRING, TIMESTAMP, VOID, Type
+from pipeline_magic.spec.expressions.values import BAD, Value, bare, call_of, is_run_time
+from pipeline_magic.spec.functions import FUNCTIONS, SORTED_ONLY, SORTS, UNITS, Function, why_refused
+from pipeline_magic.spec.types import BIGINT, BOOLEAN, DATE, STRING, TIMESTAMP, VOID, Type, parse_type
 
 __all__ = ["Calls"]
 
@@ -21,6 +23,13 @@ _DATE_WORDS = """
 """
 _DATE_WANTED = frozenset(_DATE_WORDS.split())
 """Functions of dates: given a timestamp, they take its date."""
+
+_BY_UNIT = {"datediff": "timestampdiff", "date_diff": "timestampdiff", "dateadd": "timestampadd",
+            "date_add": "timestampadd"}  # fmt: skip
+_TRUNCATED = ("YEAR", "YYYY", "YY", "QUARTER", "MONTH", "MON", "MM", "WEEK")
+_PARTS = ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "DAYOFWEEK", "DOW", "DOY", "HOUR", "MINUTE", "SECOND")
+_SCHEMAS = ("from_json", "variant_get", "try_variant_get")
+_WHOLE_TYPE = re.compile(r"\s*(?:array|map|struct)\s*<", re.IGNORECASE)
 
 _CAST_NAMES = (
     "boolean",
@@ -42,14 +51,18 @@ class Calls(Operators):
     """Functions, aggregates and window functions."""
 
     def call(self, node: exp.Anonymous) -> Value:
-        name = str(node.this).lower()
-        function = FUNCTIONS.get(name)
+        name = _named(node)
         if name in {"struct", "named_struct"}:
             return self.struct(node, name)
+        arguments = list(node.expressions)
+        if name in _BY_UNIT and len(arguments) == 3:  # Databricks' other spelling
+            name = _BY_UNIT[name]
+        function = FUNCTIONS.get(name)
         if function is None:
             return self.unknown(name, node)
         node.set("this", name)
-        arguments = list(node.expressions)
+        if name in SORTED_ONLY and not (isinstance(node.parent, exp.Anonymous) and _named(node.parent) in SORTS):
+            return self.fault(f"{name} gives its items in any order; write sort_array({name}(…))", node=node)
         distinct = len(arguments) == 1 and isinstance(arguments[0], exp.Distinct)
         if distinct:
             if not function.distinct or self.place == "window":
@@ -69,11 +82,13 @@ class Calls(Operators):
         return self.result(function, values, node)
 
     def unknown(self, name: str, node: Tree) -> Value:
-        if name in REFUSED:
-            return self.fault(f"the function `{name}` is not allowed: it {REFUSED[name]}", node=node)
+        reason = why_refused(name)
+        if reason is not None:
+            return self.fault(f"the function `{name}` is not allowed: it {reason}", node=node)
         if name in _CAST_NAMES:
             return self.fault(f"write CAST(… AS {name.upper()}) instead of {name}(…)", node=node)
-        return self.fault(f"the function `{name}` is not allowed", nearest(name, FUNCTIONS)[:5], node)
+        like = get_close_matches(name, FUNCTIONS, 5, 0.7)
+        return self.fault(f"the function `{name}` is not allowed", like, node)
 
     def enter(self, function: Function, node: Tree) -> bool:
         """Whether an aggregate or window function may stand here."""
@@ -119,10 +134,15 @@ class Calls(Operators):
             return self.fault(f"{function.name} does not take these types together: {kinds}", node=node)
         if function.name in {"round", "bround"}:
             made = rounded(made, values[1].literal if len(values) > 1 else "0", node)
-        if function.name == "percentile" and not 0 <= float(bare(node.expressions[1]).name or 2) <= 1:
-            return self.fault("a percentile is a fraction from 0 to 1, as 0.9", node=node)
+        if function.name in _SCHEMAS:
+            return self.by_schema(function, values, node)
         if function.name == "date_trunc":
             return self.truncated(values, node)
+        wrong = _wrong_literal(function.name, values, node)
+        if wrong:
+            return self.fault(wrong, node=node)
+        if function.name in {"date_part", "datepart"} and (values[0].literal or "").upper() in {"SECOND", "SECONDS"}:
+            made = Type("decimal", 8, 6)
         nulls = {
             "any": any(value.nullable for value in values),
             "all": all(value.nullable for value in values),
@@ -130,6 +150,15 @@ class Calls(Operators):
             "always": True,
         }[function.nulls]
         return Value(made, nulls)
+
+    def by_schema(self, function: Function, values: Sequence[Value], node: exp.Anonymous) -> Value:
+        """The type of from_json and variant_get, written as a literal."""
+        text = values[-1].literal or ""
+        try:
+            kind = parse_type(text if function.name != "from_json" or _WHOLE_TYPE.match(text) else f"struct<{text}>")
+        except ValueError:
+            return self.fault(f"'{text}' is no schema; write it as 'a INT, b STRING' or 'ARRAY<STRING>'", node=node)
+        return Value(kind, True)
 
     def truncated(self, values: Sequence[Value], node: exp.Anonymous) -> Value:
         """``date_trunc('MONTH', run_time())`` is about a date in the trigger's zone."""
@@ -170,6 +199,23 @@ class Calls(Operators):
         return Value(value.type, function.nulls != "never", bad=value.bad)
 
 
+def _named(node: exp.Anonymous) -> str:
+    return str(node.this).lower()
+
+
+def _wrong_literal(name: str, values: Sequence[Value], node: exp.Anonymous) -> str:
+    """What a literal argument must be, where Spark would give NULL or fail only as it runs."""
+    if name == "percentile" and not 0 <= float(bare(node.expressions[1]).name or 2) <= 1:
+        return "a percentile is a fraction from 0 to 1, as 0.9"
+    if name == "trunc" and (values[1].literal or "").upper() not in _TRUNCATED:
+        return f"trunc knows no '{values[1].literal}'; it takes {', '.join(_TRUNCATED)}"
+    if name == "sha2" and values[1].literal not in {"0", "224", "256", "384", "512"}:
+        return "sha2 takes a length of 224, 256, 384 or 512"
+    if name in {"date_part", "datepart"} and (values[0].literal or "").upper() not in _PARTS:
+        return f"{name} knows no '{values[0].literal}'; it takes {', '.join(_PARTS)}"
+    return ""
+
+
 _ARTICLES = {
     "number": "a number",
     "integer": "a whole number",
@@ -177,6 +223,9 @@ _ARTICLES = {
     "boolean": "a condition",
     "date": "a date or timestamp",
     "timestamp": "a timestamp",
+    "moment": "a date, a timestamp or a text of one",
+    "bytes": "a text or binary",
+    "variant": "a variant",
     "array": "an array",
     "map": "a map",
     "orderable": "something that can be ordered",
@@ -194,6 +243,9 @@ def _fits(value: Value, wanted: str) -> bool:
         "boolean": kind == BOOLEAN,
         "date": kind.temporal or (kind == STRING and value.literal is not None and is_date(value.literal)),
         "timestamp": kind.name.startswith("timestamp"),
+        "moment": kind.temporal or kind == STRING,
+        "bytes": kind == STRING or kind.name == "binary",
+        "variant": kind.name == "variant",
         "array": kind.name == "array",
         "map": kind.name == "map",
         "orderable": kind.orderable,

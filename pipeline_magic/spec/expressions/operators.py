@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from sqlglot import exp
 
-from pipeline_magic.spec.dialect import Tree
+from pipeline_magic.spec.dialect import Tree, identifier
 from pipeline_magic.spec.expressions.casts import castable
 from pipeline_magic.spec.expressions.leaves import Leaves
 from pipeline_magic.spec.expressions.values import BAD, Value, call_of, is_run_time, nearest
@@ -196,7 +196,34 @@ class Operators(Leaves):
             return Value(value.type.parts[0])
         if value.type.name == "map" and common(value.type.parts[0], key.type) is not None:
             return Value(value.type.parts[1])
-        return self.fault(f"{value.type}[{key.type}] means nothing", node=node)
+        if value.type.name == "map":
+            return self.fault(f"the map's keys are of type {value.type.parts[0]}, and this is {key.type}", node=node)
+        if value.type.name == "array":
+            return self.fault(f"an array takes a whole number in [ ], and this is of type {key.type}", node=node)
+        return self.fault(f"[ ] follows an array or a map, and this is of type {value.type}", node=node)
+
+    def dot(self, node: exp.Dot) -> Value:
+        """A field of what is no column: ``items[0].sku``."""
+        value = self.value(node.this)
+        if value.bad:
+            return BAD
+        name = node.expression.name
+        if value.type.name != "struct":
+            return self.fault(f"this is of type {value.type} and has no fields", node=node)
+        place = next((i for i, own in enumerate(value.type.fields) if own.casefold() == name.casefold()), None)
+        if place is None:
+            return self.fault(f"the struct has no field `{name}`", nearest(name, value.type.fields), node)
+        node.set("expression", exp.Var(this=identifier(value.type.fields[place])))
+        return Value(value.type.parts[place])
+
+    def bitwise(self, node: exp.Binary) -> Value:
+        left, right = self.value(node.left), self.value(node.right)
+        if left.bad or right.bad:
+            return BAD
+        made = common(left.type, right.type)
+        if made is None or not made.integral:
+            return self.fault(f"bits are of whole numbers, and these are {left.type} and {right.type}", node=node)
+        return Value(made, left.nullable or right.nullable)
 
 
 def _digits(value: Value) -> str | None:
