@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pipeline_magic.spec.model import PipelineSpec
+from pipeline_magic.spec.model import Freshness, Join, PipelineSpec, Source, Sql, Step, Union
 
-__all__ = ["RULES", "Rule", "illegal", "reason_against"]
+__all__ = ["RULES", "STREAMED", "Rule", "illegal", "reason_against", "streamed_inputs"]
 
 
 class Rule(NamedTuple):
@@ -43,7 +43,19 @@ RULES: tuple[Rule, ...] = (
     ),
 )  # fmt: skip
 
+STREAMED = frozenset({"append", "scd1", "scd2"})
+"""Write modes whose target, where it is declared, reads a stream."""
+
 _STREAMS = ("filter", "derive", "select", "rename", "cast", "fill", "explode", "union", "join")
+
+
+def streamed_inputs(step: Step) -> tuple[str, ...]:
+    """The inputs that are streams where the step's own rows are one: the left of a join, every input of a union."""
+    if isinstance(step, Join):
+        return (step.left,)
+    if isinstance(step, (Union, Sql)):
+        return step.inputs
+    return (step.input,)
 
 
 def reason_against(mode: str, trigger: str, deployment: str, engine: str = "any") -> str:
@@ -92,19 +104,47 @@ def _declarative(spec: PipelineSpec) -> list[tuple[str, str]]:
     mode = spec.target.mode
     if mode in {"scd1", "scd2"} and spec.target.sequence_by is None:
         found.append(("target.sequence_by", "AUTO CDC needs the column that orders the versions of a key"))
-    if mode in {"append", "scd1", "scd2"}:
-        for step in spec.steps:
-            if step.kind not in _STREAMS:
-                found.append(
-                    (f"steps.{step.id}", f"{mode} reads a stream, which cannot run a step of kind {step.kind}")
-                )
-            elif step.kind == "join" and step.how not in {"inner", "left", "semi", "anti"}:
-                found.append((f"steps.{step.id}.how", f"a stream cannot run a {step.how} join with a table"))
+    if mode in STREAMED:
+        found += [problem for step in _streamed(spec) for problem in _in_stream(step, mode)]
     for item in spec.expectations:
         if item.enabled and item.quarantine is not None:
             path = f"expectations.{item.id}.quarantine"
             found.append((path, "a Lakeflow pipeline drops rows without keeping them; deploy as a job, or use warn"))
-        if item.enabled and item.tolerance:
-            path = f"expectations.{item.id}.tolerance"
-            found.append((path, "a Lakeflow expectation acts on every row; deploy as a job, or set the tolerance to 0"))
+    if spec.trigger.kind == "continuous" and _asks_time(spec):
+        reason = "a continuous pipeline has no time of its run, and run_time() or a freshness check asks for one"
+        found.append(("trigger", f"{reason}; use a schedule, or deploy as a job"))
     return found
+
+
+def _streamed(spec: PipelineSpec) -> list[Step]:
+    """The steps whose rows are a stream: from the target back to the sources."""
+    steps = {step.id: step for step in spec.steps}
+    pending, found = [spec.target.input], set[str]()
+    while pending:
+        name = pending.pop()
+        if name in steps and name not in found:
+            found.add(name)
+            pending.extend(streamed_inputs(steps[name]))
+    return [step for step in spec.steps if step.id in found]
+
+
+def _in_stream(step: Step, mode: str) -> list[tuple[str, str]]:
+    """Why a step cannot run on a stream."""
+    path = f"steps.{step.id}"
+    if step.kind not in _STREAMS:
+        why = "it needs every row at once"
+        return [(path, f"{mode} reads a stream, which cannot run a step of kind {step.kind}: {why}; deploy as a job")]
+    if isinstance(step, Union) and step.distinct:
+        return [(f"{path}.distinct", f"{mode} reads a stream, in which rows cannot be told apart from all before them")]
+    if isinstance(step, Join) and step.how not in {"inner", "left", "semi", "anti"}:
+        return [(f"{path}.how", f"a stream cannot run a {step.how} join with a table")]
+    if isinstance(step, Join) and step.left == step.right:
+        return [(f"{path}.right", "a stream cannot be joined with itself")]
+    return []
+
+
+def _asks_time(spec: PipelineSpec) -> bool:
+    parts: list[Source | Step] = [*spec.sources, *spec.steps]
+    timed = any(isinstance(item, Freshness) and item.column is not None for item in spec.expectations if item.enabled)
+    checked = any("run_time()" in item.model_dump_json() for item in spec.expectations if item.enabled)
+    return timed or checked or any("run_time()" in part.model_dump_json() for part in parts)
