@@ -148,10 +148,16 @@ def stack_of(step: Unpivot, node: Node, out: Node, prefix: str = "") -> str:
 
 
 def pivot_measure(text: str, condition: str) -> str:
-    """A measure over the rows that meet the condition: FILTER after each of its aggregates."""
+    """A measure over the rows that meet the condition: FILTER after each of its aggregates.
+
+    ``count_if`` takes the condition into its own, for the local engine does not see a FILTER after it.
+    """
     root = exp.Paren(this=parse(text))
     for call in list(root.find_all(exp.Anonymous)):
         name = str(call.this)
         if name in FUNCTIONS and FUNCTIONS[name].kind == "aggregate":
-            call.replace(exp.Var(this=f"{render(call)} FILTER (WHERE {condition})"))
+            made = f"{render(call)} FILTER (WHERE {condition})"
+            if name == "count_if":
+                made = f"count_if({condition} AND ({render(call.expressions[0])}))"
+            call.replace(exp.Var(this=made))
     return render(root.this)
