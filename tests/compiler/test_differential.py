@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from pipeline_magic.compiler.ipynb import cells
+from pipeline_magic.compiler.pyspark import program
+from pipeline_magic.compiler.python import variables
 from pipeline_magic.compiler.sql import target_query
 from pipeline_magic.spec.typed import TypedSpec
 from tests.support.compiled import RUN_TIME, Dbutils, Table, comparable_rows, rows_sql
@@ -18,16 +20,20 @@ from tests.support.random_runs import SHARDS, run, tell
 pytestmark = pytest.mark.engine
 
 
+def notebook_cells(typed: TypedSpec) -> list[str]:
+    """The notebook's code up to the frame that it writes, its `drop` expectations applied, without what it stages."""
+    [parameters] = [cell for cell in cells(typed) if cell.id == "parameters"]
+    return [parameters.source, *(cell.source for cell in program(typed).cells)]
+
+
 def transformed(typed: TypedSpec, spark: Any, names: Mapping[str, str]) -> Any:
-    """The DataFrame that the notebook would write, by running its cells up to the gate."""
-    nodes = {node.id for node in typed.nodes}
-    made = [cell for cell in cells(typed) if cell.id in nodes or cell.id == "parameters"]
+    """The DataFrame that the notebook would write."""
     parameters = {"run_time": RUN_TIME, **{f"source_{alias}": name for alias, name in names.items()}}
     space: dict[str, Any] = {"spark": spark, "dbutils": Dbutils(parameters)}
-    for cell in made:
-        exec(compile(cell.source, cell.id, "exec"), space)
+    for source in notebook_cells(typed):
+        exec(compile(source, "notebook", "exec"), space)
     columns = [f"`{column.name}`" for column in typed.node(typed.spec.target.input).columns]
-    return space[typed.spec.target.input].select(*columns)
+    return space[variables(typed)[typed.spec.target.input]].select(*columns)
 
 
 def load(spark: Any, tables: Mapping[str, Table]) -> dict[str, str]:
