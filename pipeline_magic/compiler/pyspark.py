@@ -43,27 +43,32 @@ class Program:
         names: DataFrame of each node that is computed.
         unchecked: DataFrame of its rows before `drop` expectations, where it has any.
         columns: Columns that each of these DataFrames has, in their order.
+        late_drops: Lines that leave out what the target's `drop` expectations leave out, where `staged` asked for them.
     """
 
     cells: tuple[Cell, ...]
     names: Mapping[str, str]
     unchecked: Mapping[str, str]
     columns: Mapping[str, tuple[str, ...]]
+    late_drops: tuple[str, ...] = ()
 
 
-def program(typed: TypedSpec, *, drops: bool = True, selects: bool = False) -> Program:
+def program(typed: TypedSpec, *, drops: bool = True, selects: bool = False, staged: bool = False) -> Program:
     """Sources and steps as cells, pruned to what target and expectations read.
 
     Args:
         drops: Leave out the rows that fail `drop` expectations; False where the platform does that itself.
         selects: Leave columns out by naming those that stay, where `drop` is resolved before its input is known.
+        staged: The target's rows are staged before its `drop` expectations are applied: those lines stand apart.
     """
     have = carried(typed, needs(typed, _asked_for(typed)))
     frames = Frames(typed, variables(typed), have, selects)
     dropped = [item for item in checks_of(typed) if item.action == "drop"]
     sources = {source.alias: source for source in typed.spec.sources}
     steps = {step.id: step for step in typed.spec.steps}
-    cells, before = [], {}
+    target = typed.spec.target.input
+    apart = staged and not any(target in typed.node(name).inputs for name in have)
+    cells, before, late = [], dict[str, str](), list[str]()
     for node in in_order(typed, have, dropped):
         if node.id in sources:
             title, lines = describe_source(sources[node.id]), source_lines(frames, sources[node.id])
@@ -71,9 +76,13 @@ def program(typed: TypedSpec, *, drops: bool = True, selects: bool = False) -> P
             title, lines = describe(steps[node.id]), _step_lines(frames, steps[node.id])
         if drops and drops_of(typed, node.id):
             before[node.id] = unchecked(frames.names[node.id], typed)
-            lines += drop_lines(frames, node.id, before[node.id])
+            leave_out = drop_lines(frames, node.id, before[node.id])
+            if apart and node.id == target:
+                late = leave_out
+            else:
+                lines += leave_out
         cells.append(Cell(node.id, title, "\n".join(lines)))
-    return Program(tuple(cells), {name: frames.names[name] for name in have}, before, have)
+    return Program(tuple(cells), {name: frames.names[name] for name in have}, before, have, tuple(late))
 
 
 def _asked_for(typed: TypedSpec) -> dict[str, set[str]]:

@@ -20,10 +20,10 @@ _OWN_NAMES = """
     spark dbutils display F Window PySparkException json os datetime timedelta timezone ZoneInfo
     run_time run_date run_key target failing found limits broken result existing lost changed writer
     incoming rows held versions by_key by_start by_version report age_of known name limit before
-    missing
+    missing staging merge_staging keep newest_first quote
 """
 _TAKEN = frozenset(_OWN_NAMES.split())
-_PREFIXES = ("source_", "seen_", "newest_", "quarantined_", "age_")
+_PREFIXES = ("source_", "seen_", "newest_", "quarantine_", "age_")
 
 
 def variables(typed: TypedSpec) -> dict[str, str]:

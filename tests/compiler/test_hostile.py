@@ -28,15 +28,16 @@ FULL = bool(os.environ.get("PIPELINE_MAGIC_TEST_FULL"))
 
 CALLS = {
     # of Python
-    "int", "float", "open_never", "dict", "list", "ValueError", "join", "items", "get", "lower", "replace",
+    "int", "float", "open_never", "dict", "list", "ValueError", "join", "items", "get", "lower", "replace", "pop",
+    "endswith", "removesuffix",
     "append",
     "timestamp", "isoformat", "astimezone", "date", "now", "fromisoformat", "ZoneInfo", "dumps",
     # of the notebook itself and of dbutils
-    "age_of", "text", "exit",
+    "age_of", "keep", "text", "exit",
     # of Spark
     "set", "table", "sql", "tableExists", "select", "where", "withColumn", "withColumns", "withColumnRenamed",
     "withColumnsRenamed", "groupBy", "agg", "alias", "drop", "distinct", "unionByName", "orderBy", "limit",
-    "first", "count", "isEmpty", "createOrReplaceTempView", "write", "format", "mode", "option", "partitionBy",
+    "first", "asDict", "crossJoin", "count", "isEmpty", "createOrReplaceTempView", "write", "format", "mode", "option", "partitionBy",
     "clusterBy", "saveAsTable", "over", "rowsBetween", "rangeBetween", "cast", "isNotNull", "eqNullSafe",
     "desc", "desc_nulls_last", "desc_nulls_first", "asc_nulls_last", "asc_nulls_first",
     "col", "lit", "expr", "sum", "avg", "min", "max", "median", "count_distinct", "coalesce", "explode",

@@ -5,6 +5,7 @@ A row whose watermark is NULL is never read: nothing says whether an earlier run
 
 from __future__ import annotations
 
+from pipeline_magic.compiler.describe import comment
 from pipeline_magic.compiler.expectations import failing_condition, node_of
 from pipeline_magic.compiler.python import assign, call, column, literal, sql_argument
 from pipeline_magic.compiler.steps.frames import Frames, aliased, checks_of, equal
@@ -30,6 +31,7 @@ def source_lines(frames: Frames, source: Source) -> list[str]:
     seen, newest = f"seen_{source.alias}", f"newest_{source.alias}"
     lines.append(assign(name, base, calls))
     lines += [
+        f"# Rows whose {comment(source.watermark)} is NULL are never read: nothing says whether a run has seen them",
         f'{newest} = {name}.agg(F.max({column(source.watermark)}).cast("string")).first()[0]',
         f"{seen} = None",
         "if spark.catalog.tableExists(target):",

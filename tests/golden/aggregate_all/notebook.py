@@ -29,18 +29,17 @@ sums = orders.agg(
     F.count_distinct("customer_id").alias("customers"),
 )
 
-# Write sums to dev.default.t_aggregate_all, replacing all of its rows
-result = sums.select("revenue", "customers")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in sums.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+# Write sums to dev.default.t_aggregate_all, replacing all of its rows
+result = sums.select("revenue", "customers")
+
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

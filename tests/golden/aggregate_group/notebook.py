@@ -38,18 +38,17 @@ sums = (
     )
 )
 
-# Write sums to dev.default.t_aggregate_group, replacing all of its rows
-result = sums.select("customer_id", "status", "revenue", "orders", "filled", "mean", "least", "most")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in sums.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+# Write sums to dev.default.t_aggregate_group, replacing all of its rows
+result = sums.select("customer_id", "status", "revenue", "orders", "filled", "mean", "least", "most")
+
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

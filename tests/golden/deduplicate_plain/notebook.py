@@ -34,18 +34,17 @@ one_window = Window.partitionBy("id").orderBy(
 )
 one = customers.withColumn("_row", F.row_number().over(one_window)).where("_row = 1").drop("_row")
 
-# Write one to dev.default.t_deduplicate_plain, replacing all of its rows
-result = one.select("id", "name", "region", "balance", "since", "active")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in one.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+# Write one to dev.default.t_deduplicate_plain, replacing all of its rows
+result = one.select("id", "name", "region", "balance", "since", "active")
+
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

@@ -44,6 +44,13 @@ orders = (
 # slim: Keep the columns order_id, customer_id, price and status
 slim = orders.select("order_id", "customer_id", "price", "status")
 
+# No silent loss: compare the columns with those of the table that is there
+existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
+known = {name.lower(): kind for name, kind in slim.dtypes}
+lost = [name for name, kind in existing if name.lower() not in known]
+if lost:
+    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
+
 # Quality gate: measure every expectation, and stop before the write
 failing = {}  # rows that fail, by expectation; None where it could not be checked
 
@@ -53,15 +60,7 @@ failing["check_referential"] = orders_unchecked.where("customer_id IS NOT NULL")
 # Write slim to dev.default.t_expect_drop_referential, replacing all of its rows
 result = slim.select("order_id", "customer_id", "price", "status")
 
-# No silent loss: compare the columns with those of the table that is there
-existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
-lost = [name for name, kind in existing if name.lower() not in known]
-if lost:
-    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
-
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

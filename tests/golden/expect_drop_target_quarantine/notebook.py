@@ -8,6 +8,8 @@ dbutils.widgets.text("run_time", "")
 dbutils.widgets.text("run_key", "")
 dbutils.widgets.text("target", "dev.default.t_expect_drop_target_quarantine")
 dbutils.widgets.text("source_orders", "dev.default.orders")
+dbutils.widgets.text("quarantine_check_range", "dev.default.q_expect_drop_target_quarantine")
+dbutils.widgets.text("quarantine_check_expression", "dev.default.q2_expect_drop_target_quarantine")
 
 # The time of the run is a parameter, so that a repeated run sees the same time
 run_time = dbutils.widgets.get("run_time") or datetime.now(timezone.utc).isoformat()
@@ -16,6 +18,8 @@ run_time = run_time.replace(tzinfo=run_time.tzinfo or timezone.utc).astimezone(t
 run_key = dbutils.widgets.get("run_key") or run_time.isoformat()
 target = dbutils.widgets.get("target")
 source_orders = dbutils.widgets.get("source_orders")
+quarantine_check_range = dbutils.widgets.get("quarantine_check_range")
+quarantine_check_expression = dbutils.widgets.get("quarantine_check_expression")
 
 # Dates and times of day are taken in UTC
 spark.conf.set("spark.sql.session.timeZone", "UTC")
@@ -34,60 +38,50 @@ slim_unchecked = slim
 # Leave out the rows that fail check_range
 slim = slim.where("NOT coalesce(price < 0, FALSE)")
 
-# Quality gate: measure every expectation, and stop before the write
-failing = {}  # rows that fail, by expectation; None where it could not be checked
-
-# orders
-found = orders_unchecked.agg(
-    F.count("*").alias("_rows"),
-    F.expr("count_if(NOT coalesce(status IS NOT NULL, FALSE))").alias("check_expression"),
-).first()
-failing["check_expression"] = found["check_expression"] or 0
-
-# The target
-found = slim_unchecked.agg(
-    F.count("*").alias("_rows"),
-    F.expr("count_if(price < 0)").alias("check_range"),
-).first()
-failing["check_range"] = found["check_range"] or 0
-
-# Quarantine: keep the rows that were left out
-rows = (
-    slim_unchecked.where("price < 0")
-    .withColumn("_expectation", F.lit("check_range"))
-    .withColumn("_run_key", F.lit(run_key))
-    .withColumn("_run_time", F.lit(run_time.isoformat()))
-)
-before = spark.catalog.tableExists("dev.default.q_expect_drop_target_quarantine")
-if before:
-    before = not spark.read.table("dev.default.q_expect_drop_target_quarantine").where((F.col("_expectation") == "check_range") & (F.col("_run_key") == run_key)).limit(1).isEmpty()
-if not before:  # a repeated run keeps nothing twice
-    rows.write.format("delta").mode("append").saveAsTable("dev.default.q_expect_drop_target_quarantine")
-
-rows = (
-    orders_unchecked.where("NOT coalesce(status IS NOT NULL, FALSE)")
-    .withColumn("_expectation", F.lit("check_expression"))
-    .withColumn("_run_key", F.lit(run_key))
-    .withColumn("_run_time", F.lit(run_time.isoformat()))
-)
-before = spark.catalog.tableExists("dev.default.q2_expect_drop_target_quarantine")
-if before:
-    before = not spark.read.table("dev.default.q2_expect_drop_target_quarantine").where((F.col("_expectation") == "check_expression") & (F.col("_run_key") == run_key)).limit(1).isEmpty()
-if not before:  # a repeated run keeps nothing twice
-    rows.write.format("delta").mode("append").saveAsTable("dev.default.q2_expect_drop_target_quarantine")
-
-# Write slim to dev.default.t_expect_drop_target_quarantine, replacing all of its rows
-result = slim.select("order_id", "customer_id", "price", "status")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in slim.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+# Quality gate: measure every expectation, and stop before the write
+failing = {}  # rows that fail, by expectation; None where it could not be checked
+
+# orders
+failing |= (
+    orders_unchecked
+    .agg(F.expr("count_if(NOT coalesce(status IS NOT NULL, FALSE))").alias("check_expression"))
+    .first()
+    .asDict()
+)
+
+# The target
+failing |= slim_unchecked.agg(F.expr("count_if(price < 0)").alias("check_range")).first().asDict()
+
+# Quarantine: keep the rows that were left out
+def keep(rows, expectation, table):
+    """Append rows to a quarantine table, marked by expectation and run; a repeated run keeps nothing twice."""
+    if spark.catalog.tableExists(table):
+        mine = (F.col("_expectation") == expectation) & (F.col("_run_key") == run_key)
+        if not spark.read.table(table).where(mine).limit(1).isEmpty():
+            return
+    marks = {
+        "_expectation": F.lit(expectation),
+        "_run_key": F.lit(run_key),
+        "_run_time": F.lit(run_time.isoformat()),
+    }
+    rows.withColumns(marks).write.format("delta").mode("append").saveAsTable(table)
+
+
+keep(slim_unchecked.where("price < 0"), "check_range", quarantine_check_range)
+rows = orders_unchecked.where("NOT coalesce(status IS NOT NULL, FALSE)")
+keep(rows, "check_expression", quarantine_check_expression)
+
+# Write slim to dev.default.t_expect_drop_target_quarantine, replacing all of its rows
+result = slim.select("order_id", "customer_id", "price", "status")
+
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

@@ -26,17 +26,29 @@ orders = spark.read.table(source_orders).select("order_id", "customer_id", "pric
 # slim: Keep the columns order_id, customer_id, price and status
 slim = orders.select("order_id", "customer_id", "price", "status")
 
+# No silent loss: compare the columns with those of the table that is there
+existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
+known = {name.lower(): kind for name, kind in slim.dtypes}
+lost = [name for name, kind in existing if name.lower() not in known]
+if lost:
+    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
+
 # Quality gate: measure every expectation, and stop before the write
 failing = {}  # rows that fail, by expectation; None where it could not be checked
 limits = {}  # how many may fail before the run stops
 
 # orders
-found = orders.agg(
-    F.count("*").alias("_rows"),
-    F.expr("count_if(price < -10 OR price > 1000.5)").alias("check_range"),
-).first()
-rows = found["_rows"] or 0
-failing["check_range"] = found["check_range"] or 0
+found = (
+    orders
+    .agg(
+        F.count("*").alias("_rows"),
+        F.expr("count_if(price < -10 OR price > 1000.5)").alias("check_range"),
+    )
+    .first()
+    .asDict()
+)
+rows = found.pop("_rows")
+failing |= found
 limits["check_range"] = rows / 10
 
 # The target
@@ -54,10 +66,10 @@ found = (
     )
     .first()
 )
-rows = found["_rows"] or 0
 failing["check_not_null"] = found["check_not_null"] or 0
-failing["check_row_count"] = int(rows < 1)
 failing["check_unique"] = found["check_unique"] or 0
+rows = found["_rows"] or 0
+failing["check_row_count"] = int(rows < 1)
 limits["check_not_null"] = 0
 limits["check_row_count"] = 0
 limits["check_unique"] = rows / 2
@@ -70,15 +82,7 @@ if broken:
 # Write slim to dev.default.t_expect_fail_passes, replacing all of its rows
 result = slim.select("order_id", "customer_id", "price", "status")
 
-# No silent loss: compare the columns with those of the table that is there
-existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
-lost = [name for name, kind in existing if name.lower() not in known]
-if lost:
-    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
-
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

@@ -26,28 +26,30 @@ orders = spark.read.table(source_orders).select("order_id", "customer_id", "pric
 # slim: Keep the columns order_id, customer_id, price and status
 slim = orders.select("order_id", "customer_id", "price", "status")
 
-# Quality gate: measure every expectation, and stop before the write
-failing = {}  # rows that fail, by expectation; None where it could not be checked
-
-# orders
-found = orders.agg(
-    F.count("*").alias("_rows"),
-    F.expr(f"count_if(NOT coalesce(ordered <= TIMESTAMP '{run_time}' OR ordered IS NULL, FALSE))").alias("check_expression"),
-).first()
-failing["check_expression"] = found["check_expression"] or 0
-
-# Write slim to dev.default.t_expect_run_time, replacing all of its rows
-result = slim.select("order_id", "customer_id", "price", "status")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in slim.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+# Quality gate: measure every expectation, and stop before the write
+failing = {}  # rows that fail, by expectation; None where it could not be checked
+
+# orders
+failing |= (
+    orders
+    .agg(
+        F.expr(f"count_if(NOT coalesce(ordered <= TIMESTAMP '{run_time}' OR ordered IS NULL, FALSE))").alias("check_expression"),
+    )
+    .first()
+    .asDict()
+)
+
+# Write slim to dev.default.t_expect_run_time, replacing all of its rows
+result = slim.select("order_id", "customer_id", "price", "status")
+
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

@@ -38,6 +38,13 @@ items = orders.select(
     F.explode("tags").alias("tag"),
 )
 
+# No silent loss: compare the columns with those of the table that is there
+existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
+known = {name.lower(): kind for name, kind in items.dtypes}
+lost = [name for name, kind in existing if name.lower() not in known]
+if lost:
+    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
+
 # Write items to dev.default.t_explode_inner, replacing all of its rows
 result = items.select(
     "order_id",
@@ -53,15 +60,7 @@ result = items.select(
     "tag",
 )
 
-# No silent loss: compare the columns with those of the table that is there
-existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
-lost = [name for name, kind in existing if name.lower() not in known]
-if lost:
-    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
-
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

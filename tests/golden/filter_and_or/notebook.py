@@ -26,6 +26,13 @@ orders = spark.read.table(source_orders)
 # kept: Keep the rows of orders where (status IN ('F', 'O') OR quantity IS NULL) AND price NOT BETWEEN 0 AND 5
 kept = orders.where("(status IN ('F', 'O') OR quantity IS NULL) AND price NOT BETWEEN 0 AND 5")
 
+# No silent loss: compare the columns with those of the table that is there
+existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
+known = {name.lower(): kind for name, kind in kept.dtypes}
+lost = [name for name, kind in existing if name.lower() not in known]
+if lost:
+    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
+
 # Write kept to dev.default.t_filter_and_or, replacing all of its rows
 result = kept.select(
     "order_id",
@@ -40,15 +47,7 @@ result = kept.select(
     "detail",
 )
 
-# No silent loss: compare the columns with those of the table that is there
-existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
-lost = [name for name, kind in existing if name.lower() not in known]
-if lost:
-    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
-
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

@@ -26,18 +26,17 @@ customers = spark.read.table(source_customers)
 # kept: Keep the rows of customers where name LIKE 'E%' OR region RLIKE '^n.*h$'
 kept = customers.where("name LIKE 'E%' OR region RLIKE '^n.*h$'")
 
-# Write kept to dev.default.t_filter_like, replacing all of its rows
-result = kept.select("id", "name", "region", "balance", "since", "active")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in kept.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+# Write kept to dev.default.t_filter_like, replacing all of its rows
+result = kept.select("id", "name", "region", "balance", "since", "active")
+
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

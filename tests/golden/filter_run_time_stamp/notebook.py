@@ -28,6 +28,13 @@ orders = spark.read.table(source_orders)
 # kept: Keep the rows of orders where at > run_time() - INTERVAL '2' DAYS AND to_date(run_time()) >= ordered
 kept = orders.where(f"at > TIMESTAMP '{run_time}' - INTERVAL '2' DAYS AND DATE '{run_date}' >= ordered")
 
+# No silent loss: compare the columns with those of the table that is there
+existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
+known = {name.lower(): kind for name, kind in kept.dtypes}
+lost = [name for name, kind in existing if name.lower() not in known]
+if lost:
+    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
+
 # Write kept to dev.default.t_filter_run_time_stamp, replacing all of its rows
 result = kept.select(
     "order_id",
@@ -42,15 +49,7 @@ result = kept.select(
     "detail",
 )
 
-# No silent loss: compare the columns with those of the table that is there
-existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
-lost = [name for name, kind in existing if name.lower() not in known]
-if lost:
-    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
-
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

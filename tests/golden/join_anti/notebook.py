@@ -35,18 +35,17 @@ joined = customers.join(
     "left_anti",
 )
 
-# Write joined to dev.default.t_join_anti, replacing all of its rows
-result = joined.select("id", "name", "region", "balance", "since", "active")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in joined.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+# Write joined to dev.default.t_join_anti, replacing all of its rows
+result = joined.select("id", "name", "region", "balance", "since", "active")
+
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

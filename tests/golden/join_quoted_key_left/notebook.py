@@ -40,18 +40,17 @@ joined = named.join(ids, "a`b key", "left")
 # plain: Rename a`b key to id
 plain = joined.withColumnRenamed("a`b key", "id")
 
-# Write plain to dev.default.t_join_quoted_key_left, replacing all of its rows
-result = plain.select("id", "name", "region", "balance", "since", "active", "price")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in plain.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+# Write plain to dev.default.t_join_quoted_key_left, replacing all of its rows
+result = plain.select("id", "name", "region", "balance", "since", "active", "price")
+
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

@@ -37,18 +37,17 @@ tops = customers.groupBy("region").agg(F.max("balance").alias("richest"))
 # wide: Keep every row of joined and add what tops has for the same region
 wide = joined.join(tops, "region", "left")
 
-# Write wide to dev.default.t_join_three, replacing all of its rows
-result = wide.select("id", "name", "region", "balance", "since", "active", "order_id", "price", "richest")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in wide.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+# Write wide to dev.default.t_join_three, replacing all of its rows
+result = wide.select("id", "name", "region", "balance", "since", "active", "order_id", "price", "richest")
+
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

@@ -27,15 +27,15 @@ orders = spark.read.table(source_orders).select("order_id", "price", "status")
 # slim: Keep the columns order_id, status and price
 slim = orders.select("order_id", "status", "price")
 
-# Write slim to dev.default.t_layout_cluster, replacing all of its rows
-result = slim.select("order_id", "status", "price")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in slim.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
+
+# Write slim to dev.default.t_layout_cluster, replacing all of its rows
+result = slim.select("order_id", "status", "price")
 
 writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
 if "DATABRICKS_RUNTIME_VERSION" in os.environ:  # liquid clustering is a feature of Databricks

@@ -26,12 +26,9 @@ orders = spark.read.table(source_orders).select("order_id", "price")
 # slim: Keep the columns order_id and price
 slim = orders.select("order_id", "price")
 
-# Write slim to dev.default.t_mode_append, adding to its rows; a repeated run adds nothing twice
-result = slim.select("order_id", "price").withColumn("_run_key", F.lit(run_key))
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in slim.dtypes} | {"_run_key": "string"}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
@@ -40,11 +37,13 @@ changed = [name for name, kind in known.items() if existing and held.get(name) !
 if changed:
     raise ValueError(f"{target} lacks these columns or has them in another type: {', '.join(changed)}")
 
+# Write slim to dev.default.t_mode_append, adding to its rows; a repeated run adds nothing twice
+result = slim.select("order_id", "price").withColumn("_run_key", F.lit(run_key))
+
 written = 0
 # A repeated run finds its own key and adds nothing
 if not existing or spark.read.table(target).where(F.col("_run_key") == run_key).limit(1).isEmpty():
-    writer = result.write.format("delta").mode("append")
-    writer.saveAsTable(target)
+    result.write.format("delta").mode("append").saveAsTable(target)
     written = spark.read.table(target).where(F.col("_run_key") == run_key).count()
 
 # Report: rows written, and failing rows by expectation

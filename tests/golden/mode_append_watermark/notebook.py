@@ -22,6 +22,7 @@ spark.conf.set("spark.sql.session.timeZone", "UTC")
 
 # orders: Read dev.default.orders, only rows past the highest at of the last run
 orders = spark.read.table(source_orders)
+# Rows whose at is NULL are never read: nothing says whether a run has seen them
 newest_orders = orders.agg(F.max("at").cast("string")).first()[0]
 seen_orders = None
 if spark.catalog.tableExists(target):
@@ -34,17 +35,9 @@ orders = orders.select("order_id", "price")
 # slim: Keep the columns order_id and price
 slim = orders.select("order_id", "price")
 
-# Write slim to dev.default.t_mode_append_watermark, adding to its rows; a repeated run adds nothing twice
-result = (
-    slim
-    .select("order_id", "price")
-    .withColumn("_run_key", F.lit(run_key))
-    .withColumn("_watermark_orders", F.lit(newest_orders).cast("timestamp"))
-)
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in slim.dtypes} | {"_run_key": "string", "_watermark_orders": "timestamp"}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
@@ -53,11 +46,18 @@ changed = [name for name, kind in known.items() if existing and held.get(name) !
 if changed:
     raise ValueError(f"{target} lacks these columns or has them in another type: {', '.join(changed)}")
 
+# Write slim to dev.default.t_mode_append_watermark, adding to its rows; a repeated run adds nothing twice
+result = (
+    slim
+    .select("order_id", "price")
+    .withColumn("_run_key", F.lit(run_key))
+    .withColumn("_watermark_orders", F.lit(newest_orders).cast("timestamp"))
+)
+
 written = 0
 # A repeated run finds its own key and adds nothing
 if not existing or spark.read.table(target).where(F.col("_run_key") == run_key).limit(1).isEmpty():
-    writer = result.write.format("delta").mode("append")
-    writer.saveAsTable(target)
+    result.write.format("delta").mode("append").saveAsTable(target)
     written = spark.read.table(target).where(F.col("_run_key") == run_key).count()
 
 # Report: rows written, and failing rows by expectation

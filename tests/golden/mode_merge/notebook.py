@@ -18,6 +18,10 @@ run_key = dbutils.widgets.get("run_key") or run_time.isoformat()
 target = dbutils.widgets.get("target")
 source_orders = dbutils.widgets.get("source_orders")
 
+# Rows that are read more than once are kept beside the target while the notebook runs
+quote = "`" if target.endswith("`") else ""
+staging = target.removesuffix(quote) + "_pipeline_magic_staging" + quote
+
 # Dates and times of day are taken in UTC
 spark.conf.set("spark.sql.session.timeZone", "UTC")
 
@@ -41,12 +45,9 @@ latest = orders.withColumn("_row", F.row_number().over(latest_window)).where("_r
 # slim: Keep the columns order_id, price and status
 slim = latest.select("order_id", "price", "status")
 
-# Write slim to dev.default.t_mode_merge, updating the rows with the same order_id and inserting the others
-result = slim.select("order_id", "price", "status")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in slim.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
@@ -55,19 +56,23 @@ changed = [name for name, kind in known.items() if existing and held.get(name) !
 if changed:
     raise ValueError(f"{target} lacks these columns or has them in another type: {', '.join(changed)}")
 
-incoming = result
-written = incoming.count()
+# Staging: compute slim once; what follows reads it from a table
+slim.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(staging)
+slim = spark.read.table(staging)
+
+# Write slim to dev.default.t_mode_merge, updating the rows with the same order_id and inserting the others
+result = slim.select("order_id", "price", "status")
+
+written = result.count()
 if not existing:
-    writer = result.limit(0).write.format("delta").mode("ignore")
-    writer.saveAsTable(target)
-incoming.createOrReplaceTempView("incoming")
+    result.limit(0).write.format("delta").mode("ignore").saveAsTable(target)
 spark.sql(
-    f"MERGE INTO {target} AS held "
-    "USING incoming "
+    f"MERGE INTO {target} AS held USING {staging} AS incoming "
     "ON held.order_id <=> incoming.order_id "
     "WHEN MATCHED THEN UPDATE SET * "
     "WHEN NOT MATCHED THEN INSERT *"
 )
+spark.sql(f"DROP TABLE IF EXISTS {staging}")
 
 # Report: rows written, and failing rows by expectation
 report = {

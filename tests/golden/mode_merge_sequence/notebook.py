@@ -18,6 +18,10 @@ run_key = dbutils.widgets.get("run_key") or run_time.isoformat()
 target = dbutils.widgets.get("target")
 source_orders = dbutils.widgets.get("source_orders")
 
+# Rows that are read more than once are kept beside the target while the notebook runs
+quote = "`" if target.endswith("`") else ""
+merge_staging = target.removesuffix(quote) + "_pipeline_magic_staging_merge" + quote
+
 # Dates and times of day are taken in UTC
 spark.conf.set("spark.sql.session.timeZone", "UTC")
 
@@ -27,13 +31,9 @@ orders = spark.read.table(source_orders).select("customer_id", "price", "ordered
 # slim: Keep the columns customer_id, price and ordered
 slim = orders.select("customer_id", "price", "ordered")
 
-# Write slim to dev.default.t_mode_merge_sequence, updating the rows with the same customer_id and inserting
-# the others; the highest ordered wins
-result = slim.select("customer_id", "price", "ordered")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in slim.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
@@ -42,21 +42,30 @@ changed = [name for name, kind in known.items() if existing and held.get(name) !
 if changed:
     raise ValueError(f"{target} lacks these columns or has them in another type: {', '.join(changed)}")
 
+# Write slim to dev.default.t_mode_merge_sequence, updating the rows with the same customer_id and inserting
+# the others; the highest ordered wins
+result = slim.select("customer_id", "price", "ordered")
+
 # Of several versions of a key only the newest counts
-by_key = Window.partitionBy("customer_id").orderBy(F.col("ordered").desc_nulls_last(), F.col("price").asc_nulls_last())
+by_key = Window.partitionBy("customer_id").orderBy(
+    F.col("ordered").desc_nulls_last(),
+    F.col("price").asc_nulls_last(),
+)
 incoming = result.withColumn("_row", F.row_number().over(by_key)).where("_row = 1").drop("_row")
+
+# MERGE reads its source more than once
+incoming.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(merge_staging)
+incoming = spark.read.table(merge_staging)
 written = incoming.count()
 if not existing:
-    writer = result.limit(0).write.format("delta").mode("ignore")
-    writer.saveAsTable(target)
-incoming.createOrReplaceTempView("incoming")
+    result.limit(0).write.format("delta").mode("ignore").saveAsTable(target)
 spark.sql(
-    f"MERGE INTO {target} AS held "
-    "USING incoming "
+    f"MERGE INTO {target} AS held USING {merge_staging} AS incoming "
     "ON held.customer_id <=> incoming.customer_id "
     "WHEN MATCHED AND (held.ordered IS NULL OR incoming.ordered >= held.ordered) THEN UPDATE SET * "
     "WHEN NOT MATCHED THEN INSERT *"
 )
+spark.sql(f"DROP TABLE IF EXISTS {merge_staging}")
 
 # Report: rows written, and failing rows by expectation
 report = {

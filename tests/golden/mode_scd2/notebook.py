@@ -18,6 +18,10 @@ run_key = dbutils.widgets.get("run_key") or run_time.isoformat()
 target = dbutils.widgets.get("target")
 source_customers = dbutils.widgets.get("source_customers")
 
+# Rows that are read more than once are kept beside the target while the notebook runs
+quote = "`" if target.endswith("`") else ""
+merge_staging = target.removesuffix(quote) + "_pipeline_magic_staging_merge" + quote
+
 # Dates and times of day are taken in UTC
 spark.conf.set("spark.sql.session.timeZone", "UTC")
 
@@ -30,13 +34,9 @@ slim = customers.select("id", "region", "balance", "since")
 # known: Keep the rows of slim where id IS NOT NULL AND since IS NOT NULL
 known_df = slim.where("id IS NOT NULL AND since IS NOT NULL")
 
-# Write known to dev.default.t_mode_scd2, keeping every version of a row with the same id; the highest since
-# wins
-result = known_df.select("id", "region", "balance", "since")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in known_df.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known and name not in ("__START_AT", "__END_AT")]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
@@ -45,20 +45,24 @@ changed = [name for name, kind in known.items() if existing and held.get(name) !
 if changed:
     raise ValueError(f"{target} lacks these columns or has them in another type: {', '.join(changed)}")
 
+# Write known to dev.default.t_mode_scd2, keeping every version of a row with the same id; the highest since
+# wins
+result = known_df.select("id", "region", "balance", "since")
+
 result = result.withColumn("__START_AT", F.col("since")).withColumn("__END_AT", F.lit(None).cast("date"))
 if not existing:
-    writer = result.limit(0).write.format("delta").mode("ignore")
-    writer.saveAsTable(target)
+    result.limit(0).write.format("delta").mode("ignore").saveAsTable(target)
 
 # What is held of the keys that came in, and what came in; where both have a version, what came in counts
 held = spark.read.table(target).join(result.select("id").distinct(), ["id"], "left_semi")
 versions = result.withColumn("_new", F.lit(1)).unionByName(held.withColumn("_new", F.lit(0)))
 by_version = Window.partitionBy("id", "__START_AT")
+newest_first = by_version.orderBy(F.col("_new").desc(), F.col("region").asc_nulls_last(), F.col("balance").asc_nulls_last())
 versions = (
     versions
     .withColumn("_held", F.min("_new").over(by_version) == 0)
     .withColumn("_was", F.max("__END_AT").over(by_version))
-    .withColumn("_row", F.row_number().over(by_version.orderBy(F.col("_new").desc(), F.col("region").asc_nulls_last(), F.col("balance").asc_nulls_last())))
+    .withColumn("_row", F.row_number().over(newest_first))
     .where("_row = 1")
 )
 
@@ -66,7 +70,12 @@ versions = (
 by_start = Window.partitionBy("id").orderBy("__START_AT")
 versions = (
     versions
-    .withColumn("_same", (F.col("region").eqNullSafe(F.lag("region").over(by_start)) & F.col("balance").eqNullSafe(F.lag("balance").over(by_start))) & (F.row_number().over(by_start) > 1))
+    .withColumn(
+        "_same",
+        (F.row_number().over(by_start) > 1)
+        & (F.col("region").eqNullSafe(F.lag("region").over(by_start)))
+        & (F.col("balance").eqNullSafe(F.lag("balance").over(by_start))),
+    )
     .where("_held OR NOT _same")
     .withColumn("__END_AT", F.lead("__START_AT").over(by_start))
 )
@@ -77,16 +86,19 @@ incoming = (
     .where("_new = 1 OR NOT (__END_AT <=> _was)")
     .select("id", "region", "balance", "since", "__START_AT", "__END_AT")
 )
+
+# MERGE reads its source more than once
+incoming.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(merge_staging)
+incoming = spark.read.table(merge_staging)
 written = incoming.count()
-incoming.createOrReplaceTempView("incoming")
 spark.sql(
-    f"MERGE INTO {target} AS held "
-    "USING incoming "
+    f"MERGE INTO {target} AS held USING {merge_staging} AS incoming "
     "ON held.id = incoming.id "
     "AND held.__START_AT = incoming.__START_AT "
     "WHEN MATCHED THEN UPDATE SET * "
     "WHEN NOT MATCHED THEN INSERT *"
 )
+spark.sql(f"DROP TABLE IF EXISTS {merge_staging}")
 
 # Report: rows written, and failing rows by expectation
 report = {

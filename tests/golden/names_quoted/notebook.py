@@ -34,18 +34,17 @@ lambda_df = orders.withColumns(
 # print: One row for each order: select = max(`größe`)
 print_df = lambda_df.groupBy("order").agg(F.max("`größe`").alias("select"))
 
-# Write print to dev.default.t_names_quoted, replacing all of its rows
-result = print_df.select("order", "select")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in print_df.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+# Write print to dev.default.t_names_quoted, replacing all of its rows
+result = print_df.select("order", "select")
+
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

@@ -34,6 +34,13 @@ labelled = orders.withColumn(
     ),
 )
 
+# No silent loss: compare the columns with those of the table that is there
+existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
+known = {name.lower(): kind for name, kind in labelled.dtypes}
+lost = [name for name, kind in existing if name.lower() not in known]
+if lost:
+    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
+
 # Write labelled to dev.default.t_segment_partitioned, replacing all of its rows
 result = labelled.select(
     "order_id",
@@ -49,15 +56,7 @@ result = labelled.select(
     "class",
 )
 
-# No silent loss: compare the columns with those of the table that is there
-existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
-lost = [name for name, kind in existing if name.lower() not in known]
-if lost:
-    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
-
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

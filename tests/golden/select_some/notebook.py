@@ -26,18 +26,17 @@ orders = spark.read.table(source_orders).select("order_id", "price")
 # slim: Keep the columns price and order_id
 slim = orders.select("price", "order_id")
 
-# Write slim to dev.default.t_select_some, replacing all of its rows
-result = slim.select("price", "order_id")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in slim.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+# Write slim to dev.default.t_select_some, replacing all of its rows
+result = slim.select("price", "order_id")
+
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

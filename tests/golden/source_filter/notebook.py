@@ -23,6 +23,13 @@ spark.conf.set("spark.sql.session.timeZone", "UTC")
 # orders: Read dev.default.orders where status = 'F' AND price > 10
 orders = spark.read.table(source_orders).where("status = 'F' AND price > 10")
 
+# No silent loss: compare the columns with those of the table that is there
+existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
+known = {name.lower(): kind for name, kind in orders.dtypes}
+lost = [name for name, kind in existing if name.lower() not in known]
+if lost:
+    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
+
 # Write orders to dev.default.t_source_filter, replacing all of its rows
 result = orders.select(
     "order_id",
@@ -37,15 +44,7 @@ result = orders.select(
     "detail",
 )
 
-# No silent loss: compare the columns with those of the table that is there
-existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
-lost = [name for name, kind in existing if name.lower() not in known]
-if lost:
-    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
-
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

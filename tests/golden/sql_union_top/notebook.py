@@ -47,18 +47,17 @@ mine = spark.sql(
     "LIMIT 5 "
 )
 
-# Write mine to dev.default.t_sql_union_top, replacing all of its rows
-result = mine.select("order_id", "status")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in mine.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+# Write mine to dev.default.t_sql_union_top, replacing all of its rows
+result = mine.select("order_id", "status")
+
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

@@ -28,6 +28,13 @@ orders = spark.read.table(source_orders)
 first_window = Window.orderBy(F.col("price").desc_nulls_last())
 first = orders.withColumn("_rank", F.rank().over(first_window)).where("_rank <= 2").drop("_rank")
 
+# No silent loss: compare the columns with those of the table that is there
+existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
+known = {name.lower(): kind for name, kind in first.dtypes}
+lost = [name for name, kind in existing if name.lower() not in known]
+if lost:
+    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
+
 # Write first to dev.default.t_top_ties, replacing all of its rows
 result = first.select(
     "order_id",
@@ -42,15 +49,7 @@ result = first.select(
     "detail",
 )
 
-# No silent loss: compare the columns with those of the table that is there
-existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
-lost = [name for name, kind in existing if name.lower() not in known]
-if lost:
-    raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
-
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

@@ -32,18 +32,17 @@ b = orders.select("status", "customer_id")
 # both: Put the rows of a and b together, each once
 both = a.unionByName(b).distinct()
 
-# Write both to dev.default.t_union_distinct, replacing all of its rows
-result = both.select("customer_id", "status")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in both.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+# Write both to dev.default.t_union_distinct, replacing all of its rows
+result = both.select("customer_id", "status")
+
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation

@@ -32,18 +32,17 @@ long = slim.select(
     F.expr("stack(2, 'quantity', CAST(quantity AS BIGINT), 'customer_id', customer_id) AS (what, amount)"),
 )
 
-# Write long to dev.default.t_unpivot_keep, replacing all of its rows
-result = long.select("order_id", "what", "amount")
-
 # No silent loss: compare the columns with those of the table that is there
 existing = spark.read.table(target).dtypes if spark.catalog.tableExists(target) else []
-known = {name.lower(): kind for name, kind in result.dtypes}
+known = {name.lower(): kind for name, kind in long.dtypes}
 lost = [name for name, kind in existing if name.lower() not in known]
 if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
-writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
-writer.saveAsTable(target)
+# Write long to dev.default.t_unpivot_keep, replacing all of its rows
+result = long.select("order_id", "what", "amount")
+
+result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
 
 # Report: rows written, and failing rows by expectation
