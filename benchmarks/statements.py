@@ -107,6 +107,8 @@ def sqlite_text(tree: Any, sqlglot: Any) -> str:
             exp.DataType.Type.TIMESTAMPTZ,
         ):
             return exp.Anonymous(this="date", expressions=[node.this])
+        if isinstance(node, (exp.TimestampTrunc, exp.DateTrunc)):
+            return exp.Anonymous(this="date_trunc", expressions=[exp.Literal.string(node.unit.name), node.this])
         if isinstance(node, (exp.TsOrDsAdd, exp.DateAdd, exp.DateSub)):
             return exp.Anonymous(
                 this="date_sub" if isinstance(node, exp.DateSub) else "date_add",

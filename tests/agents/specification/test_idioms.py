@@ -232,10 +232,9 @@ def test_one_function_for_several_columns() -> None:
     ("text", "question"),
     [
         ("Humidity above 80 percent from readings into a.b.c", "words:c2"),
-        ("Running total of humidity by day from readings into a.b.c", "words:c1"),
         ("Readings by device into a.b.c", "measure:missing"),
     ],
 )
 def test_asked_and_not_guessed(text: str, question: str) -> None:
-    """A percentage of an unknown scale, a running total and groups of nothing are asked about."""
+    """A percentage of an unknown scale and groups of nothing are asked about."""
     assert question in {item.id for item in sensors(text).questions if item.must_answer}

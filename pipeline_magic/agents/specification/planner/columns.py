@@ -200,10 +200,17 @@ def _order(c: Context, i: int) -> Found | None:
         "in ascending order|in descending order|in order|starting from the top|ordered",
     )
     if at is None:
-        return None
+        at = c.match(i, _FIRST)
+        return Found(at, "comment", (Note(i, at, _UNSORTED),)) if at is not None else None
     end = at
     while end < c.end(i) and c.low(end) not in {",", ";", ".", "into", "then"} and c.free(end):
         end += 1
-    return Found(
-        end, "comment", (Note(i, end, "a table has no order of rows; the words about sorting change nothing"),)
-    )
+    return Found(end, "comment", (Note(i, end, _UNSORTED),))
+
+
+_UNSORTED = "a table has no order of rows; the words about sorting change nothing"
+_FIRST = (
+    "highest first|lowest first|largest first|smallest first|biggest first|newest first|oldest first|latest first|"
+    "earliest first|most recent first|most expensive first|cheapest first|longest first|shortest first|best first|"
+    "worst first|most frequent first"
+)

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pipeline_magic.agents.specification.planner.entities import TableInfo
 from pipeline_magic.agents.specification.planner.intent import Item, Measure
@@ -18,6 +18,9 @@ from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
 from pipeline_magic.agents.specification.planner.linking import Linker, TableLink
 from pipeline_magic.agents.specification.planner.text import Token, lemmas
 from pipeline_magic.runs import Question
+
+if TYPE_CHECKING:
+    from pipeline_magic.agents.specification.planner.named import Named
 
 __all__ = ["Context", "Found", "Reader"]
 
@@ -53,6 +56,7 @@ class Context:
         ends: For each token, the index after the last token of its segment (a sentence or a list item).
         items: What was read so far, in order.
         definitions: Short names that the statement explains (``ASP = average sale price``), with the tokens that do.
+        named: Measures that the statement names and explains in words.
         loose: Texts are compared without regard to case, and a part is enough.
         answers: Answers given to questions, by question id.
     """
@@ -66,6 +70,7 @@ class Context:
     answers: dict[str, str] = field(default_factory=dict)
     items: list[Item] = field(default_factory=list)
     definitions: dict[str, tuple[int, int]] = field(default_factory=dict)
+    named: Sequence[Named] = ()
     loose: bool = False
     free: Callable[[int], bool] = lambda _: True
 

@@ -43,18 +43,21 @@ def counted(c: Context, table: TableInfo, condition: str | None = None, *, disti
 def count_of(c: Context, i: int) -> Found | None:
     at = c.match(i, _COUNT)
     if at is None and c.verb(i, "count", "tally"):
-        at = c.skip(i + 1, "of|up")
+        at = c.skip(i + 1, "of|up|for each|the number of|how many")
     if at is None:
         return None
     distinct = c.match(at, _DISTINCT)
     at = c.skip(distinct or at, "the|all|total|different|distinct|unique|of")
+    several = _several_states(c, i, at)
+    if several is not None:
+        return several
     state = state_at(c, at, None)
     if state is not None and c.table_at(state.end) is not None:
         at = state.end
     else:
         state = None
     link = c.table_at(at)
-    column = c.linker.column_at(at, least=0.8)
+    column = c.linker.column_at(at, least=0.55 if distinct else 0.8)
     if link is not None and (column is None or column.end <= link.end):
         table = link.table
         end, condition = link.end, state
@@ -78,6 +81,36 @@ def count_of(c: Context, i: int) -> Found | None:
             (Measure(i, column.end, name, expression, column.ref.table, said(c, i, column.end)),),
         )
     return None
+
+
+def _several_states(c: Context, i: int, at: int) -> Found | None:
+    """``open accounts and closed accounts``, ``critical, major and minor alerts``: a count for each state."""
+    states: list[tuple[str, Condition]] = []
+    link = None
+    end = at
+    while at < c.end(i):
+        state = state_at(c, at, None)
+        if state is None:
+            break
+        states.append((c.low(at), state))
+        table = c.table_at(state.end)
+        link = table or link
+        end = table.end if table is not None else state.end
+        after = c.match(end, ", and|and|,|or")
+        if after is None:
+            break
+        at = c.skip(after, "the|of")
+    if link is None or len(states) < 2 or c.tokens[end - 1].kind != "word":
+        return None
+    word = slug(" ".join(link.table.words))
+    made = tuple(
+        Measure(
+            i, end, slug(f"{low}_{word}_count"), counted(c, link.table, state.expression), link.table.name,
+            (low, *link.table.words), state.assumed,
+        )
+        for low, state in states
+    )  # fmt: skip
+    return Found(end, "measure", (Use(link.start, link.end, link.table.name), *made))
 
 
 def read_having(c: Context, i: int) -> Found | None:

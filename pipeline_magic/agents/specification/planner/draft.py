@@ -25,6 +25,7 @@ from pipeline_magic.agents.specification.planner.intent import (
     Selected,
     Top,
     Use,
+    Windowed,
     refs_in,
     render,
 )
@@ -129,6 +130,7 @@ class Plan:
         self.tables = tables
         self.graph = graph
         self.answers = answers
+        self.parting: frozenset[str] = frozenset()
         self._clause_of = clause_of
         self.measures = _unique(self.of(Measure))
         self.filters = self.of(Filter)
@@ -142,6 +144,7 @@ class Plan:
         self.selected = self.of(Selected)
         self.tops = self.of(Top)
         self.latest = self.of(Latest)
+        self.windows = self.of(Windowed)
         self.checks = self.of(Check)
         self.distinct = self.of(Distinct)
 
@@ -152,6 +155,10 @@ class Plan:
     def clauses(self, *items: Item) -> tuple[str, ...]:
         """Ids of the clauses these items were read from."""
         return tuple(dict.fromkeys(clause for item in items for clause in self._clause_of(item)))
+
+    def before(self, item: Filter, latest: Latest) -> bool:
+        """Whether rows are left out before the newest is chosen: said before it, or said to be first."""
+        return item.end <= latest.start or item.first
 
     @property
     def read(self) -> tuple[str, ...]:
@@ -187,7 +194,14 @@ class Plan:
         """The one table whose rows are asked for, where others only say which: ``authors whose books cost more``."""
         tables = {item.ref.table for item in self.selected}
         plain = not (
-            self.measures or self.tops or self.latest or self.segments or self.keeps or self.joins or self.read
+            self.measures
+            or self.tops
+            or self.latest
+            or self.segments
+            or self.keeps
+            or self.joins
+            or self.read
+            or self.windows
         )
         return tables.pop() if plain and len(tables) == 1 else ""
 
@@ -209,6 +223,8 @@ def tables_of(item: Item) -> list[str]:
         texts += [condition for _, condition, _ in item.rules if condition]
     if isinstance(item, Top):
         texts += item.per
+    if isinstance(item, Windowed):
+        texts += [*(item.over or ()), *(text for text, _ in item.order or ()), *(text for _, text in item.columns)]
     if isinstance(item, Selected):
         found.append(item.ref.table)
     if isinstance(item, Keep):

@@ -201,10 +201,18 @@ def _values(comment: str) -> tuple[tuple[str, str], ...]:
     if listed and "NULL" not in listed[1]:
         for match in _LIST.finditer(listed[1]):
             found.setdefault(match.group().casefold(), match.group())
+    if not found:
+        enumerated = _ENUMERATED.search(comment)
+        for word in re.split(r",\s*(?:or\s+)?|\s+or\s+", enumerated[1]) if enumerated else ():
+            found.setdefault(word.strip().casefold(), word.strip())
     return tuple(found.items())
 
 
-_NULL_WHEN = re.compile(r"NULL (?:when|if|where|for) ([a-z ]{3,60})", re.IGNORECASE)
+_WORD = r"[A-Za-z][\w-]*(?: [A-Za-z][\w-]*)?"
+_ENUMERATED = re.compile(rf"(?:^|:\s*)({_WORD}(?:, {_WORD})*,? or {_WORD})\s*(?:$|[.;(])")
+"""A list that ends in ``or``: ``Status: completed, cancelled or pending``."""
+
+_NULL_WHEN = re.compile(r"(?:NULL|empty) (?:when|while|if|where|for) ([a-z ]{3,60})", re.IGNORECASE)
 
 
 def _null_words(comment: str) -> frozenset[str]:

@@ -15,12 +15,14 @@ _INTRO = (
     "where|whose|with|having|that|which|who|for|only|only for|only from|only those|keep only|only "
     "keep|filter to|filter for|filter on|filter|restrict to|"
     "restricted to|limited to|limit to|if|when|of|from|considering|consider only|in which|for which|"
-    "but only|and only|as long as|only where|only when|whenever|keep"
+    "but only|and only|as long as|only where|only when|whenever|keep|keeps|keeps only|takes only|take only|takes|"
+    "select only|consider|retain|retain only|restricts to|filters|filters to|ignoring all but|keeping|keeping only"
 )
 _OUT = (
     "exclude|excluding|except|except for|without|ignore|ignoring|leave out|leaving out|drop|"
     "dropping|remove|removing|filter out|filtering out|skip|skipping|other than|but not|not "
-    "including|discard|discarding"
+    "including|discard|discarding|drops|removes|excludes|ignores|skips|leaves out|leave away|not counting|except those|"
+    "without counting|drop the ones|leaving away"
 )
 
 
@@ -63,7 +65,14 @@ def _attached(c: Context, i: int) -> bool:
 
 
 def _excluded(c: Context, i: int, at: int) -> Found | None:
-    at = c.skip(at, "all|the|any|those|rows|row|records|for|with|where|that|which|are|were")
+    if c.match(at, "ones without|one without|those without|rows without|records without|all without") is not None:
+        at += 1
+        opened = condition_at(c, at, opened=True)
+        if opened is not None and opened.expression.endswith(" IS NULL"):
+            end = c.skip(opened.end, "first")
+            text = opened.expression[: -len(" IS NULL")] + " IS NOT NULL"
+            return _found(c, i, Condition(end, text, opened.assumed, opened.tied))
+    at = c.skip(at, "all|the|any|those|rows|row|records|for|with|where|that|which|are|were|ones")
     state = state_at(c, at, None)
     table = c.table_at(state.end) if state is not None else c.table_at(at)
     if state is not None and table is not None:
@@ -90,8 +99,12 @@ def _found(c: Context, i: int, found: Condition, *uses: Use) -> Found | None:
     negated = found.expression.startswith("NOT ")
     if negated and isinstance(last, Filter) and refs_in(last.expression) == refs_in(found.expression):
         return None  # `in 1995 but not in 1996` is about all rows of a thing, which one row cannot tell
-    items: tuple[Item, ...] = (*uses, Filter(i, found.end, found.expression, found.assumed))
-    return Found(found.end, "filter", items, tied(c, found))
+    first = c.match(found.end, "first") or found.end
+    if first > found.end:
+        first = first if c.low(first) in {"", ".", ",", ";"} else found.end
+    said_first = first > found.end or c.low(found.end - 1) == "first" or c.low(i - 1) == "first"
+    items: tuple[Item, ...] = (*uses, Filter(i, first, found.expression, found.assumed, said_first))
+    return Found(first, "filter", items, tied(c, found))
 
 
 def tied(c: Context, found: Condition) -> tuple[Question, ...]:

@@ -5,7 +5,7 @@ Operators bind as in arithmetic. Not here: functions by their SQL names; a perso
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.intent import Derive, Measure, col, measure_ref
@@ -65,6 +65,16 @@ def _term(c: Context, i: int) -> Formula | None:
         if inner is None or c.low(inner.end) != ")":
             return None
         return Formula(inner.end + 1, f"({inner.expression})", inner.operators, inner.words, inner.table)
+    if c.low(i) == "-":
+        negated = _term(c, i + 1)
+        return replace(negated, expression=f"-{negated.expression}", operators=1) if negated is not None else None
+    absolute = c.match(i, "absolute value of the|absolute value of|absolute|abs (|abs")
+    if absolute is not None:
+        value = _term(c, absolute)
+        if value is None:
+            return None
+        end = c.skip(value.end, ")") if c.low(absolute - 1) == "(" else value.end
+        return replace(value, end=end, expression=f"abs({value.expression})", operators=1)
     between = _between(c, i)
     if between is not None:
         return between

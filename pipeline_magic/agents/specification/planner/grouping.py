@@ -26,6 +26,7 @@ _ADVERBS = {
     "yearly": "year",
     "hourly": "hour",
     "annual": "year",
+    "annually": "year",
 }
 
 

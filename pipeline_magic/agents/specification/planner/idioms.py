@@ -42,6 +42,7 @@ __all__ = [
     "state_at",
     "table_named",
     "unit_compared",
+    "wide_state_at",
 ]
 
 
@@ -246,9 +247,12 @@ def state_at(c: Context, i: int, about: TableInfo | None) -> Condition | None:
                 return Condition(i + 1, f"{col(column.ref)} IS NULL", f"{low} means: {column.name} is NULL")
         for column in table.columns:
             listed = dict(column.values)
-            if len(low) > 2 and low in listed:
+            word = low if low in listed else c.tokens[i].stem
+            if len(word) > 2 and word in listed:
                 return Condition(
-                    i + 1, f"{col(column.ref)} = {literal(listed[low])}", f"{low} means: {column.name} = {listed[low]}"
+                    i + 1,
+                    f"{col(column.ref)} = {literal(listed[word])}",
+                    f"{low} means: {column.name} = {listed[word]}",
                 )
         for column in table.of_kind("boolean"):
             adjective = "_".join(word for word in column.words if word not in {"is", "has", "was", "flag"})
@@ -267,3 +271,21 @@ def state_at(c: Context, i: int, about: TableInfo | None) -> Condition | None:
             if len(hits) == 1:
                 return Condition(i + 1, f"{col(hits[0].ref)} IS NOT NULL", f"{low} means: {hits[0].name} is not NULL")
     return None
+
+
+def wide_state_at(c: Context, i: int) -> Condition | None:
+    """As `state_at`; also a value of the one column near by that its comment lists, of a table that is not named."""
+    found = state_at(c, i, None)
+    if found is not None or i >= c.end(i) or c.tokens[i].kind != "word":
+        return found
+    hits = [
+        (column, dict(column.values)[word])
+        for name in c.linker.near
+        for column in c.linker.tables[name].columns
+        for word in {c.low(i), c.tokens[i].stem}
+        if len(word) > 3 and word in dict(column.values)
+    ]
+    if len({column.ref for column, _ in hits}) != 1:
+        return None
+    column, value = hits[0]
+    return Condition(i + 1, f"{col(column.ref)} = {literal(value)}", f"{c.low(i)} means: {column.name} = {value}")

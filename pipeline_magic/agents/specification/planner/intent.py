@@ -36,6 +36,7 @@ __all__ = [
     "Timing",
     "Top",
     "Use",
+    "Windowed",
     "col",
     "measure_ref",
     "measures_in",
@@ -124,10 +125,11 @@ class Keep(Item):
 
 @dataclass(frozen=True)
 class Filter(Item):
-    """A condition on rows; on groups where it speaks of measures."""
+    """A condition on rows; on groups where it speaks of measures. `first`: words say that it comes first."""
 
     expression: str
     assumed: str = ""
+    first: bool = False
 
 
 @dataclass(frozen=True)
@@ -187,6 +189,29 @@ class Top(Item):
     descending: bool = True
     per: tuple[str, ...] = ()
     entity: str = ""
+
+
+@dataclass(frozen=True)
+class Windowed(Item):
+    """Columns over neighbouring rows: running totals, the row before, the share of all, ranks.
+
+    Attributes:
+        name: Of the column that `expression` (a window function without OVER) fills.
+        over: Templates of the rows it looks at together; empty for all, None where the statement leaves it to the rest.
+        order: Templates with whether they fall; empty for none, None where it is the period of the groups.
+        rows: First and last row looked at, from the current one on; None for the whole partition or the default.
+        columns: Columns computed from it, by name and template.
+        shown: Whether `name` itself is asked for.
+    """
+
+    name: str
+    expression: str
+    over: tuple[str, ...] | None = None
+    order: tuple[tuple[str, bool], ...] | None = ()
+    rows: tuple[int | None, int | None] | None = None
+    columns: tuple[tuple[str, str], ...] = ()
+    shown: bool = True
+    assumed: str = ""
 
 
 @dataclass(frozen=True)

@@ -150,11 +150,15 @@ def add_sources(made: Assembly, plan: Plan, layout: Layout) -> dict[str, str]:
                 f"steps.{identity}.columns",
                 "the join compares text with a number; text that is no number matches nothing",
             )
-        for latest in plan.latest:
-            if latest.table == name:
-                _add_latest(made, plan, latest, short[name])
-        for item in plan.filters:
-            if stands_before(plan, layout, item) == name:
+        here = [item for item in plan.filters if stands_before(plan, layout, item) == name]
+        newest = [item for item in plan.latest if item.table == name]
+        first = [item for item in here if any(plan.before(item, latest) for latest in newest)]
+        for item in first:
+            _add_filter(made, plan, layout, item, f"filter_{short[name]}")
+        for latest in newest:
+            _add_latest(made, plan, latest, short[name])
+        for item in here:
+            if item not in first:
                 _add_filter(made, plan, layout, item, f"filter_{short[name]}")
         heads[name] = made.last
     made.subject = plan.tables[layout.base].short
@@ -265,7 +269,21 @@ def decide_how(plan: Plan, layout: Layout) -> None:
     """Set how each join of the layout keeps rows without a match."""
     from dataclasses import replace
 
+    plan.parting = _parting(plan, layout)
     layout.joins = tuple(replace(joined, how=_how(plan, joined.link)[0]) for joined in layout.joins)
+
+
+def _parting(plan: Plan, layout: Layout) -> frozenset[str]:
+    """Tables that rows are grouped by, and those on the way to them: a row without a partner is in no group."""
+    wanted = {ref.table for group in plan.groups for _, text in group.columns for ref in refs_in(text)}
+    wanted |= {group.entity for group in plan.groups if group.entity}
+    from_table = {joined.table: joined.link.left for joined in layout.joins if joined.link.one in {"right", "both"}}
+    found: set[str] = set()
+    for name in wanted if plan.measures else ():
+        while name in from_table and name not in found:
+            found.add(name)
+            name = from_table[name]
+    return frozenset(found)
 
 
 def add_joins(made: Assembly, plan: Plan, layout: Layout, heads: dict[str, str]) -> None:
@@ -289,8 +307,8 @@ def add_joins(made: Assembly, plan: Plan, layout: Layout, heads: dict[str, str])
         path = f"steps.{identity}"
         if said:
             made.said(f"{path}.how", clauses)
-        elif joined.table in plan.read or joined.link.left in plan.read:
-            _ask_how(made, plan, joined.link, alias, path, clauses)
+        elif joined.table in plan.read or joined.link.left in plan.read or how == "inner":
+            _ask_how(made, plan, joined.link, alias, path, clauses, how)
         else:
             made.assumed(
                 f"{path}.how",
@@ -341,13 +359,17 @@ def _how(plan: Plan, link: Link) -> tuple[How, tuple[str, ...], bool]:
         if wish.how is not None and (not wish.tables or link.right in wish.tables):
             return wish.how, plan.clauses(wish), True
     wishes = [wish for wish in plan.joins if not wish.tables or link.right in wish.tables]
-    return "left", plan.clauses(*wishes), False
+    how: How = "inner" if link.right in plan.parting else "left"
+    return how, plan.clauses(*wishes), False
 
 
-def _ask_how(made: Assembly, plan: Plan, link: Link, alias: str, path: str, clauses: Sequence[str]) -> None:
+def _ask_how(made: Assembly, plan: Plan, link: Link, alias: str, path: str, clauses: Sequence[str], how: How) -> None:
     left, right = plan.tables[link.left].short, plan.tables[link.right].short
     question, path = f"join:{alias}", f"{path}.how"
-    made.assumed(path, f"a left join keeps every row of {left}", ("inner",), clauses, question)
+    if how == "inner":
+        made.assumed(path, f"a row of {left} without a match in {right} is in no group", ("left",), clauses, question)
+    else:
+        made.assumed(path, f"a left join keeps every row of {left}", ("inner",), clauses, question)
     made.questions.append(
         Question(
             id=question,
@@ -363,7 +385,7 @@ def _ask_how(made: Assembly, plan: Plan, link: Link, alias: str, path: str, clau
                     edits=(Edit(path=path, value="inner"),),
                 ),
             ),
-            default="left",
+            default=how,
             path=path,
             clauses=tuple(clauses),
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
-from pipeline_magic.agents.specification.planner.entities import Ref, TableInfo
+from pipeline_magic.agents.specification.planner.entities import Kind, Ref, TableInfo
 from pipeline_magic.agents.specification.planner.grouping import read_group
 from pipeline_magic.agents.specification.planner.intent import (
     Group,
@@ -11,7 +11,7 @@ from pipeline_magic.agents.specification.planner.intent import (
     Use,
 )
 from pipeline_magic.agents.specification.planner.periods import date_column
-from pipeline_magic.agents.specification.planner.ranking import PER, foreign
+from pipeline_magic.agents.specification.planner.ranking import PER, partition
 
 __all__ = ["read_latest"]
 
@@ -25,26 +25,23 @@ def _latest_per(c: Context, i: int) -> Found | None:
     at = c.skip(i, "keep|take|keeping|only|just|the|with|use|select|for|get|find|and|their")
     newest = c.match(at, "latest|most recent|newest|last")
     oldest = c.match(at, "earliest|oldest|first") if newest is None else None
-    link = c.table_at(newest or oldest or 0) if (newest or oldest) else None
-    if link is None:
+    found = newest or oldest
+    link = c.table_at(found) if found is not None else None
+    row = c.match(found, "row|record|version|entry|one|rows|records|versions") if found is not None else None
+    named = [item.table for item in c.of(Use)]
+    if found is None or (link is None and (row is None or not named)):
         return None
-    by, end = _by_date(c, link.end, link.table)
+    table = link.table if link is not None else c.linker.tables[named[-1]]
+    by, end = _by_date(c, link.end if link is not None else row or found, table)
     per = read_group(c, c.skip(end, ",")) if c.match(end, PER) is not None else None
     if per is None:
         return None
     end = per.end
     if by is None:
-        by, end = _by_date(c, end, link.table)
-    groups = [item for item in per.items if isinstance(item, Group)]
-    keys: list[Ref] = []
-    for item in groups:
-        if item.entity:
-            keys.append(_ref(foreign(c, link.table, item.entity)))
-        else:
-            keys += [_ref(text) for _, text in item.columns]
-    return _dedup(
-        c, i, end, link.table, tuple(keys), by, newest is not None, Use(link.start, link.end, link.table.name)
-    )
+        by, end = _by_date(c, end, table)
+    keys = [_ref(text) for item in per.items if isinstance(item, Group) for text in partition(c, table, item)]
+    uses = (Use(link.start, link.end, table.name),) if link is not None else ()
+    return _dedup(c, i, end, table, tuple(keys), by, newest is not None, *uses)
 
 
 def _ref(template: str) -> Ref:
@@ -92,14 +89,20 @@ def _deduplicate(c: Context, i: int) -> Found | None:
         return None
     end = link.end if link is not None else at
     keys: list[Ref] = []
-    by = c.match(end, "by|on|per|using|based on|with the same|by the|for each|over|having the same|that share the same")
+    by = c.match(
+        end,
+        "by|on|per|using|based on|with the same|by the|for each|over|having the same|that share the same|( same|"
+        "( by|( with the same|( on|with same|( the same|of the same",
+    )
+    bracket = by is not None and c.low(end) == "("
     while by is not None:
-        column = c.linker.column_at(c.skip(by, "the|same"), tables=(table.name,), least=0.6)
+        column = c.linker.column_at(c.skip(by, "the|same"), tables=(table.name,), least=0.45)
         if column is None or column.end > c.end(i):
             break
         keys.append(column.ref)
         end = column.end
         by = c.match(end, ", and|and|,|+|and the")
+    end = c.skip(end, ")") if bracket else end
     order, newest, end = _keeping(c, end, table)
     uses = (Use(link.start, link.end, link.table.name),) if link is not None else ()
     return _dedup(c, i, end, table, tuple(keys), order, newest, *uses)
@@ -116,12 +119,17 @@ def _keeping(c: Context, end: int, table: TableInfo) -> tuple[Ref | None, bool, 
     found = newest or oldest
     if found is None:
         return None, True, end
-    column = c.linker.column_at(c.skip(found, "row|record|one|version|entry"), tables=(table.name,), least=0.6)
+    kinds: tuple[Kind, ...] = ("date", "timestamp") if c.low(found - 1) in _TIMELY else ()
+    at = c.skip(found, "row|record|one|version|entry")
+    column = c.linker.column_at(at, tables=(table.name,), kinds=kinds, least=0.45 if kinds else 0.6)
     if column is not None and column.end <= c.end(end):
         return column.ref, newest is not None, column.end
     found = c.skip(found, "row|record|one|version|entry|of each|for each|rows")
     order, after = _by_date(c, found, table)
     return order, newest is not None, after
+
+
+_TIMELY = {"latest", "recent", "newest", "last", "earliest", "oldest", "first"}
 
 
 def _dedup(

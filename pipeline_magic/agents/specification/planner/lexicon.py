@@ -60,7 +60,8 @@ FILLER = _set(
     corresponding associated related current currently overall available many much number amount based keep keeps
     keeping track tracks tracking maintain maintains aggregate aggregates aggregated summarize summarise summarizes
     summarises doing come comes coming showing shown going done goes please note placed bought sold happening
-    happened happen each given them themselves having recorded"""
+    happened happen each given them themselves having recorded feed feeds net clean cleanup hold holds contain
+    contains receive receives received refreshed refreshes stack"""
 )
 """Content words that ask for nothing of their own; beside something understood they count as part of it."""
 

@@ -33,7 +33,7 @@ from pipeline_magic.agents.specification.planner.intent import (
     measure_ref,
     refs_in,
 )
-from pipeline_magic.agents.specification.planner.money import money_at
+from pipeline_magic.agents.specification.planner.money import money_at, units_at
 from pipeline_magic.agents.specification.planner.text import number_of
 from pipeline_magic.agents.specification.planner.values import (
     Condition,
@@ -66,11 +66,23 @@ class _Function:
 
 def read_measure(c: Context, i: int) -> Found | None:
     """A measure, or several that share their column."""
-    for read in (_pronoun, count_of, ratio_of, share_of, functions_of, revenue_of, counted_behind):
+    for read in (_pronoun, _units, count_of, ratio_of, share_of, functions_of, revenue_of, counted_behind):
         found = read(c, i)
         if found is not None:
             return _alias(c, _rounded(c, _based_on(c, found)))
     return None
+
+
+def _units(c: Context, i: int) -> Found | None:
+    """``units sold`` are the sum of the quantity."""
+    found = units_at(c, i)
+    if found is None:
+        return None
+    end, column = found
+    name = slug("_".join(token.low for token in c.tokens[c.skip(i, "the|total|number of") : end]))
+    reason = f"{' '.join(token.low for token in c.tokens[i:end])} are read from {column.name}"
+    made = Measure(i, end, name, f"sum({col(column.ref)})", column.ref.table, said(c, i, end), reason)
+    return Found(end, "measure", (made,))
 
 
 def _based_on(c: Context, found: Found) -> Found:

@@ -10,7 +10,7 @@ from pipeline_magic.agents.specification.planner.intent import (
 from pipeline_magic.agents.specification.planner.lexicon import MONEY
 from pipeline_magic.agents.specification.planner.text import stem
 
-__all__ = ["money_at", "money_column"]
+__all__ = ["money_at", "money_column", "units_at"]
 
 
 def money_column(table: TableInfo) -> ColumnInfo | None:
@@ -72,3 +72,30 @@ def _money_tables(c: Context, i: int) -> list[TableInfo]:
             )
             near.append((len(path), rank, name))
     return [c.linker.tables[name] for _, _, name in sorted(near)]
+
+
+_UNITS = (
+    "units sold|units|pieces sold|pieces|quantity sold|items sold|number of units|number of units sold|sold units|"
+    "number of pieces|sold quantity|units ordered|volume sold"
+)
+_UNIT_WORDS = ({"quantity"}, {"unit"}, {"piece"}, {"units", "sold"})
+
+
+def units_at(c: Context, i: int) -> tuple[int, ColumnInfo] | None:
+    """``units sold``: the one column of the tables near by that holds a quantity."""
+    at = c.skip(i, "the|total|number of")
+    after = c.match(at, _UNITS)
+    if after is None or after > c.end(i) or c.linker.column_at(at, kinds=("number",), least=0.95) is not None:
+        return None
+    for names in (c.linker.scope, c.linker.near):
+        found = [
+            column
+            for name in names
+            for column in c.linker.tables[name].of_kind("number")
+            if set(column.words) in _UNIT_WORDS
+        ]
+        if len(found) == 1:
+            return after, found[0]
+        if found:
+            return None
+    return None

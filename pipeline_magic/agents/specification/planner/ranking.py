@@ -6,13 +6,16 @@ Equal values at the edge are cut by the order of the key, which is said; keeping
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.counts import counted
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref, TableInfo
 from pipeline_magic.agents.specification.planner.explained import read_explained
 from pipeline_magic.agents.specification.planner.grouping import entity_columns, read_group
+from pipeline_magic.agents.specification.planner.idioms import state_at
 from pipeline_magic.agents.specification.planner.intent import (
+    Filter,
     Group,
     Item,
     Measure,
@@ -21,13 +24,14 @@ from pipeline_magic.agents.specification.planner.intent import (
     Use,
     col,
     measure_ref,
+    refs_in,
 )
 from pipeline_magic.agents.specification.planner.measures import read_measure
 from pipeline_magic.agents.specification.planner.money import money_column
 from pipeline_magic.agents.specification.planner.periods import date_column
 from pipeline_magic.agents.specification.planner.text import number_of
 
-__all__ = ["PER", "foreign", "read_top"]
+__all__ = ["PER", "foreign", "partition", "read_top"]
 
 _BY = (
     "by|based on|ranked by|in terms of|ordered by|sorted by|according to|with the highest|with the "
@@ -35,7 +39,7 @@ _BY = (
 )
 _BY_HIGH = "with the highest|with the most|with the largest|with highest|with most"
 _LOW = "with the lowest|with the fewest|with the least|with the smallest|having the lowest"
-PER = "per|for each|for every|in each|within each|of each|by each|from each"
+PER = "per|for each|for every|in every|within every|of every|in each|within each|of each|by each|from each"
 _DESC = "descending|desc|from highest to lowest|highest first|in descending order"
 _ASC = "ascending|asc|from lowest to highest|lowest first|in ascending order"
 
@@ -71,7 +75,8 @@ def _top_n(c: Context, i: int) -> Found | None:
 
 
 _SIZE = {
-    True: "largest|biggest|highest|greatest|most expensive|most valuable|longest|most delayed|top|best",
+    True: "largest|biggest|highest|greatest|most popular|best selling|top selling|"
+    "most expensive|most valuable|longest|most delayed|top|best",
     False: "smallest|lowest|cheapest|shortest|least expensive|worst",
 }
 _TIME = {True: "most recent|latest|newest|last", False: "oldest|earliest|first"}
@@ -79,13 +84,14 @@ _TIME = {True: "most recent|latest|newest|last", False: "oldest|earliest|first"}
 
 def _superlative_n(c: Context, i: int) -> Found | None:
     """``the 5 largest orders per customer``, ``the 3 most recent orders of each customer``."""
-    found = _number(c, c.skip(i, "the|only|keep|their"))
+    first = c.skip(i, "the|only|keep|their")
+    found = _number(c, first)
     if found is None:
-        return None
+        return _one_largest(c, i, first)
     for descending, words in _SIZE.items():
         after = c.match(found[0], words)
         if after is not None:
-            return _ranked(c, i, after, found[1], descending)
+            return _ranked(c, i, after, found[1], descending, _measured_by(c, after, words))
     table = c.table_at(found[0])
     if table is not None and (high := c.match(table.end, _BY_HIGH) or c.match(table.end, _LOW)) is not None:
         return _ranked(c, i, found[0], found[1], c.match(table.end, _LOW) is None) if high else None
@@ -108,7 +114,51 @@ def _superlative_n(c: Context, i: int) -> Found | None:
     return None
 
 
-def _ranked(c: Context, i: int, at: int, n: int, descending: bool) -> Found | None:
+def _one_largest(c: Context, i: int, at: int) -> Found | None:
+    """``largest deposit per account``: the one row of each group that has most money."""
+    for descending, words in _SIZE.items():
+        after = c.match(at, words)
+        if after is None:
+            continue
+        state = state_at(c, after, None)
+        link = c.table_at(state.end if state is not None and c.table_at(state.end) is not None else after)
+        if link is None and state is not None and c.tokens[after].low != c.low(after - 1):
+            table = c.linker.tables[refs_in(state.expression)[0].table]
+            end = state.end
+        elif link is not None:
+            table, end = link.table, link.end
+        else:
+            return None
+        per = c.match(end, PER)
+        amounts = _amounts(table)
+        if per is None or len(amounts) != 1 or c.linker.column_at(after, kinds=("number",), least=0.8) is not None:
+            return None
+        items: list[Item] = [Use(after, end, table.name)]
+        if state is not None:
+            items.append(Filter(after, state.end, state.expression, state.assumed))
+        items.append(Filter(i, end, f"{col(amounts[0].ref)} IS NOT NULL", "an unknown amount is not the largest"))
+        return _finish(c, i, end, 1, table, col(amounts[0].ref), descending, items)
+    return None
+
+
+def _amounts(table: TableInfo) -> list[ColumnInfo]:
+    money = money_column(table)
+    return (
+        [money]
+        if money is not None
+        else [column for column in table.of_kind("number") if column.type.startswith(("decimal", "double", "float"))]
+    )
+
+
+_BY_WORD = {"expensive": ("cost", "price"), "cheapest": ("price", "cost"), "longest": ("duration", "length")}
+
+
+def _measured_by(c: Context, end: int, words: str) -> tuple[str, ...]:
+    """What a superlative is about: ``most expensive`` is a cost or a price."""
+    return _BY_WORD.get(c.low(end - 1), ())
+
+
+def _ranked(c: Context, i: int, at: int, n: int, descending: bool, about: tuple[str, ...] = ()) -> Found | None:
     """What is ranked (a table's rows, or the values of a column), and by what."""
     at = c.skip(at, "the|best|selling|most|performing|best selling|of")
     link = c.table_at(at)
@@ -128,6 +178,10 @@ def _ranked(c: Context, i: int, at: int, n: int, descending: bool) -> Found | No
     by = c.match(end, _BY)
     if by is None and (lowest := c.match(end, _LOW)) is not None:
         by, descending = lowest, False
+    if by is None and entity is not None and about:
+        fitting = [column for word in about for column in entity.of_kind("number") if column.words[-1] == word]
+        if fitting:
+            return _finish(c, i, end, n, entity, col(fitting[0].ref), descending, items)
     if by is None:
         return _without_order(c, i, end, n, entity, descending, items)
     by = (
@@ -135,7 +189,7 @@ def _ranked(c: Context, i: int, at: int, n: int, descending: bool) -> Found | No
         if c.match(by, "the total number of|total number of") is None
         else c.skip(by, "the")
     )
-    measure = read_measure(c, by) or read_explained(c, by)
+    measure = _named(c, by) or read_measure(c, by) or read_explained(c, by)
     aggregated = measure is not None and _is_aggregate(c, by, measure, entity)
     if not aggregated:
         plain = c.linker.column_at(by, tables=(entity.name,)) if entity is not None else None
@@ -155,6 +209,16 @@ def _ranked(c: Context, i: int, at: int, n: int, descending: bool) -> Found | No
     made = [item for item in measure.items if isinstance(item, Measure)]
     items += measure.items
     return _grouped(c, i, measure.end, n, entity, group, measure_ref(made[0].name), descending, items)
+
+
+def _named(c: Context, i: int) -> Found | None:
+    from pipeline_magic.agents.specification.planner.named import named_at
+
+    found = named_at(c, i)
+    if found is None:
+        return None
+    end = found[1].end if found[1].bracket and found[1].start == found[0] else found[0]
+    return Found(end, "measure", (*found[1].uses, replace(found[1].measure, start=i, end=end)))
 
 
 def _is_aggregate(c: Context, by: int, measure: Found, entity: TableInfo | None) -> bool:
@@ -229,9 +293,7 @@ def _finish(
     pers = [item for item in (*items, *more) if isinstance(item, Group)]
     items = [item for item in (*items, *more) if not isinstance(item, Group)]
     end, descending = _direction(c, end, descending)
-    per: list[str] = []
-    for item in pers:
-        per += [foreign(c, entity, item.entity)] if item.entity else [text for _, text in item.columns]
+    per = [text for item in pers for text in partition(c, entity, item)]
     if any(item.entity for item in pers):
         owners = {item.entity for item in pers}
         items = [item for item in items if not (isinstance(item, Use) and item.table in owners and not item.read)]
@@ -247,6 +309,16 @@ def foreign(c: Context, table: TableInfo, owner: str) -> str:
     if links and links[0].one in {"right", "both"}:
         return col(Ref(table.name, links[0].keys[0][0]))
     return col(Ref(owner, c.linker.tables[owner].key[0]))
+
+
+def partition(c: Context, table: TableInfo, group: Group) -> list[str]:
+    """The columns of rows of `table` that a grouping parts them by: ``per device and metric``."""
+    if not group.entity:
+        return [text for _, text in group.columns]
+    owner = c.linker.tables[group.entity]
+    own = {col(column.ref) for column in owner.columns}
+    rest = [text for _, text in group.columns if text not in own]
+    return [foreign(c, table, group.entity), *rest]
 
 
 def _direction(c: Context, end: int, descending: bool) -> tuple[int, bool]:

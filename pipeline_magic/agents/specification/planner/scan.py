@@ -20,15 +20,18 @@ from pipeline_magic.agents.specification.planner.filters import read_filter
 from pipeline_magic.agents.specification.planner.grouping import read_group
 from pipeline_magic.agents.specification.planner.intent import Item, Measure, Place, Shape, Timing, Use
 from pipeline_magic.agents.specification.planner.joinwords import read_join, read_keep, read_lacking, read_sources
+from pipeline_magic.agents.specification.planner.keeping import read_kept
 from pipeline_magic.agents.specification.planner.latest import read_latest
 from pipeline_magic.agents.specification.planner.lexicon import CARRIERS, FILLER, STOP
 from pipeline_magic.agents.specification.planner.matching import is_loose, read_matching
 from pipeline_magic.agents.specification.planner.measures import read_measure
+from pipeline_magic.agents.specification.planner.named import find_named, read_named
 from pipeline_magic.agents.specification.planner.places import read_places
 from pipeline_magic.agents.specification.planner.ranking import read_top
 from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
 from pipeline_magic.agents.specification.planner.text import Token
 from pipeline_magic.agents.specification.planner.timing import read_timing
+from pipeline_magic.agents.specification.planner.windows import read_window
 from pipeline_magic.runs import Question
 from pipeline_magic.spec.names import slug
 from pipeline_magic.spec.provenance import Clause
@@ -38,6 +41,8 @@ __all__ = ["Scanned", "phrases", "scan", "segments"]
 READERS: tuple[Reader, ...] = (
     read_matching,
     read_definition,
+    read_kept,
+    read_named,
     read_sources,
     read_check,
     read_latest,
@@ -48,6 +53,7 @@ READERS: tuple[Reader, ...] = (
     read_lacking,
     read_having,
     read_bound,
+    read_window,
     read_top,
     read_derive,
     read_measure,
@@ -133,13 +139,34 @@ def phrases(statement: str, tokens: Sequence[Token], known: Callable[[str], bool
             found[at[0]] = Found(at[1], "target", (Shape(*at, placed.what, placed.value),))
     for timed in read_timing(statement):
         at = span(timed.start, timed.end)
-        if at is None:
+        if at is None or _groups_by(tokens, at):
             continue
         taken |= set(range(*at))
         question = timed.question()
         made = Timing(*at, timed.cron, timed.timezone, timed.assumed, timed.kind, question)
         found[at[0]] = Found(at[1], "schedule", (made,), (question,) if question else ())
     return found
+
+
+_ADVERBS = {"daily", "weekly", "monthly", "quarterly", "yearly", "annual", "annually", "hourly"}
+_RUNNING = {
+    "run", "runs", "refresh", "refreshed", "schedule", "scheduled", "execute", "executed", "update", "updated", "it",
+    "them", "rebuild", "load", "loaded", "trigger", "triggered", "deliver", "delivered", "this", "job", "pipeline",
+}  # fmt: skip
+_RUN = {
+    "pipeline", "job", "table", "task", "run", "report", "load", "refresh", "at", "on", "batch", "etl", "build", "by",
+    "process", "dataset", "view", "schedule", "basis", "in", "and", "from", "to", "into", "with", "for", "update",
+    "data", "workflow", "export", "feed", "that", "which", "using", "starting", "before", "after",
+}  # fmt: skip
+
+
+def _groups_by(tokens: Sequence[Token], at: tuple[int, int]) -> bool:
+    """``monthly revenue`` groups by month; ``a monthly job``, ``run it monthly`` says when it runs."""
+    if at[1] - at[0] != 1 or tokens[at[0]].low not in _ADVERBS or at[1] >= len(tokens):
+        return False
+    before = tokens[at[0] - 1].low if at[0] else ""
+    behind = tokens[at[1]]
+    return behind.kind == "word" and behind.low not in _RUN and before not in _RUNNING
 
 
 def _inside(tokens: Sequence[Token], start: int, end: int) -> tuple[int, int] | None:
@@ -158,6 +185,7 @@ def scan(c: Context, marked: dict[int, Found]) -> Scanned:
     c.ends = ends
     c.free = lambda index: index not in taken
     c.definitions = find_definitions(c)
+    c.named = find_named(c)
     c.loose = is_loose(c)
     i = 0
     while i < len(c.tokens):

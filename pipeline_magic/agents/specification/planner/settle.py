@@ -16,22 +16,28 @@ from pipeline_magic.agents.specification.planner.intent import (
     Item,
     Latest,
     Measure,
+    Selected,
     Top,
     Use,
+    Windowed,
     measures_in,
     refs_in,
     texts_of,
 )
-from pipeline_magic.agents.specification.planner.ranking import foreign
+from pipeline_magic.agents.specification.planner.ranking import partition
+from pipeline_magic.agents.specification.planner.wishes import completed
 
 __all__ = ["settle"]
 
 
 def settle(c: Context, items: Sequence[Item]) -> list[Item]:
     """The items, with groupings that only partition a ranking taken into it."""
+    items = completed(c, items)
     grouped = any(isinstance(item, (Measure, Group)) for item in items)
     items = [_summed(item, items) if grouped and isinstance(item, Derive) else item for item in items]
     measured = any(isinstance(item, Measure) for item in items)
+    if not measured:
+        items = _rows_of(c, items)
     made: list[Item] = []
     for item in items:
         if isinstance(item, Top) and not item.per and measured:
@@ -40,6 +46,33 @@ def settle(c: Context, items: Sequence[Item]) -> list[Item]:
             item, made = _taken_in(c, item, made)
         made.append(item)
     return made
+
+
+def _rows_of(c: Context, items: Sequence[Item]) -> list[Item]:
+    """``for each order show the date and the running total``: rows are asked for, and groups only part windows."""
+    windows = [item for item in items if isinstance(item, Windowed)]
+    shown = [item for item in items if isinstance(item, Selected)]
+    groups = [item for item in items if isinstance(item, Group)]
+    if not groups or not (windows or shown) or any(isinstance(item, (Top, Latest)) for item in items):
+        return list(items)
+    tables = {ref.table for item in (*windows, *shown) for text in texts_of(item) for ref in refs_in(text)}
+    tables |= {item.ref.table for item in shown}
+    if windows:
+        refs = [ref for item in windows for ref in refs_in(item.expression)]
+        base = refs[0].table if refs else ""
+        over = tuple(
+            text
+            for group in groups
+            if group.entity != base and base
+            for text in partition(c, c.linker.tables[base], group)
+        )
+        items = [
+            replace(item, over=over) if isinstance(item, Windowed) and item.over is None else item for item in items
+        ]
+        return [item for item in items if not isinstance(item, Group)]
+    if all(group.entity in tables for group in groups):
+        return [item for item in items if not isinstance(item, Group)]
+    return list(items)
 
 
 def _summed(item: Derive, items: Sequence[Item]) -> Item:
@@ -88,9 +121,7 @@ def _taken_in(c: Context, item: Top | Latest, before: list[Item]) -> tuple[Top |
     name = item.entity if isinstance(item, Top) else item.table
     texts: list[str] = []
     for group in groups:
-        texts += (
-            [foreign(c, c.linker.tables[name], group.entity)] if group.entity else [text for _, text in group.columns]
-        )
+        texts += partition(c, c.linker.tables[name], group)
     spans = [(group.start, group.end) for group in groups]
     kept = [
         other

@@ -15,6 +15,7 @@ from pipeline_magic.agents.specification.planner.intent import (
 from pipeline_magic.agents.specification.planner.joining import stands_before, trace_filter
 from pipeline_magic.agents.specification.planner.labels import add_segment, add_top, segment_on_rows
 from pipeline_magic.agents.specification.planner.layout import Layout
+from pipeline_magic.agents.specification.planner.overrows import add_windows
 
 __all__ = ["add_rest", "add_row_steps"]
 
@@ -75,6 +76,7 @@ def add_rest(made: Assembly, plan: Plan, layout: Layout) -> None:
         identity = made.step({"id": "flag_rows", "kind": "derive", "columns": [column]})
         made.said(f"steps.{identity}.columns.{flag.name}", plan.clauses(flag))
         made.columns += [flag.name] if made.columns else []
+    add_windows(made, plan, layout)
     grouped = {name for group in plan.groups for name, _ in group.columns}
     for segment in plan.segments:
         if not (plan.measures and segment.column in grouped):
@@ -96,6 +98,7 @@ def _add_select(made: Assembly, plan: Plan, layout: Layout) -> None:
         [item.name for item in plan.derives]
         + [flag.name for flag in plan.flags]
         + [segment.column for segment in plan.segments]
+        + [name for item in plan.windows for name in (item.name, *(each for each, _ in item.columns))]
     )
     names = list(dict.fromkeys(names))
     if not names:

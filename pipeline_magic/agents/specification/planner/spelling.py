@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from pipeline_magic.agents.specification.planner.entities import TableInfo
 from pipeline_magic.agents.specification.planner.lexicon import DATA_WORDS, FILLER, KNOWN, MONTHS, STOP, SYNONYMS
-from pipeline_magic.agents.specification.planner.text import Token, lemmas
+from pipeline_magic.agents.specification.planner.text import Token, lemmas, stem
 
 __all__ = ["corrected", "distance"]
 
@@ -64,7 +64,7 @@ def corrected(
             made.append(token)
             continue
         notes.append(f"“{token.text}” is read as “{word}”")
-        made.append(replace(token, low=word, stem=word))
+        made.append(replace(token, low=word, stem=stem(word)))
     return tuple(made), list(dict.fromkeys(notes))
 
 
@@ -83,6 +83,15 @@ def _nearest(token: Token, names: Sequence[str], vocabulary: frozenset[str]) -> 
     most = 2 if len(token.stem) >= 9 else 1
     scored = sorted((distance(token.stem, name, most), name) for name in names if name[0] == token.stem[0])
     near = [(cost, name) for cost, name in scored if cost <= most]
-    if not near or (len(near) > 1 and near[1][0] == near[0][0]):
+    if not near:
+        return _swapped(token.low)
+    if len(near) > 1 and near[1][0] == near[0][0]:
         return None
     return near[0][1]
+
+
+def _swapped(word: str) -> str | None:
+    """``thier``: two neighbours swapped in a word of grammar."""
+    swaps = {word[:at] + word[at + 1] + word[at] + word[at + 2 :] for at in range(len(word) - 1)}
+    found = sorted(swaps & (STOP | FILLER | KNOWN))
+    return found[0] if len(found) == 1 else None

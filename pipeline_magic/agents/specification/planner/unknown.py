@@ -20,7 +20,7 @@ _SKIPPED = re.compile(
     r"(?:\b(?:the|a|an|new|my|our|delta|gold|silver|bronze|existing)\b|[\s:=`'\"“”*-])+$", re.IGNORECASE
 )
 _WRITTEN = re.compile(
-    r"\b(?:into|to|as|in|on|onto|table|target|called|named|name|output|outputs|quarantine|is|be|"
+    r"\b(?:into|to|as|at|in|on|onto|table|target|called|named|name|output|outputs|quarantine|is|be|"
     r"(?:updat|overwrit|upsert|merg|append|refresh|populat|creat|build|maintain|load|writ|publish|materiali[sz]|produc|"
     r"fill|replac|sav|stor|keep|mak)(?:e|es|s|ing|ed|t)?)$",
     re.IGNORECASE,

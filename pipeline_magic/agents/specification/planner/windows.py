@@ -1,0 +1,510 @@
+"""Columns over neighbouring rows: ``running total per customer``, ``month over month change``, ``share of all orders``.
+
+Here: reading the words. What they look at (single rows, or the groups of the statement) is settled when everything is
+read; `overrows` makes the steps.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.counts import counted
+from pipeline_magic.agents.specification.planner.entities import Ref, TableInfo
+from pipeline_magic.agents.specification.planner.formulas import formula_at
+from pipeline_magic.agents.specification.planner.grouping import read_group
+from pipeline_magic.agents.specification.planner.idioms import wide_state_at
+from pipeline_magic.agents.specification.planner.intent import (
+    Filter,
+    Group,
+    Item,
+    Measure,
+    Selected,
+    Use,
+    Windowed,
+    col,
+    measure_ref,
+    measures_in,
+    refs_in,
+)
+from pipeline_magic.agents.specification.planner.measures import read_measure
+from pipeline_magic.agents.specification.planner.named import named_at
+from pipeline_magic.agents.specification.planner.ranking import partition
+from pipeline_magic.agents.specification.planner.text import number_of
+from pipeline_magic.spec.names import slug
+
+__all__ = ["read_window"]
+
+_RUNNING = (
+    "running total|running sum|cumulative total|cumulative sum|cumulated total|running balance|cumulative|running|"
+    "cumulated|rolling total|running count|cumulative count|year to date total|total so far"
+)
+_BY_ORDER = (
+    "in order of|ordered by|in the order of|sorted by|over|along|by|through|across|, ordered by|, in order of|"
+    "order by|, sorted by|over the"
+)
+_UNITS = "day|week|month|quarter|year"
+_OVER = "|".join(f"{unit} over {unit}|{unit} - over - {unit}|{unit} on {unit}" for unit in _UNITS.split("|"))
+_CHANGES = "change|growth|difference|delta|increase|development|growth rate|change rate|variation|comparison"
+_PERCENT = "in percent|in %|in percentage|as a percentage|as percent|as a percent|%|percent|( in percent )|( % )|rate"
+
+
+def read_window(c: Context, i: int) -> Found | None:
+    """One of the constructions over neighbouring rows."""
+    for read in (_running, _moving, _period_change, _against_previous, _from_previous, _share_of_all, _rank):
+        found = read(c, i)
+        if found is not None:
+            return found
+    return None
+
+
+# --- what it is about ---------------------------------------------------------------------------------------------
+
+
+def _subject(c: Context, i: int) -> tuple[int, str, str, tuple[Item, ...]] | None:
+    """What is summed or compared: the end, a template, words for it, and items that make it (a hidden measure)."""
+    i = c.skip(i, "of the|of|for the|for|in the|in|the|each|their|its")
+    formula = formula_at(c, i) if named_at(c, i) is None else None
+    if (
+        formula is not None
+        and formula.end <= c.end(i - 1)
+        and (formula.operators or not _key_like(c, formula.expression))
+    ):
+        return formula.end, formula.expression, formula.words, ()
+    named = named_at(c, i)
+    if named is not None:
+        end, what = named
+        known = next((old for old in c.of(Measure) if old.expression == what.measure.expression), None)
+        name = (known or what.measure).name
+        items = () if known else (*what.uses, replace(what.measure, start=i, end=end))
+        return end, measure_ref(name), name, items
+    found = read_measure(c, i)
+    made = [item for item in found.items if isinstance(item, Measure)] if found is not None else []
+    if found is not None and len(made) == 1:
+        known = next((old for old in c.of(Measure) if old.expression == made[0].expression), None)
+        items = tuple(item for item in found.items if item not in made) if known else found.items
+        name = (known or made[0]).name
+        return found.end, measure_ref(name), name, items
+    return None
+
+
+def _key_like(c: Context, template: str) -> bool:
+    refs = refs_in(template)
+    column = c.linker.tables[refs[0].table].column(refs[0].column) if refs else None
+    return column is not None and (column.is_key_like or column.kind not in {"number"})
+
+
+def _last(c: Context) -> tuple[str, str] | None:
+    """The value that was measured or shown last."""
+    measures = c.of(Measure)
+    if measures:
+        return measure_ref(measures[-1].name), measures[-1].name
+    shown = [item.ref for item in c.of(Selected) if not _key_like(c, col(item.ref))]
+    return (col(shown[-1]), shown[-1].column) if shown else None
+
+
+def _order(c: Context, i: int) -> tuple[int, tuple[tuple[str, bool], ...]] | None:
+    """``in order of the order date``, ``ordered by txn_date and txn_id``, ``over the months``, ``over time``."""
+    at = c.match(i, _BY_ORDER)
+    if at is None:
+        return None
+    if c.low(i) == "by" and c.match(at, "day|week|month|quarter|year|date") is not None:
+        return None  # `by day` groups
+    at = c.skip(at, "the|its|their|order of")
+    after = c.match(at, "time|days|weeks|months|quarters|years|period|periods|month|week|date|day|year")
+    if after is not None and c.linker.column_at(at, kinds=("date", "timestamp"), least=0.95) is None:
+        return after, ()
+    found: list[tuple[str, bool]] = []
+    end = at
+    while (link := c.linker.column_at(at, least=0.6)) is not None and link.end <= c.end(i):
+        end = link.end
+        falls = c.match(end, "descending|desc")
+        end = falls or c.skip(end, "ascending|asc")
+        found.append((col(link.ref), falls is not None))
+        more = c.match(end, ", and|and|,|then")
+        if more is None:
+            break
+        at = more
+    return (end, tuple(found)) if found else None
+
+
+def _over(c: Context, i: int, table: str) -> tuple[int, tuple[str, ...], tuple[Item, ...]] | None:
+    """``per customer``, ``within the client's country``: the rows looked at together."""
+    within = c.match(i, "within|inside|in")
+    found = read_group(c, i) or (_within(c, within) if within is not None else None)
+    if found is None:
+        return None
+    texts: list[str] = []
+    items: list[Item] = []
+    for item in found.items:
+        if not isinstance(item, Group):
+            continue
+        if item.entity and table and item.entity != table:
+            texts += partition(c, c.linker.tables[table], item)
+        elif item.entity:
+            texts += [col(Ref(item.entity, name)) for name in c.linker.tables[item.entity].key]
+        else:
+            texts += [text for _, text in item.columns]
+            refs = [ref for _, text in item.columns for ref in refs_in(text) if text == col(ref)]
+            items += [Selected(i, found.end, ref) for ref in refs]
+    return found.end, tuple(texts), tuple(items)
+
+
+def _within(c: Context, i: int) -> Found | None:
+    """The column behind ``within``: ``the client's country``, ``its region``."""
+    at = c.skip(i, "the|each|their|its|every|same")
+    owner = c.table_at(at)
+    link = None
+    if owner is not None:
+        link = c.linker.column_at(owner.end, tables=(owner.table.name,), least=0.5)
+        if link is None:
+            keys = tuple((name, col(Ref(owner.table.name, name))) for name in owner.table.key)
+            return Found(owner.end, "measure", (Group(i, owner.end, keys, owner.table.name),)) if keys else None
+    link = link or c.linker.column_at(at, least=0.8)
+    if link is None or link.end > c.end(i):
+        return None
+    return Found(link.end, "measure", (Group(i, link.end, ((link.column.name, col(link.ref)),)),))
+
+
+def _table_of(c: Context, template: str) -> str:
+    refs = refs_in(template)
+    return refs[0].table if refs else ""
+
+
+def _tail(
+    c: Context, end: int, table: str
+) -> tuple[int, tuple[str, ...] | None, tuple[tuple[str, bool], ...] | None, tuple[Item, ...]]:
+    """Partition and order behind a value, in either order."""
+    over: tuple[str, ...] | None = None
+    order: tuple[tuple[str, bool], ...] | None = None
+    items: tuple[Item, ...] = ()
+    for _ in range(3):
+        sorted_by = _order(c, end) if order is None else None
+        if sorted_by is not None:
+            end, order = sorted_by
+            continue
+        parts = (
+            _over(c, c.skip(end, ",") if c.match(c.skip(end, ","), "per|within") else end, table)
+            if over is None
+            else None
+        )
+        if parts is None:
+            break
+        end, over, items = parts
+    return end, over, order or None, items
+
+
+# --- running and moving -------------------------------------------------------------------------------------------
+
+
+def _running(c: Context, i: int) -> Found | None:
+    """``running total of the price per customer in order of the order date``."""
+    at = c.match(c.skip(i, "the|a|its|their"), _RUNNING)
+    if at is None:
+        return None
+    counting = c.low(at - 1) == "count"
+    subject = _subject(c, at)
+    if subject is None:
+        meant = _behind(c, at)
+        if meant is None:
+            return None
+        subject = (meant[0], meant[1], meant[2], ())
+    end, text, words, items = subject
+    end, over, order, more = _tail(c, end, _table_of(c, text))
+    explained = c.match(end, ", that is the|, i.e. the|, i.e.|, that is|( the") if not counting else None
+    again = _running(c, explained) if explained is not None else None
+    if again is not None:
+        inner = next(item for item in again.items if isinstance(item, Windowed))
+        made = Windowed(
+            i, again.end, f"running_{slug(words)}", inner.expression, inner.over or over, inner.order, (None, 0)
+        )
+        return Found(again.end, "measure", (*(x for x in again.items if x is not inner), *more, made))
+    name = slug(f"running_{words}" if words else "running_total")
+    made = Windowed(i, end, name, f"sum({text})", over, order, (None, 0))
+    return Found(end, "measure", (*items, *more, made))
+
+
+def _behind(c: Context, at: int) -> tuple[int, str, str] | None:
+    """What a running total without a word of its own is about: ``that is the cumulative sum of``, else the last."""
+    explained = c.match(at, "per|over|,|by|in|across|along|.|for")
+    last = _last(c)
+    if last is None or (explained is None and at < c.end(at - 1)):
+        return None
+    return at, last[0], last[1]
+
+
+def _moving(c: Context, i: int) -> Found | None:
+    """``7 day moving average of amount``, ``moving average over 3 months``."""
+    at = c.skip(i, "the|a|its|their")
+    number = number_of(c.tokens[at]) if at < c.end(i) else None
+    after = c.match(c.skip(at + 1, "-"), "day|days|week|weeks|month|months|row|rows|period|periods") if number else None
+    start = c.skip(after, "-") if after is not None else at
+    moving = c.match(
+        start, "moving average|rolling average|moving sum|rolling sum|moving total|rolling total|moving mean"
+    )
+    if moving is None:
+        return None
+    function = "sum" if c.low(moving - 1) in {"sum", "total"} else "avg"
+    subject = _subject(c, moving)
+    last = _last(c)
+    if subject is not None:
+        end, text, words, items = subject
+    elif last is not None:
+        end, text, words, items = moving, last[0], last[1], ()
+    else:
+        return None
+    behind = c.match(end, "over the last|over|of the last|across") if number is None or after is None else None
+    if behind is not None and (number := number_of(c.tokens[behind])) is not None:
+        end = c.skip(behind + 1, "day|days|week|weeks|month|months|row|rows|periods|period")
+    if number is None or not number.isdigit() or int(number) < 2:
+        return None
+    end, over, order, more = _tail(c, end, _table_of(c, text))
+    made = Windowed(
+        i,
+        end,
+        slug(f"moving_{function}_{words}"),
+        f"{function}({text})",
+        over,
+        order,
+        (1 - int(number), 0),
+        assumed=f"over {number} rows, which are {number} periods where none is missing",
+    )
+    return Found(end, "measure", (*items, *more, made))
+
+
+# --- the row before -----------------------------------------------------------------------------------------------
+
+
+def _change(
+    i: int,
+    end: int,
+    text: str,
+    words: str,
+    percent: bool,
+    over: tuple[str, ...] | None,
+    order: tuple[tuple[str, bool], ...] | None,
+) -> Windowed:
+    """The value of the row before, and the change from it."""
+    name = slug(f"previous_{words}")
+    change = f"{text} - {measure_ref(name)}"
+    columns = [(slug(f"{words}_change"), change)]
+    if percent:
+        columns.append((slug(f"{words}_change_percent"), f"100 * ({change}) / nullif({measure_ref(name)}, 0)"))
+    return Windowed(i, end, name, f"lag({text}, 1)", over, order, None, tuple(columns))
+
+
+def _period_change(c: Context, i: int) -> Found | None:
+    """``month over month change in percent [of revenue]``, ``year over year growth``."""
+    at = c.match(c.skip(i, "the|a|its|their"), _OVER)
+    if at is None:
+        return None
+    percent = c.match(at, "percentage|percent|%|relative")
+    at = percent or at
+    named = c.match(at, _CHANGES)
+    rate = named is not None and c.low(named - 1) in {"growth", "rate"}
+    at = named or at
+    behind = c.match(at, _PERCENT)
+    subject = _subject(c, c.skip(behind or at, "of|in|for")) if c.match(behind or at, "of|in|for") is not None else None
+    last = _last(c)
+    if subject is not None:
+        end, text, words, items = subject
+    elif last is not None:
+        end, text, words, items = behind or at, last[0], last[1], ()
+    else:
+        return None
+    after = c.match(end, _PERCENT)
+    made = _change(i, after or end, text, words, bool(percent or behind or after or rate or named is None), None, None)
+    return Found(after or end, "measure", (*items, made))
+
+
+_PREVIOUS = (
+    "the previous|previous|the prior|the preceding|the one before|the last|prior|preceding|the month before|"
+    "the day before|the week before|the year before"
+)
+_THAT = "day|week|month|quarter|year|period|one|value|row|reading|order|record|entry|one before"
+
+
+def _against_previous(c: Context, i: int) -> Found | None:
+    """``compared with the previous month``, ``with the change from the previous month``."""
+    at = c.skip(i, ",|and|the|also|its|show|with")
+    percent = c.match(at, "percentage change|percent change|relative change|% change|growth rate|growth in percent")
+    named = percent or c.match(
+        at, "change|difference|growth|increase|delta|compared|comparison|versus|vs|compare it|with"
+    )
+    if named is None:
+        named = at if at > i and c.low(at - 1) == "with" else None
+    start = c.skip(named, "in percent|compared|to|with|from|against|over|versus|vs|and") if named is not None else None
+    previous = c.match(start, _PREVIOUS) if start is not None else None
+    if previous is None:
+        return None
+    end = c.match(previous, _THAT) or (previous if "before" in c.low(previous - 1) else None)
+    last = _last(c)
+    if end is None or last is None:
+        return None
+    after = c.match(end, _PERCENT)
+    return Found(
+        after or end, "measure", (_change(i, after or end, last[0], last[1], bool(percent or after), None, None),)
+    )
+
+
+def _from_previous(c: Context, i: int) -> Found | None:
+    """``the difference between each value and the previous one, ordered by time``."""
+    at = c.match(c.skip(i, "the|a|its"), "difference between|change between|delta between|difference of|change from")
+    at = c.skip(at, "each|every|the|a|one|its") if at is not None else None
+    if at is None:
+        return None
+    state = wide_state_at(c, at)
+    items: list[Item] = []
+    link = c.linker.column_at(at, kinds=("number", "date", "timestamp"), least=0.8)
+    if link is None and state is not None:
+        owner = (refs_in(state.expression)[0].table,)
+        link = c.linker.column_at(state.end, kinds=("number", "date", "timestamp"), tables=owner, least=0.8)
+        items.append(Filter(at, state.end, state.expression, state.assumed))
+    if link is None or link.end > c.end(i):
+        return None
+    and_ = c.match(link.end, "and|to|from")
+    previous = c.match(and_, _PREVIOUS) if and_ is not None else None
+    end = c.match(previous, _THAT) if previous is not None else None
+    if end is None:
+        return None
+    table = link.ref.table
+    end, over, order, more = _tail(c, end, table)
+    if order is None:
+        dates = c.linker.tables[table].of_kind("date", "timestamp")
+        order = ((col(dates[0].ref), False),) if len(dates) == 1 else None
+    made = _change(i, end, col(link.ref), link.column.name, False, over, order)
+    return Found(end, "measure", (*items, *more, made))
+
+
+# --- share of all, rank -------------------------------------------------------------------------------------------
+
+_SHARE = (
+    "share of|the share of|percentage of|percent of|fraction of|proportion of|contribution to|the contribution to|"
+    "the percentage of|the proportion of|share in|% of|its share of|their share of"
+)
+
+
+def _share_of_all(c: Context, i: int) -> Found | None:
+    """``share of all orders``, ``share of the total principal in percent``: of each group, in all groups."""
+    at = c.match(c.skip(i, "its|their|the|a"), _SHARE)
+    if at is None:
+        return None
+    percent = re.fullmatch(r"percent\w*|%", c.low(at - 2)) is not None
+    whole = c.match(
+        at,
+        "the total number of|total number of|all the|all|the total|total|the overall|overall|the whole|"
+        "the grand total|grand total|the sum",
+    )
+    if whole is None:
+        return None
+    table = c.table_at(whole)
+    items: tuple[Item, ...]
+    if table is not None and _ends(c, table.end):
+        made = Measure(i, table.end, f"{table.table.words[-1]}_count", counted(c, table.table), table.table.name)
+        known = next((old for old in c.of(Measure) if old.expression == made.expression), None)
+        end, words = table.end, (known or made).name
+        text, items = measure_ref(words), () if known else (Use(table.start, table.end, table.table.name), made)
+    else:
+        subject = _whole(c, whole, i) if table is None else None
+        if subject is None:
+            return None
+        end, text, words, items = subject
+    after = c.match(end, _PERCENT)
+    share = f"{text} / nullif({measure_ref(slug(f'all_{words}'))}, 0)"
+    percent = percent or after is not None
+    column = (slug(f"{words}_{'percentage' if percent else 'share'}"), f"100 * {share}" if percent else share)
+    window = Windowed(i, after or end, slug(f"all_{words}"), f"sum({text})", (), (), None, (column,), shown=False)
+    return Found(after or end, "measure", (*items, window))
+
+
+def _whole(c: Context, whole: int, i: int) -> tuple[int, str, str, tuple[Item, ...]] | None:
+    """A column or measure whose sum over everything is the whole; without a word of its own, what was measured last."""
+    link = c.linker.column_at(whole, kinds=("number",), least=0.8)
+    if link is not None and link.end <= c.end(i):
+        expression = f"sum({col(link.ref)})"
+        known = next((old for old in c.of(Measure) if old.expression == expression), None)
+        name = known.name if known else slug(f"total_{' '.join(link.column.words)}")
+        made = Measure(i, link.end, name, expression, link.ref.table, tuple(link.column.words))
+        return link.end, measure_ref(name), name, () if known else (made,)
+    found = read_measure(c, whole)
+    made_ = [item for item in found.items if isinstance(item, Measure)] if found is not None else []
+    if found is not None and len(made_) == 1:
+        return found.end, measure_ref(made_[0].name), made_[0].name, found.items
+    last = _last(c)
+    if last is not None and measures_in(last[0]) and _ends(c, whole):
+        return whole, last[0], last[1], ()
+    return None
+
+
+def _ends(c: Context, i: int) -> bool:
+    return i >= c.end(i - 1) or c.low(i) in {
+        ",",
+        ".",
+        ";",
+        "and",
+        "in",
+        "per",
+        "by",
+        "for",
+        ")",
+        "as",
+        "together",
+        "with",
+    }
+
+
+def _rank(c: Context, i: int) -> Found | None:
+    """``rank the nations by total balance``, ``rank of the client by total principal within its country``."""
+    verb = c.verb(i, "rank") and c.low(i) != "ranked"
+    at = i + 1 if verb else c.match(c.skip(i, "the|a|its|their|add a|add the"), "rank|ranking|position")
+    if at is None:
+        return None
+    at = c.skip(at, "of|all|the|each|every|them|those")
+    link = c.table_at(at)
+    column = c.linker.column_at(at, least=0.8) if link is None else None
+    items: list[Item] = []
+    end = at
+    if link is not None:
+        end = link.end
+        items.append(Use(link.start, link.end, link.table.name))
+    elif column is not None and column.end <= c.end(i):
+        end = column.end
+    end, over, more = _over(c, end, "") or (end, None, ())
+    by = c.match(end, "by|based on|on|according to|in terms of|, by")
+    subject = _subject(c, by) if by is not None else None
+    if subject is None:
+        return None
+    end, text, _, made = subject
+    items += [*made, *more]
+    if over is None:
+        parts = _over(c, end, "")
+        if parts is not None:
+            end, over = parts[0], parts[1]
+            items += parts[2]
+    up = c.match(c.skip(end, ",|("), "lowest first|ascending|smallest first|from lowest to highest|in ascending order")
+    down = c.match(c.skip(end, ",|("), "highest first|descending|largest first|biggest first|in descending order")
+    end = c.skip(up or down, ")") if (up or down) else end
+    grouped = any(isinstance(item, Group) for item in (*c.items, *items))
+    if measures_in(text) and link is not None and not grouped:
+        items.append(_entity(i, end, link.table))
+    elif measures_in(text) and column is not None and not grouped:
+        items.append(Group(i, end, ((column.column.name, col(column.ref)),)))
+    window = Windowed(
+        i,
+        end,
+        "rank",
+        "rank()",
+        over or (),
+        ((text, up is None),),
+        None,
+        assumed="equal values share a rank, and the next one is left out",
+    )
+    return Found(end, "measure", (*items, window))
+
+
+def _entity(i: int, end: int, table: TableInfo) -> Group:
+    from pipeline_magic.agents.specification.planner.grouping import entity_columns
+
+    columns = tuple((column.name, col(column.ref)) for column in entity_columns(table))
+    return Group(i, end, columns, table.name)

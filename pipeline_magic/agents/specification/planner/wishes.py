@@ -1,0 +1,289 @@
+"""Wishes that words leave half said, completed after the scan: ``alerts per severity`` counts alerts.
+
+Each rule looks at the items that were read and adds or changes one, and says what it took for granted. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from pipeline_magic.agents.specification.planner.context import Context
+from pipeline_magic.agents.specification.planner.counts import counted
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref
+from pipeline_magic.agents.specification.planner.intent import (
+    Derive,
+    Distinct,
+    Filter,
+    Group,
+    Item,
+    JoinWish,
+    Latest,
+    Measure,
+    Selected,
+    Top,
+    Use,
+    Windowed,
+    col,
+    measure_ref,
+    measures_in,
+    refs_in,
+    texts_of,
+)
+from pipeline_magic.agents.specification.planner.text import stem
+
+__all__ = ["completed"]
+
+
+def completed(c: Context, items: Sequence[Item]) -> list[Item]:
+    """The items, with what they leave half said."""
+    made = list(items)
+    made = _own_values(c, made)
+    made = _sums_beside_groups(c, made)
+    made = _sums_under_windows(made)
+    made = _counts_beside_groups(c, made)
+    made = _lost_formulas(made)
+    made = _conditions_of_counts(c, made)
+    return _keys_instead(c, made)
+
+
+def _column(c: Context, ref: Ref) -> ColumnInfo | None:
+    table = c.linker.tables.get(ref.table)
+    return table.column(ref.column) if table is not None else None
+
+
+def _own_values(c: Context, items: list[Item]) -> list[Item]:
+    """``for each order show the total price``: of a single row, a sum of one column is that column."""
+    groups = [item for item in items if isinstance(item, Group)]
+    windows = [item for item in items if isinstance(item, Windowed)]
+    entities = {group.entity for group in groups}
+    rows = [item.table for item in items if isinstance(item, Latest)]
+    if rows and not groups:
+        entities = set(rows)
+    elif len(entities) != 1 or "" in entities or not windows:
+        return items
+    entity = entities.pop()
+    measures = [item for item in items if isinstance(item, Measure)]
+    if not all(_plain_sum(item, entity) for item in measures):
+        return items
+    return [
+        Selected(item.start, item.end, refs_in(item.expression)[0]) if isinstance(item, Measure) else item
+        for item in items
+    ]
+
+
+def _plain_sum(item: Measure, table: str) -> bool:
+    refs = refs_in(item.expression)
+    return len(refs) == 1 and refs[0].table == table and item.expression == f"sum({col(refs[0])})"
+
+
+def _sums_beside_groups(c: Context, items: list[Item]) -> list[Item]:
+    """``net amount per client``, ``monthly sales amount``: an amount beside a grouping is summed."""
+    if any(isinstance(item, (Measure, Top, Latest)) for item in items):
+        return items
+    groups = [item for item in items if isinstance(item, Group)]
+    made: list[Item] = []
+    for item in items:
+        beside = isinstance(item, Selected) and any(
+            group.start in {item.end} or group.end == item.start for group in groups
+        )
+        column = _column(c, item.ref) if isinstance(item, Selected) else None
+        if isinstance(item, Selected) and beside and column is not None and _is_amount(column):
+            name = f"total_{column.name}" if not column.name.startswith("total") else column.name
+            made.append(
+                Measure(
+                    item.start,
+                    item.end,
+                    name,
+                    f"sum({col(item.ref)})",
+                    item.ref.table,
+                    tuple(column.words),
+                    f"{column.name} of a group is its sum",
+                    ("the average",),
+                )
+            )
+        else:
+            made.append(item)
+    if not any(isinstance(item, Measure) for item in made):
+        return made
+    return [_of_measure(item, made) for item in made]
+
+
+def _sums_under_windows(items: list[Item]) -> list[Item]:
+    """``running total of the amount by day``: each day has one sum, and those are added up."""
+    periods = [
+        item
+        for item in items
+        if isinstance(item, Group) and any(text != col(ref) for _, text in item.columns for ref in refs_in(text))
+    ]
+    if not periods or any(isinstance(item, Measure) for item in items):
+        return items
+    made = list(items)
+    for item in items:
+        refs = refs_in(item.expression) if isinstance(item, Windowed) else ()
+        if isinstance(item, Windowed) and len(refs) == 1 and item.expression == f"sum({col(refs[0])})":
+            name = f"total_{refs[0].column}"
+            made.append(Measure(item.start, item.end, name, item.expression, refs[0].table))
+    return [_of_measure(item, made) for item in made]
+
+
+def _of_measure(item: Item, items: Sequence[Item]) -> Item:
+    """A window over the amount that is now summed looks at the sums."""
+    if not isinstance(item, Windowed):
+        return item
+    sums = {
+        col(refs_in(other.expression)[0]): other.name
+        for other in items
+        if isinstance(other, Measure) and refs_in(other.expression)
+    }
+    text = item.expression
+    for column, name in sums.items():
+        text = text.replace(column, measure_ref(name))
+    columns = tuple(
+        (name, next((old.replace(key, measure_ref(new)) for key, new in sums.items() if key in old), old))
+        for name, old in item.columns
+    )
+    return replace(item, expression=text, columns=columns)
+
+
+def _is_amount(column: ColumnInfo) -> bool:
+    return column.kind == "number" and not column.is_key_like and not {"year", "month", "day"} & set(column.words)
+
+
+def _counts_beside_groups(c: Context, items: list[Item]) -> list[Item]:
+    """``alerts per severity``, ``distinct customers per channel``: rows named right before a grouping are counted."""
+    if any(isinstance(item, (Measure, Top, Latest, Windowed)) for item in items):
+        return items
+    for place, group in enumerate(items):
+        if not isinstance(group, Group) or c.low(group.start) not in {"per", "for", "each"}:
+            continue
+        before = [item for item in items[:place] if c.starts[item.start] == c.starts[group.start]]
+        end = group.start
+        while (
+            step := next((item for item in before if item.end == end and isinstance(item, Filter)), None)
+        ) is not None:
+            end = step.start
+        use = next((item for item in before if isinstance(item, Use) and item.end == end), None)
+        if use is None or use.table == group.entity or use.read:
+            continue
+        if c.tokens[use.end - 1].low == c.tokens[use.end - 1].stem:
+            continue  # rows are counted, and rows are many: the word is a plural
+        if any(isinstance(item, Selected) for item in before):
+            continue
+        table = c.linker.tables[use.table]
+        distinct = [item for item in before if isinstance(item, Distinct) and item.end == use.start]
+        name = f"{'distinct_' if distinct else ''}{'_'.join(table.words)}_count"
+        measure = Measure(
+            distinct[0].start if distinct else use.start,
+            use.end,
+            name,
+            counted(c, table, distinct=bool(distinct)),
+            table.name,
+            ("count", *table.words),
+            "" if distinct else f"rows of {table.short} are counted, because nothing else is asked of the groups",
+        )
+        made = [item for item in items if item not in distinct]
+        made.insert(made.index(use) + 1, measure)
+        return made
+    return items
+
+
+def _lost_formulas(items: list[Item]) -> list[Item]:
+    """``net revenue as quantity * unit_price per order``: a formula of single rows beside a grouping is summed."""
+    groups = [item for item in items if isinstance(item, Group)]
+    if not groups:
+        return items
+    measures = {item.name for item in items if isinstance(item, Measure)}
+    made: list[Item] = []
+    for item in items:
+        text = item.expression if isinstance(item, Derive) else ""
+        used = isinstance(item, Derive) and any(
+            item.name in measures_in(each) for other in items if other is not item for each in texts_of(other)
+        )
+        if (
+            isinstance(item, Derive)
+            and not used
+            and not set(measures_in(text)) & measures
+            and not any(sign in text for sign in ("/", "datediff"))
+            and not {"price", "rate", "average", "ratio", "percent", "margin"} & set(item.name.split("_"))
+        ):
+            refs = refs_in(text)
+            made.append(
+                Measure(
+                    item.start,
+                    item.end,
+                    item.name,
+                    f"sum({text})",
+                    refs[0].table if refs else "",
+                    tuple(stem(word) for word in item.name.split("_")),
+                    "summed over each group",
+                    ("the average",),
+                )
+            )
+        else:
+            made.append(item)
+    return made
+
+
+_OPENS_OWN = {"with", "that", "who", "which", "having", "where", "whose", "not", "without"}
+
+
+def _conditions_of_counts(c: Context, items: list[Item]) -> list[Item]:
+    """``number of customers, number of customers with an email``: the condition is of the second count alone."""
+    made = list(items)
+    for item in items:
+        if not isinstance(item, Filter) or measures_in(item.expression):
+            continue
+        measure = next((m for m in made if isinstance(m, Measure) and m.end == item.start), None)
+        word = c.low(item.start)
+        if measure is None or not (word in _OPENS_OWN or word.endswith("ed")):
+            continue
+        if not measure.expression.startswith("count(") or "CASE" in measure.expression:
+            continue
+        others = [
+            m for m in made if isinstance(m, Measure) and m is not measure and m.table == measure.table and m.table
+        ]
+        inner = measure.expression[len("count(") : -1]
+        if not others or {ref.table for ref in refs_in(item.expression)} - {measure.table}:
+            continue
+        distinct = "DISTINCT " if inner.startswith("DISTINCT ") else ""
+        value = "1" if inner == "*" else inner.removeprefix("DISTINCT ")
+        words = "_".join(token.low for token in c.tokens[item.start : item.end] if token.kind == "word")
+        changed = replace(
+            measure,
+            end=item.end,
+            name=f"{measure.name}_{words}"[:60].rstrip("_"),
+            expression=f"count({distinct}CASE WHEN {item.expression} THEN {value} END)",
+            assumed=item.assumed,
+        )
+        made[made.index(measure)] = changed
+        made.remove(item)
+    return made
+
+
+def _keys_instead(c: Context, items: list[Item]) -> list[Item]:
+    """``distinct customers`` of orders are the distinct keys that orders hold: no join, and no unknown key is lost."""
+    made = list(items)
+    for measure in items:
+        if not isinstance(measure, Measure) or not measure.expression.startswith("count(DISTINCT "):
+            continue
+        refs = refs_in(measure.expression)
+        table = c.linker.tables.get(refs[0].table) if len(refs) == 1 else None
+        if table is None or measure.expression != f"count(DISTINCT {col(refs[0])})" or table.key != (refs[0].column,):
+            continue
+        rest = [item for item in made if item is not measure]
+        held = {ref.table for item in rest for text in texts_of(item) for ref in refs_in(text)}
+        held |= {item.ref.table for item in rest if isinstance(item, Selected)}
+        held |= {item.entity for item in rest if isinstance(item, (Group, Top))}
+        inside = [item for item in rest if isinstance(item, Use) and item.table == table.name]
+        if table.name in held or any(item.read for item in inside) or any(isinstance(item, JoinWish) for item in rest):
+            continue
+        uses = [item.table for item in rest if isinstance(item, Use) and item.table != table.name]
+        for name in dict.fromkeys([*(m.table for m in rest if isinstance(m, Measure) and m.table), *held, *uses]):
+            links = c.graph.links(name, table.name) if name and name != table.name else ()
+            if len(links) == 1 and links[0].one in {"right", "both"} and len(links[0].keys) == 1:
+                key = Ref(name, links[0].keys[0][0])
+                made[made.index(measure)] = replace(measure, expression=f"count(DISTINCT {col(key)})", table=name)
+                made = [item for item in made if item not in inside]
+                break
+    return made
