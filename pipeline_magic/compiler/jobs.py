@@ -9,6 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from pipeline_magic.compiler.environments import Environment
+from pipeline_magic.compiler.tables import quarantine_parameters
 from pipeline_magic.spec.model import Continuous, Schedule, TableUpdate
 from pipeline_magic.spec.names import join_table, split_table
 from pipeline_magic.spec.typed import TypedSpec
@@ -35,6 +36,9 @@ def parameters(typed: TypedSpec, environment: Environment) -> dict[str, str]:
     made = {"run_time": "{{job.start_time.iso_datetime}}", "run_key": "{{job.run_id}}"}
     made["target"] = physical(typed.spec.target.table, environment)
     made.update({f"source_{s.alias}": physical(s.table, environment) for s in typed.spec.sources})
+    if typed.spec.deployment == "job":
+        kept = quarantine_parameters(typed)
+        made.update({name: physical(table, environment) for name, table in kept.items()})
     return made
 
 
