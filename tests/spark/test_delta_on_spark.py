@@ -255,12 +255,9 @@ def test_golden(case: Case, delta: Worker) -> None:
     names = {alias: f"{CATALOG}.g_{case.name}_{index}" for index, alias in enumerate(case.tables)}
     delta.ask("tables", sql={names[alias]: rows_sql(table) for alias, table in case.tables.items()})
     target = f"{CATALOG}.g_{case.name}"
-    source = python_source(typed)
-    for item in case.spec.expectations:
-        if item.quarantine:
-            source = source.replace(item.quarantine, f"{target}_{item.id}")
     parameters = {"run_time": RUN_TIME, "target": target, **{f"source_{alias}": name for alias, name in names.items()}}
-    report = delta.ask("notebook", source=source, parameters=parameters, dry=False)["report"]
+    parameters |= {f"quarantine_{item.id}": f"{target}_{item.id}" for item in case.spec.expectations}
+    report = delta.ask("notebook", source=python_source(typed), parameters=parameters, dry=False)["report"]
     expected = delta.rows(target_query(typed, run_time=RUN_TIME, tables=names))
     assert delta.rows(f"SELECT * FROM {target}") == expected
     assert report["rows"] == len(expected)

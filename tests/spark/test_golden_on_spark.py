@@ -84,10 +84,8 @@ def queries(case: Case) -> dict[str, str]:
 def run_dry(apache: Worker, case: Case) -> dict[str, Any]:
     """The notebook on Apache Spark up to its write: the frame, the counts of its gate, the rows it keeps aside."""
     source = python_source(case.typed())
-    for item in case.spec.expectations:
-        if item.quarantine:
-            source = source.replace(item.quarantine, f"kept_by_{item.id}")
     parameters = {"run_time": RUN_TIME, "run_key": "key", "target": TARGET}
+    parameters |= {f"quarantine_{item.id}": f"kept_by_{item.id}" for item in case.spec.expectations}
     parameters |= {f"source_{alias}": name for alias, name in views(case).items()}
     return dict(apache.ask("notebook", source=source, parameters=parameters, dry=True))
 

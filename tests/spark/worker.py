@@ -114,9 +114,11 @@ def run_notebook(spark: Any, job: Mapping[str, Any]) -> dict[str, Any]:
     made: dict[str, Any] = {"report": None, "kept": {}}
     save = DataFrameWriter.saveAsTable
 
-    def caught(writer: Any, name: str, *_: Any, **__: Any) -> None:
+    def caught(writer: Any, name: str, *_: Any, **__: Any) -> Any:
         if name == job["parameters"]["target"]:
             raise _Stopped
+        if "_pipeline_magic_staging" in name:  # what the notebook reads again
+            return writer._df.createOrReplaceTempView(name)
         made["kept"][name] = answer_of(writer._df)
 
     if job["dry"]:

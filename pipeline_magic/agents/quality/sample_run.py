@@ -3,7 +3,8 @@
 The target's stand-in starts empty, or, where the mode adds to a table that is there, as a copy of at most `COPIED_ROWS`
 of its rows. The table's schema must be the declared one and its rows those that the mode makes of the SQL form (see
 `written`). Then the notebook runs again with the same run key and time, and must leave the same rows. The scratch
-schema is removed however it ends.
+schema is removed however it ends; in it stand also the tables that keep dropped rows, and those that the notebook keeps
+beside its target while it runs.
 
 Sources are read whole, whatever their size: a sample that is linked through the joins would have to be written
 somewhere first, and reading less would prove less. Above `MOST_ROWS` source rows the second run is left out, and that
@@ -21,6 +22,7 @@ from typing import Any
 from pipeline_magic.agents.quality.compare import fingerprint_query, grouped, same_fingerprint
 from pipeline_magic.agents.quality.describe import counted, listed
 from pipeline_magic.agents.quality.written import Seen, Trial, compared
+from pipeline_magic.compiler.tables import quarantine_parameters
 from pipeline_magic.errors import EngineError, PipelineMagicError
 from pipeline_magic.ports import Engine
 from pipeline_magic.runs import CheckResult, Finding, Generated, NotebookRun, SampleRun
@@ -28,16 +30,13 @@ from pipeline_magic.spec.names import join_table, quote_table, split_table
 from pipeline_magic.spec.schema import TableSchema
 from pipeline_magic.spec.typed import TypedSpec
 
-__all__ = ["COPIED_ROWS", "MOST_ROWS", "not_executed", "run_sample", "scratch_table", "without_quarantine"]
+__all__ = ["COPIED_ROWS", "MOST_ROWS", "not_executed", "run_sample", "scratch_quarantine", "scratch_table"]
 
 MOST_ROWS = 5_000_000
 """Source rows up to which the notebook is run twice."""
 
 COPIED_ROWS = 100_000
 """Rows of an existing target that its stand-in starts with."""
-
-_ELSEWHERE = "quarantine"
-"""The part of a notebook that writes tables other than the target."""
 
 
 def not_executed(reason: str) -> tuple[SampleRun, tuple[Finding, ...]]:
@@ -81,7 +80,7 @@ def run_sample(
         return not_executed("a declarative pipeline runs on Databricks only")
     started = time.monotonic()
     kept = held if typed.spec.target.mode != "overwrite" else None
-    notebook = without_quarantine(generated.file(generated.notebook).content)
+    notebook = generated.file(generated.notebook).content
     trial = Trial(engine, typed, notebook, run_id, run_time, timeout, kept, checks)
     seen = Seen(notes=tuple(_notes(trial)))
     try:
@@ -126,11 +125,6 @@ def _notes(trial: Trial) -> list[str]:
         made.append(f"all {counted(rows)} of the sources were read, so the notebook ran once only")
     if trial.held is not None:
         made.append(f"the scratch table started as a copy of at most {COPIED_ROWS:,} rows of the target")
-    kept = [item.quarantine for item in typed.spec.expectations if item.enabled and item.quarantine]
-    if kept:
-        made.append(
-            f"dropped rows were not put into {listed(dict.fromkeys(kept))}, which is outside the scratch schema"
-        )
     columns = typed.target_columns()
     left_out = {column.name for column in columns} - {column.name for column in grouped(columns)}
     if left_out:
@@ -180,6 +174,7 @@ def _try_out(trial: Trial, seen: Seen, table: str, say: Callable[[str], None]) -
 
 def _run(trial: Trial, table: str) -> NotebookRun:
     given = {"target": table, "run_time": trial.run_time, "run_key": trial.run_key}
+    given |= scratch_quarantine(trial.typed, table)
     return trial.engine.run_notebook(trial.notebook, given, timeout=trial.timeout)
 
 
@@ -222,20 +217,6 @@ def _copy(trial: Trial, table: str) -> str:
     return "" if done.succeeded else f"the target could not be copied: {one_line(done.error)}"
 
 
-def without_quarantine(notebook: str) -> str:
-    """The notebook without the cell that keeps dropped rows: its tables are not in the scratch schema."""
-    try:
-        document = json.loads(notebook)
-        kept = [
-            cell for cell in document["cells"] if cell["metadata"].get("pipeline_magic", {}).get("part") != _ELSEWHERE
-        ]
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return notebook  # no notebook of ours; the engine says what is wrong with it
-    if len(kept) == len(document["cells"]):
-        return notebook
-    return json.dumps({**document, "cells": kept}, ensure_ascii=False)
-
-
 def scratch_table(scratch: str, target: str) -> str:
     """The table of the scratch schema that stands for the target.
 
@@ -244,6 +225,23 @@ def scratch_table(scratch: str, target: str) -> str:
     """
     catalog, schema, _ = split_table(f"{scratch}.t")
     return join_table(catalog, schema, split_table(target)[2])
+
+
+def scratch_quarantine(typed: TypedSpec, table: str) -> dict[str, str]:
+    """The notebook's parameters for the tables that keep dropped rows: scratch tables beside the target's stand-in.
+
+    Args:
+        table: The target's stand-in.
+    """
+    catalog, schema, target = split_table(table)
+    names: dict[str, str] = {}
+    for kept in dict.fromkeys(quarantine_parameters(typed).values()):
+        names[kept] = split_table(kept)[2]
+        while names[kept].casefold() in {target.casefold(), *(n.casefold() for k, n in names.items() if k != kept)}:
+            names[kept] += "_kept"
+    return {
+        parameter: join_table(catalog, schema, names[kept]) for parameter, kept in quarantine_parameters(typed).items()
+    }
 
 
 def one_line(text: str, most: int = 300) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from pipeline_magic.agents.quality.compare import same_but_for_rounding, schema_differences
-from pipeline_magic.agents.quality.sample_run import gate_differences, run_sample, scratch_table, without_quarantine
+from pipeline_magic.agents.quality.sample_run import gate_differences, run_sample, scratch_quarantine, scratch_table
 from pipeline_magic.compiler.sql import target_query
 from pipeline_magic.errors import Cancelled, EngineError
 from pipeline_magic.runs import CheckResult, File, Finding, Generated, NotebookRun, SampleRun
@@ -225,16 +225,32 @@ def test_a_declarative_pipeline_is_not_executed(engine: DuckEngine) -> None:
     assert (sample.status, finding.severity) == ("not_executed", "info")
 
 
-def test_nothing_is_written_outside_the_scratch_schema() -> None:
-    """The cell that keeps dropped rows is left out; every other cell stays as it is."""
-    cells = [
-        {"source": [name], "metadata": {"pipeline_magic": {"part": name}}} for name in ("gate", "quarantine", "write")
+def test_dropped_rows_are_kept_in_the_scratch_schema(engine: DuckEngine) -> None:
+    """The notebook is told of scratch tables for them, each table one of its own, none of them the target's."""
+    table = engine.create("shop.s.t", "k BIGINT, word STRING, x DOUBLE", list(ROWS))
+    drop = {"kind": "not_null", "on": "t", "action": "drop"}
+    checks = [
+        {**drop, "id": "key", "columns": ["k"], "quarantine": "ops.s.bad"},
+        {**drop, "id": "word", "columns": ["word"], "quarantine": "ops.s.bad"},
+        {**drop, "id": "other", "columns": ["x"], "quarantine": "ops.other.bad"},
+        {**drop, "id": "alike", "columns": ["x"], "quarantine": "ops.s.tried"},
     ]
-    text = json.dumps({"cells": cells, "nbformat": 4})
-    kept = json.loads(without_quarantine(text))
-    assert [cell["source"] for cell in kept["cells"]] == [["gate"], ["write"]]
-    assert kept["nbformat"] == 4
-    assert without_quarantine("no notebook") == "no notebook"
+    typed = pipeline({"t": table}, expectations=checks)
+    given: list[Mapping[str, str]] = []
+
+    def notebook(own: DuckEngine, parameters: Mapping[str, str]) -> NotebookRun:
+        given.append(parameters)
+        return NotebookRun(succeeded=False, error="ValueError: enough")
+
+    engine.notebook = notebook
+    assert "outside the scratch schema" not in tried(engine, typed).message
+    assert {name: value for name, value in given[0].items() if name.startswith("quarantine_")} == {
+        "quarantine_key": "scratch.r_1.bad",
+        "quarantine_word": "scratch.r_1.bad",
+        "quarantine_other": "scratch.r_1.bad_kept",
+        "quarantine_alike": "scratch.r_1.tried_kept",
+    }
+    assert scratch_quarantine(typed_over(DuckEngine()), "scratch.r_1.tried") == {}
 
 
 def test_schemas_are_compared_by_name_and_type() -> None:
