@@ -28,6 +28,7 @@ tried on Databricks.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 
 from pipeline_magic.compiler.checks import Check, checks, holds
@@ -164,7 +165,7 @@ class _Writer:
             places += more
         reader = "readStream" if place.stream else "read"
         kept = call("select", [column(item) for item in self.made.columns[place.node]], 8)
-        rows = [f"return spark.{reader}.table({literal(before)}).{kept}"]
+        rows = f"return spark.{reader}.table({literal(before)}).{kept}".split("\n")
         return [
             self.dataset("temporary_view", before, [], items, body, variable),
             self.dataset("temporary_view", name, [], (), rows, ""),
@@ -252,8 +253,10 @@ class _Writer:
         node = self.typed.node(target.input)
         wanted = [item.name for item in node.columns]
         if node.kind not in _ORDERED or list(self.made.columns[node.id]) != wanted:
-            body.append(f"return {variable}.{call('select', [column(name) for name in wanted], 8)}")
-            variable = ""
+            named = call("select", [column(name) for name in wanted], 8)
+            if not _bare("\n".join(body)).endswith(_bare(named)):
+                body += f"return {variable}.{named}".split("\n")
+                variable = ""
         if target.mode in {"overwrite", "append"}:
             kind = "materialized_view" if target.mode == "overwrite" else "table"
             return [self.dataset(kind, flows.table, self.layout(), items, body, variable)]
@@ -296,6 +299,11 @@ class _Writer:
         lines += [f"def {self.function(name)}():"]
         lines += ["    " + line for line in [*body, *item.code.split("\n")]]
         return "\n".join([*(line for text in item.says for line in headed("", text)), *lines])
+
+
+def _bare(text: str) -> str:
+    """Code without what depends on where its lines are broken."""
+    return re.sub(r",?\s*\)", ")", re.sub(r"\s+", "", text)).rstrip(")")
 
 
 def returning(body: list[str], variable: str) -> list[str]:

@@ -17,19 +17,10 @@ import pytest
 from pipeline_magic.compiler import compile_files
 from pipeline_magic.compiler.declarative import declarative_source, not_carried
 from pipeline_magic.compiler.sql import target_query
-from pipeline_magic.errors import SpecError
 from pipeline_magic.spec.model import Filter, NotNull, PipelineSpec, Source, Target
-from pipeline_magic.spec.typed import TypedSpec, type_spec
+from pipeline_magic.spec.typed import type_spec
 from tests.support.compiled import RUN_TIME, Case, cases, comparable_rows, rows_sql
-
-
-def declared(case: Case) -> TypedSpec | None:
-    """The case as a declarative deployment; None where that is not legal."""
-    try:
-        spec = case.spec.model_copy(update={"deployment": "declarative"})
-        return type_spec(spec, {alias: table.schema for alias, table in case.tables.items()})
-    except SpecError:
-        return None
+from tests.support.lakeflow import declared
 
 
 RUNNABLE = [case for case in cases() if case.spec.target.mode == "overwrite" and declared(case) is not None]

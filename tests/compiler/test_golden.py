@@ -6,11 +6,13 @@ import nbformat
 import pytest
 
 from pipeline_magic.compiler import compile_files
+from pipeline_magic.compiler.declarative import declarative_source
 from pipeline_magic.compiler.environments import Environment, Environments
 from pipeline_magic.compiler.ipynb import python_source
 from pipeline_magic.compiler.specfile import read_spec
 from pipeline_magic.compiler.sql import target_query
 from tests.support.compiled import RUN_TIME, Case, cases
+from tests.support.lakeflow import declared
 
 CASES = cases()
 WHOLE = {"seed_customer_revenue", "flights_carrier_delays", "expect_warn_all"}
@@ -38,6 +40,9 @@ def expected(case: Case) -> dict[str, str]:
     """File name and content of everything a case must compile to."""
     typed = case.typed()
     made = {"target.sql": target_query(typed, run_time=RUN_TIME) + "\n", "notebook.py": python_source(typed)}
+    lakeflow = declared(case)
+    if lakeflow is not None:
+        made["pipeline.py"] = declarative_source(lakeflow)
     assumed = ("`target.mode`: nothing was said about history",)
     for file in compile_files(typed, environments=ENVIRONMENTS, repository="golden", provenance_summary=assumed):
         name = kept_name(file.path)

@@ -122,16 +122,19 @@ class Worker:
         folder: An empty folder for its warehouse and its log.
         delta: With Delta's jars from Maven Central, on the Spark they are built for.
         settings: Spark settings in place of those that suit tests.
+        script: What runs there.
     """
 
-    def __init__(self, folder: Path, *, delta: bool = False, settings: Mapping[str, str] | None = None) -> None:
+    def __init__(
+        self, folder: Path, *, delta: bool = False, settings: Mapping[str, str] | None = None, script: Path = WORKER
+    ) -> None:
         place = environment(DELTA_SPARK if delta else SPARK)
         options: dict[str, Any] = {"home": str(folder), "settings": dict(settings or {})}
         options |= {"delta": DELTA if delta else "", "ivy": str(cache() / "ivy") if delta else ""}
         self.log = folder / "spark.log"
         with self.log.open("wb") as log:
             self._process = subprocess.Popen(
-                [str(place / "bin/python"), str(WORKER), json.dumps(options)],
+                [str(place / "bin/python"), str(script), json.dumps(options)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,

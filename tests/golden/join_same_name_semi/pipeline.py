@@ -1,0 +1,21 @@
+# join_same_name_semi. When somebody starts it.
+# Generated from spec.yml; a change made here is not taken over.
+from pyspark import pipelines as dp
+from pyspark.sql import SparkSession
+
+spark = SparkSession.active()
+source_customers = spark.conf.get("source_customers", "dev.default.customers")
+source_orders = spark.conf.get("source_orders", "dev.default.orders")
+
+
+@dp.materialized_view(name="t_join_same_name_semi")
+def t_join_same_name_semi():
+    # customers: Read dev.default.customers
+    customers = spark.read.table(source_customers)
+    # orders: Read dev.default.orders
+    orders = spark.read.table(source_orders).select("customer_id")
+    # ids: Rename customer_id to id
+    ids = orders.withColumnRenamed("customer_id", "id")
+    # joined: Keep the rows of customers that ids has the same id for
+    joined = customers.join(ids.select("id"), "id", "left_semi")
+    return joined.select("id", "name", "region", "balance", "since", "active")

@@ -1,0 +1,28 @@
+# join_three. When somebody starts it.
+# Generated from spec.yml; a change made here is not taken over.
+from pyspark import pipelines as dp
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+spark = SparkSession.active()
+source_customers = spark.conf.get("source_customers", "dev.default.customers")
+source_orders = spark.conf.get("source_orders", "dev.default.orders")
+
+
+@dp.materialized_view(name="t_join_three")
+def t_join_three():
+    # customers: Read dev.default.customers
+    customers = spark.read.table(source_customers)
+    # orders: Read dev.default.orders
+    orders = spark.read.table(source_orders).select("order_id", "customer_id", "price")
+    # joined: Keep every row of customers and add what orders has for the same id = customer_id
+    joined = (
+        customers
+        .join(orders, F.col("id") == F.col("customer_id"), "left")
+        .select("id", "name", "region", "balance", "since", "active", "order_id", "price")
+    )
+    # tops: One row for each region: richest = max(balance)
+    tops = customers.groupBy("region").agg(F.max("balance").alias("richest"))
+    # wide: Keep every row of joined and add what tops has for the same region
+    wide = joined.join(tops, "region", "left")
+    return wide.select("id", "name", "region", "balance", "since", "active", "order_id", "price", "richest")

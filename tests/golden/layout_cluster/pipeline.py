@@ -1,0 +1,15 @@
+# layout_cluster. When somebody starts it.
+# Generated from spec.yml; a change made here is not taken over.
+from pyspark import pipelines as dp
+from pyspark.sql import SparkSession
+
+spark = SparkSession.active()
+source_orders = spark.conf.get("source_orders", "dev.default.orders")
+
+
+@dp.materialized_view(name="t_layout_cluster", cluster_by=["status", "order_id"])
+def t_layout_cluster():
+    # orders: Read dev.default.orders
+    orders = spark.read.table(source_orders).select("order_id", "price", "status")
+    # slim: Keep the columns order_id, status and price
+    return orders.select("order_id", "status", "price")

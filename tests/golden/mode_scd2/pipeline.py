@@ -1,0 +1,30 @@
+# mode_scd2. When somebody starts it.
+# Generated from spec.yml; a change made here is not taken over.
+# Each row of customers is read once; a source that is changed or rewritten stops the update.
+from pyspark import pipelines as dp
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+spark = SparkSession.active()
+source_customers = spark.conf.get("source_customers", "dev.default.customers")
+
+
+@dp.temporary_view(name="changes")
+def changes():
+    # customers: Read dev.default.customers
+    customers = spark.readStream.table(source_customers).select("id", "region", "balance", "since")
+    # slim: Keep the columns id, region, balance and since
+    slim = customers.select("id", "region", "balance", "since")
+    # known: Keep the rows of slim where id IS NOT NULL AND since IS NOT NULL
+    known_df = slim.where("id IS NOT NULL AND since IS NOT NULL")
+    return known_df.select("id", "region", "balance", "since")
+
+
+dp.create_streaming_table(name="t_mode_scd2")
+dp.create_auto_cdc_flow(
+    target="t_mode_scd2",
+    source="changes",
+    keys=["id"],
+    sequence_by=F.col("since"),
+    stored_as_scd_type=2,
+)
