@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 from pipeline_magic.agents.specification.planner.entities import TableInfo
 from pipeline_magic.agents.specification.planner.grouping import entity_columns
 from pipeline_magic.agents.specification.planner.intent import (
+    Change,
     Check,
     Derive,
     Distinct,
@@ -225,7 +226,7 @@ def tables_of(item: Item) -> list[str]:
         texts += item.per
     if isinstance(item, Windowed):
         texts += [*(item.over or ()), *(text for text, _ in item.order or ()), *(text for _, text in item.columns)]
-    if isinstance(item, Selected):
+    if isinstance(item, (Selected, Change)):
         found.append(item.ref.table)
     if isinstance(item, Keep):
         found += [item.table, item.other]

@@ -17,6 +17,7 @@ from pipeline_magic.agents.specification.planner.entities import Ref
 from pipeline_magic.runs import Question
 
 __all__ = [
+    "Change",
     "Check",
     "Derive",
     "Distinct",
@@ -29,6 +30,7 @@ __all__ = [
     "Latest",
     "Measure",
     "Note",
+    "Outer",
     "Place",
     "Segment",
     "Selected",
@@ -189,6 +191,27 @@ class Top(Item):
     descending: bool = True
     per: tuple[str, ...] = ()
     entity: str = ""
+
+
+@dataclass(frozen=True)
+class Change(Item):
+    """A column of the result is changed: ``rename`` (to a name), ``cast`` (to a type), ``fill`` (with a value).
+
+    `set` replaces it by the template `value`.
+    """
+
+    kind: Literal["rename", "cast", "fill", "set"]
+    ref: Ref
+    value: str
+
+
+@dataclass(frozen=True)
+class Outer(Item):
+    """``average number of alerts per device``: groups of groups. `inner` are the keys that are then given up."""
+
+    function: str
+    inner: tuple[str, ...]
+    periods: bool = False
 
 
 @dataclass(frozen=True)

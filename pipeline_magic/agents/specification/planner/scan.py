@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
 from pipeline_magic.agents.specification.planner.checks import read_check
+from pipeline_magic.agents.specification.planner.cleaning import read_change
 from pipeline_magic.agents.specification.planner.columns import read_columns, read_derive
 from pipeline_magic.agents.specification.planner.context import Context, Found, Reader
 from pipeline_magic.agents.specification.planner.counts import read_bound, read_having
@@ -26,6 +27,7 @@ from pipeline_magic.agents.specification.planner.lexicon import CARRIERS, FILLER
 from pipeline_magic.agents.specification.planner.matching import is_loose, read_matching
 from pipeline_magic.agents.specification.planner.measures import read_measure
 from pipeline_magic.agents.specification.planner.named import find_named, read_named
+from pipeline_magic.agents.specification.planner.nested import read_nested
 from pipeline_magic.agents.specification.planner.places import read_places
 from pipeline_magic.agents.specification.planner.ranking import read_top
 from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
@@ -42,7 +44,9 @@ READERS: tuple[Reader, ...] = (
     read_matching,
     read_definition,
     read_kept,
+    read_nested,
     read_named,
+    read_change,
     read_sources,
     read_check,
     read_latest,

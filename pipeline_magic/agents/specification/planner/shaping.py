@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from pipeline_magic.agents.specification.planner.cleaning import add_changes
 from pipeline_magic.agents.specification.planner.draft import Assembly, Plan, sql
 from pipeline_magic.agents.specification.planner.groups import on_rows
 from pipeline_magic.agents.specification.planner.intent import (
@@ -15,6 +16,7 @@ from pipeline_magic.agents.specification.planner.intent import (
 from pipeline_magic.agents.specification.planner.joining import stands_before, trace_filter
 from pipeline_magic.agents.specification.planner.labels import add_segment, add_top, segment_on_rows
 from pipeline_magic.agents.specification.planner.layout import Layout
+from pipeline_magic.agents.specification.planner.nested import add_outer
 from pipeline_magic.agents.specification.planner.overrows import add_windows
 
 __all__ = ["add_rest", "add_row_steps"]
@@ -65,6 +67,7 @@ def _add_derives(made: Assembly, plan: Plan, layout: Layout, items: Sequence[Der
 
 def add_rest(made: Assembly, plan: Plan, layout: Layout) -> None:
     """Conditions on groups, columns over measures, flags, segments, top, and the columns to be shown."""
+    add_outer(made, plan)
     over = [item for item in plan.derives if not on_rows(plan, item.expression)]
     _add_derives(made, plan, layout, over, "derive_metrics")
     made.columns += [item.name for item in over] if made.columns else []
@@ -83,8 +86,10 @@ def add_rest(made: Assembly, plan: Plan, layout: Layout) -> None:
             add_segment(made, plan, layout, segment)
     for top in plan.tops:
         add_top(made, plan, layout, top)
+    add_changes(made, plan, layout, renames=False)
     if plan.selected and not plan.measures:
         _add_select(made, plan, layout)
+    add_changes(made, plan, layout, renames=True)
 
 
 def _add_having(made: Assembly, plan: Plan, layout: Layout, item: Filter) -> None:

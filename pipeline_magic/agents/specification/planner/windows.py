@@ -137,9 +137,10 @@ def _over(c: Context, i: int, table: str) -> tuple[int, tuple[str, ...], tuple[I
         return None
     texts: list[str] = []
     items: list[Item] = []
-    for item in found.items:
-        if not isinstance(item, Group):
-            continue
+    groups = [item for item in found.items if isinstance(item, Group)]
+    if any(text != col(ref) for item in groups for _, text in item.columns for ref in refs_in(text)):
+        return None  # a period is what the groups are, and not what parts them
+    for item in groups:
         if item.entity and table and item.entity != table:
             texts += partition(c, c.linker.tables[table], item)
         elif item.entity:
