@@ -1,19 +1,21 @@
 """What a notebook finds in its namespace, as on Databricks: `spark`, `dbutils`, `display`, `sql`, `table`.
 
 Runs inside the kernel that `notebook_runner` starts, and nowhere else. Here: widgets with the values of the run's
-parameters, and `dbutils.notebook.exit`. Not here: file systems, secrets and other notebooks, which a generated
-notebook never asks for; asking says so.
+parameters, `dbutils.notebook.exit`, and two statements that Sail does not take as Databricks does. Not here: file
+systems, secrets and other notebooks, which a generated notebook never asks for; asking says so.
 """
 
 from __future__ import annotations
 
 import re
+import shutil
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from datetime import datetime, timezone
+from pathlib import Path
 from typing import Any
 
-from pipeline_magic.spec.names import split_table
+from pipeline_magic.spec.names import quote, split_table
 
 __all__ = ["Dbutils", "NotebookExit", "namespace"]
 
@@ -128,18 +130,48 @@ def _answer_history(spark: Any, folders: Mapping[tuple[str, str, str], str]) -> 
     spark.sql = sql
 
 
+_DROP = re.compile(r"\s*DROP\s+TABLE\s+(?:IF\s+EXISTS\s+)?(?P<table>\S.*?)\s*;?\s*", re.I | re.S)
+
+
+def _drop_whole(spark: Any, folders: Mapping[tuple[str, str, str], str], schemas: Mapping[str, str]) -> None:
+    """Let ``spark.sql("DROP TABLE t")`` remove the table's files too: Sail leaves them, Databricks does not.
+
+    Args:
+        folders: Folder of each table that was there when the notebook started.
+        schemas: Folder of each schema, in which Sail puts the tables that the notebook makes.
+    """
+    plain_sql = spark.sql
+
+    def sql(query: str, *args: Any, **options: Any) -> Any:
+        done = plain_sql(query, *args, **options)
+        asked = _DROP.fullmatch(query)
+        if asked is not None:
+            with suppress(ValueError):  # no table of three parts: nothing of the lakehouse
+                catalog, schema, table = split_table(asked["table"])
+                parent = schemas.get(f"{quote(catalog)}.{quote(schema)}")
+                folder = folders.get((catalog, schema, table)) or (f"{parent}/{table}" if parent else "")
+                if folder and Path(folder, "_delta_log").is_dir():
+                    shutil.rmtree(folder, ignore_errors=True)
+        return done
+
+    spark.sql = sql
+
+
 def namespace(url: str, statements: Iterable[str], parameters: Mapping[str, str]) -> dict[str, Any]:
     """Names for the notebook: a session of its own in which every table is known."""
     from pyspark.errors import AnalysisException
 
-    from pipeline_magic.adapters.sail_session import connect, folder_of
+    from pipeline_magic.adapters.sail_session import connect, folder_of, schema_of
 
-    spark, folders = connect(url), dict[tuple[str, str, str], str]()
+    spark, folders, schemas = connect(url), dict[tuple[str, str, str], str](), dict[str, str]()
     for statement in statements:
         with suppress(AnalysisException):  # a table that cannot be told is not there; the notebook says so if it asks
             spark.sql(statement)
         if (told := folder_of(statement)) is not None:
             folders[split_table(told[0])] = told[1]
+        elif (made_in := schema_of(statement)) is not None:
+            schemas[made_in[0]] = made_in[1]
     _answer_history(spark, folders)
+    _drop_whole(spark, folders, schemas)
     made: dict[str, Any] = {"spark": spark, "dbutils": Dbutils(parameters), "display": display}
     return {**made, "sql": spark.sql, "table": spark.table}

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from pipeline_magic.adapters.lakehouse import Lakehouse
 
-__all__ = ["SessionLost", "connect", "folder_of", "registrations", "shorten", "translated"]
+__all__ = ["SessionLost", "connect", "folder_of", "registrations", "schema_of", "shorten", "translated"]
 
 _LOST = re.compile(
     r"UNAVAILABLE|failed to connect|Connection refused|Socket closed|Connection reset"
@@ -64,7 +64,13 @@ def registrations(lakehouse: Lakehouse) -> dict[str, str]:
 def folder_of(statement: str) -> tuple[str, str] | None:
     """Name and folder of the table that a statement of `registrations` tells of; None where it tells of a schema."""
     match = re.fullmatch(r"CREATE TABLE IF NOT EXISTS (.+) USING delta LOCATION '(.+)'", statement, re.DOTALL)
-    return None if match is None else (match[1], match[2].replace("\\'", "'").replace("\\\\", "\\"))
+    return None if match is None else (match[1], _unescaped(match[2]))
+
+
+def schema_of(statement: str) -> tuple[str, str] | None:
+    """Name and folder of the schema that a statement of `registrations` tells of; None where it tells of a table."""
+    match = re.fullmatch(r"CREATE DATABASE IF NOT EXISTS (.+) LOCATION '(.+)'", statement, re.DOTALL)
+    return None if match is None else (match[1], _unescaped(match[2]))
 
 
 def translated(error: BaseException, sql: str) -> EngineError:
@@ -92,6 +98,10 @@ def shorten(text: str, most: int) -> str:
     """Text in one line, of at most that many characters."""
     text = " ".join(text.split())
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def _unescaped(text: str) -> str:
+    return text.replace("\\'", "'").replace("\\\\", "\\")
 
 
 def _text(value: str) -> str:

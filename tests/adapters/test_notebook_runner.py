@@ -82,6 +82,18 @@ def test_history(engine: SailEngine) -> None:
     assert outputs(run.executed) == "0 True\nrefused\n7\n"
 
 
+def test_drop(engine: SailEngine) -> None:
+    """`DROP TABLE` takes a table's files with it, as on Databricks, whether this notebook made it or an earlier one."""
+    write = "spark.sql('SELECT 1 AS a').write.mode('overwrite').saveAsTable('{}')"
+    made = ["out.ops.kept", "out.ops.killed", "out.ops.`Upper`"]
+    assert engine.run_notebook(notebook(*(write.format(table) for table in made)), {}).succeeded
+    drops = [f"spark.sql('DROP TABLE IF EXISTS {table}')" for table in (*made[1:], "out.ops.own", "out.ops.never")]
+    run = engine.run_notebook(notebook(write.format("out.ops.own"), *drops), {})
+    assert run.succeeded, run.error
+    left = [location.name for location in lakehouse_of(engine).locations() if location.name.startswith("out.ops.")]
+    assert sorted(set(left) - {"out.ops.copied"}) == ["out.ops.kept"]
+
+
 def test_exit(engine: SailEngine) -> None:
     """`dbutils.notebook.exit` ends the notebook in success with its value, which no `except Exception` stops."""
     value = json.dumps({"rows": 3, "text": "ä\n" * 2000})
