@@ -10,10 +10,10 @@ from sqlglot import exp
 
 from pipeline_magic.spec.dialect import Tree
 from pipeline_magic.spec.expressions.casts import rounded
-from pipeline_magic.spec.expressions.operators import Operators, is_date
+from pipeline_magic.spec.expressions.operators import Operators, digits_of, is_date
 from pipeline_magic.spec.expressions.values import BAD, Value, bare, call_of, is_run_time
 from pipeline_magic.spec.functions import FUNCTIONS, SORTED_ONLY, SORTS, UNITS, Function, why_refused
-from pipeline_magic.spec.types import BIGINT, BOOLEAN, DATE, STRING, TIMESTAMP, VOID, Type, parse_type
+from pipeline_magic.spec.types import BIGINT, BOOLEAN, DATE, STRING, TIMESTAMP, VOID, Type, arithmetic, parse_type
 
 __all__ = ["Calls"]
 
@@ -28,6 +28,9 @@ _BY_UNIT = {"datediff": "timestampdiff", "date_diff": "timestampdiff", "dateadd"
             "date_add": "timestampadd"}  # fmt: skip
 _TRUNCATED = ("YEAR", "YYYY", "YY", "QUARTER", "MONTH", "MON", "MM", "WEEK")
 _PARTS = ("YEAR", "QUARTER", "MONTH", "WEEK", "DAY", "DAYOFWEEK", "DOW", "DOY", "HOUR", "MINUTE", "SECOND")
+_SPELLED = {"iff": "if", "ifnull": "coalesce", "nvl": "coalesce"}
+"""One spelling for all engines: Apache Spark knows no iff, and Sail gives nvl of decimals as double."""
+_OPERATES = {"mod": "%", "pmod": "%", "try_add": "+", "try_subtract": "-", "try_multiply": "*", "try_divide": "/"}
 _SCHEMAS = ("from_json", "variant_get", "try_variant_get")
 _WHOLE_TYPE = re.compile(r"\s*(?:array|map|struct)\s*<", re.IGNORECASE)
 
@@ -55,8 +58,9 @@ class Calls(Operators):
         if name in {"struct", "named_struct"}:
             return self.struct(node, name)
         arguments = list(node.expressions)
-        if name in _BY_UNIT and len(arguments) == 3:  # Databricks' other spelling
+        if name in _BY_UNIT and len(arguments) == 3:
             name = _BY_UNIT[name]
+        name = _SPELLED.get(name, name)
         function = FUNCTIONS.get(name)
         if function is None:
             return self.unknown(name, node)
@@ -129,6 +133,10 @@ class Calls(Operators):
 
     def result(self, function: Function, values: Sequence[Value], node: exp.Anonymous) -> Value:
         made = function.gives([value.type for value in values])
+        if function.name in _OPERATES:
+            one, other = values
+            operator = _OPERATES[function.name]  # Spark gives a literal only the digits it has
+            made = arithmetic(operator, one.type, other.type, digits_of(one), digits_of(other))
         if made is None:
             kinds = ", ".join(str(value.type) for value in values)
             return self.fault(f"{function.name} does not take these types together: {kinds}", node=node)
@@ -145,6 +153,7 @@ class Calls(Operators):
             made = Type("decimal", 8, 6)
         nulls = {
             "any": any(value.nullable for value in values),
+            "first": bool(values) and values[0].nullable,
             "all": all(value.nullable for value in values),
             "never": False,
             "always": True,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from sqlglot import exp
 
-from pipeline_magic.spec.dialect import identifier
+from pipeline_magic.spec.dialect import Tree, identifier
 from pipeline_magic.spec.expressions.values import BAD, Value, nearest, position
 from pipeline_magic.spec.expressions.walk import Walker
 from pipeline_magic.spec.functions import UNITS
-from pipeline_magic.spec.types import BIGINT, BOOLEAN, DOUBLE, INT, INTERVAL, STRING, VOID, Type, parse_type
+from pipeline_magic.spec.types import BIGINT, BOOLEAN, DOUBLE, INT, INTERVAL, STRING, VOID, Type, array, parse_type
 
 __all__ = ["Leaves"]
 
@@ -35,21 +35,30 @@ class Leaves(Walker):
         value = Value(parse_type(found.type), found.nullable)
         spelled = [found.name]
         for name in names[1:]:
-            if value.type.name != "struct":
-                return self.fault(f"`{'.'.join(spelled)}` is of type {value.type} and has no fields", node=node)
-            place = next((i for i, other in enumerate(value.type.fields) if other.casefold() == name.casefold()), None)
-            if place is None:
-                return self.fault(
-                    f"`{'.'.join(spelled)}` has no field `{name}`", nearest(name, value.type.fields), node
-                )
-            spelled.append(value.type.fields[place])
-            value = Value(value.type.parts[place])
+            field = self.field(value, name, f"`{'.'.join(spelled)}`", node)
+            if field is None:
+                return BAD
+            own, value = field
+            spelled.append(own)
         rendered = exp.Var(this=".".join(identifier(name) for name in spelled))
         start = position(node)
         if start is not None:
             rendered.meta["start"] = start
         node.replace(rendered)
         return value
+
+    def field(self, value: Value, name: str, shown: str, node: Tree) -> tuple[str, Value] | None:
+        """A field of a struct, or of each struct in an array, in its own spelling; None after a fault."""
+        listed = value.type.name == "array"
+        kind = value.type.parts[0] if listed else value.type
+        if kind.name != "struct":
+            self.fault(f"{shown} is of type {value.type} and has no fields", node=node)
+            return None
+        place = next((i for i, own in enumerate(kind.fields) if own.casefold() == name.casefold()), None)
+        if place is None:
+            self.fault(f"{shown} has no field `{name}`", nearest(name, kind.fields), node)
+            return None
+        return kind.fields[place], Value(array(kind.parts[place]) if listed else kind.parts[place])
 
     def window(self, node: exp.Window) -> Value:
         return self.fault("OVER (use a window step) is not allowed in an expression", node=node)

@@ -26,7 +26,7 @@ from pipeline_magic.spec.types import (
     parse_type,
 )
 
-__all__ = ["OPERATORS", "Operators", "is_date"]
+__all__ = ["OPERATORS", "Operators", "digits_of", "is_date"]
 
 OPERATORS: dict[type[Tree], str] = {
     exp.Add: "+", exp.Sub: "-", exp.Mul: "*", exp.Div: "/", exp.Mod: "%", exp.IntDiv: "div",
@@ -50,7 +50,7 @@ class Operators(Leaves):
         if left.bad or right.bad:
             return BAD
         operator = OPERATORS[type(node)]
-        made = arithmetic(operator, left.type, right.type, _digits(left), _digits(right))
+        made = arithmetic(operator, left.type, right.type, digits_of(left), digits_of(right))
         if made is None:
             hint = {"+": "; use date_add", "-": "; use datediff or date_sub"}.get(operator, "")
             hint = hint if left.type.temporal or right.type.temporal else ""
@@ -207,14 +207,11 @@ class Operators(Leaves):
         value = self.value(node.this)
         if value.bad:
             return BAD
-        name = node.expression.name
-        if value.type.name != "struct":
-            return self.fault(f"this is of type {value.type} and has no fields", node=node)
-        place = next((i for i, own in enumerate(value.type.fields) if own.casefold() == name.casefold()), None)
-        if place is None:
-            return self.fault(f"the struct has no field `{name}`", nearest(name, value.type.fields), node)
-        node.set("expression", exp.Var(this=identifier(value.type.fields[place])))
-        return Value(value.type.parts[place])
+        field = self.field(value, node.expression.name, "this", node)
+        if field is None:
+            return BAD
+        node.set("expression", exp.Var(this=identifier(field[0])))
+        return field[1]
 
     def bitwise(self, node: exp.Binary) -> Value:
         left, right = self.value(node.left), self.value(node.right)
@@ -226,7 +223,7 @@ class Operators(Leaves):
         return Value(made, left.nullable or right.nullable)
 
 
-def _digits(value: Value) -> str | None:
+def digits_of(value: Value) -> str | None:
     return value.literal if value.type.integral else None
 
 

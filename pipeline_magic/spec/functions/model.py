@@ -11,7 +11,7 @@ from pipeline_magic.spec.types import Type
 __all__ = ["UNITS", "Function", "Kind", "Nulls", "Rule", "aggregates", "rows", "windows"]
 
 Kind: TypeAlias = Literal["row", "aggregate", "window"]
-Nulls: TypeAlias = Literal["any", "all", "never", "always"]
+Nulls: TypeAlias = Literal["any", "first", "all", "never", "always"]
 Rule: TypeAlias = Callable[[Sequence[Type]], "Type | None"]
 """Type of the result from those of the arguments; None when they do not fit together."""
 
@@ -30,7 +30,8 @@ class Function:
         least: Fewest arguments.
         most: Most arguments.
         gives: Type of the result.
-        nulls: When the result can be NULL: ``any`` argument is NULL, ``all`` are, ``never``, or ``always`` possible.
+        nulls: When the result can be NULL: ``any`` argument is NULL, the ``first`` is, ``all`` are, ``never``, or
+            ``always`` possible.
         distinct: DISTINCT may stand before the argument.
     """
 

@@ -22,7 +22,7 @@ __all__ = ["ROWS"]
 _BINARY, _NTZ = Type("binary"), Type("timestamp_ntz")
 
 _CONDITIONALS = (
-    *rows("coalesce ifnull nvl", "any", common_of(), least=2, most=50, nulls="all"),
+    *rows("coalesce", "any", common_of(), least=2, most=50, nulls="all"),
     *rows("nullif", "any, any", same(), nulls="always"),
     *rows("nvl2", "any, any, any", lambda a: common_of(1)(a), nulls="always"),
     *rows("if iff", "boolean, any, any", branches),
@@ -65,7 +65,7 @@ _TEXTS = (
     *rows("reverse", "any", turned),
     *rows("length len char_length character_length octet_length bit_length ascii", "string", gives(INT)),
     *rows("concat", "any", joined, least=1, most=50),
-    *rows("concat_ws", "string", gives(STRING), least=2, most=50, nulls="never"),
+    *rows("concat_ws", "string", gives(STRING), least=2, most=50, nulls="first"),
     *rows("substring substr", "string, integer, integer", gives(STRING), least=2, most=3),
     *rows("left right repeat", "string, integer", gives(STRING)),
     *rows("space chr", "integer", gives(STRING)),
@@ -128,7 +128,7 @@ _TIMES = (
     *rows("trunc", "date, constant string", gives(DATE)),
     *rows("make_date", "integer, integer, integer", gives(DATE), nulls="always"),
     *rows("make_timestamp", "integer, integer, integer, integer, integer, number", gives(TIMESTAMP), nulls="always"),
-    *rows("unix_date", "date", gives(INT)),
+    *rows("unix_date", "date", lambda a: INT if a[0].name == "date" else None),
     *rows("date_from_unix_date", "integer", gives(DATE)),
     *rows("unix_timestamp to_unix_timestamp", "moment, constant string", gives(BIGINT), least=1, most=2),
     *rows("unix_seconds unix_millis unix_micros", "timestamp", gives(BIGINT)),

@@ -103,11 +103,11 @@ class _Scope(Checker):
         value = Value(parse_type(field.column.type), field.column.nullable)
         spelled = [*([alias] if alias else []), field.column.name]
         for name in rest:
-            if value.type.name != "struct" or name.casefold() not in [other.casefold() for other in value.type.fields]:
-                return self.fault(f"`{'.'.join(spelled)}` has no field `{name}`", node=node)
-            place = [other.casefold() for other in value.type.fields].index(name.casefold())
-            spelled.append(value.type.fields[place])
-            value = Value(value.type.parts[place])
+            inner = self.field(value, name, f"`{'.'.join(spelled)}`", node)
+            if inner is None:
+                return Value(value.type, bad=True)
+            spelled.append(inner[0])
+            value = inner[1]
         text = ".".join(identifier(part) for part in spelled)
         if self.grouped is not None and not self.depth and not {text, field.column.name} & self.grouped:
             return self.fault(f"`{text}` stands outside an aggregate and is not in GROUP BY", node=node)
