@@ -28,6 +28,7 @@ tried on Databricks.
 
 from __future__ import annotations
 
+import keyword
 import re
 from collections.abc import Iterable
 
@@ -136,7 +137,7 @@ class _Writer:
     def function(self, wanted: str) -> str:
         """A name for a function that nothing else in the module has."""
         name = wanted if wanted.isidentifier() and wanted.isascii() else "target_table"
-        if name in _MODULE_NAMES or name.startswith("source_"):
+        if name in _MODULE_NAMES or name.startswith("source_") or keyword.iskeyword(name):
             name = f"make_{name}"
         while name in self.functions:
             name += "_"
