@@ -115,6 +115,7 @@ def _build(rest: list[str], orchestrator: PipelineBuilderOrchestrator) -> tuple[
     parser.add_argument("--answer", action="append", default=[], metavar="QUESTION=ANSWER")
     parser.add_argument("--set", action="append", default=[], metavar="PATH=VALUE", dest="edits")
     parser.add_argument("--new", action="store_true", help="without the answers and edits of an earlier run")
+    parser.add_argument("--planner", choices=("embedded", "llm"), default="", help="who reads the statement")
     parser.add_argument("--pause", action="store_true", help="stop after validating, as a notebook cell does")
     args = parser.parse_args(rest)
     return build(orchestrator, _statement(args.file), args, Lines(sys.stderr))
@@ -130,7 +131,7 @@ def build(
     from pipeline_magic.ui.summary import summary_text
     from pipeline_magic.verbs import pair, value_of
 
-    snapshot = orchestrator.start(statement, new=args.new, progress=progress)
+    snapshot = orchestrator.start(statement, new=args.new, planner=args.planner, progress=progress)
     run_id = snapshot.run.id
     if args.answer:
         answers = [Answer(question=name, value=value) for name, value in map(pair, args.answer)]

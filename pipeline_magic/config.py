@@ -33,13 +33,24 @@ ENVIRONMENT: dict[str, str] = {
     "databricks_host": "DATABRICKS_HOST",
     "databricks_token": "DATABRICKS_TOKEN",
     "databricks_warehouse_id": "DATABRICKS_WAREHOUSE_ID",
+    "planner": "PIPELINE_MAGIC_PLANNER",
+    "send_sample_values": "PIPELINE_MAGIC_SEND_SAMPLE_VALUES",
     "openai_api_key": "OPENAI_API_KEY",
+    "openai_base_url": "OPENAI_BASE_URL",
+    "openai_model": "OPENAI_MODEL",
+    "azure_openai_endpoint": "AZURE_OPENAI_ENDPOINT",
+    "azure_openai_api_key": "AZURE_OPENAI_API_KEY",
+    "azure_openai_deployment": "AZURE_OPENAI_DEPLOYMENT",
+    "azure_openai_api_version": "AZURE_OPENAI_API_VERSION",
+    "databricks_model": "DATABRICKS_MODEL",
     "github_token": "GITHUB_TOKEN",
     "github_repo": "GITHUB_REPO",
 }
 """Environment variable of each setting that has one."""
 
-_SECRETS = frozenset({"databricks_token", "openai_api_key", "github_token"})
+_SECRETS = frozenset({"databricks_token", "openai_api_key", "azure_openai_api_key", "github_token"})
+_ADDRESSES = frozenset({"openai_base_url", "azure_openai_endpoint"})
+"""Where a key is sent to: a file in a folder that somebody else wrote must not say it."""
 
 
 class Settings(BaseModel):
@@ -50,6 +61,13 @@ class Settings(BaseModel):
         environment: Which of the environments in `pipeline_magic.toml` a run is for.
         local: Use the local adapters for every port, whatever else is set.
         planner: Which parser reads the statement; ``auto`` takes the embedded one unless a model is configured.
+        openai_base_url: Any address that speaks OpenAI's API; OpenAI's own when None.
+        databricks_model: Name of a model serving endpoint of the workspace.
+        model_timeout: Seconds for one request to a language model.
+        model_budget_tokens: The most one reading of a statement may read and write.
+        model_budget_usd: The most one reading may cost, where the model's price is known.
+        model_price: Dollars for a million tokens read and written, in place of the list's.
+        send_sample_values: A language model is shown a few values of text columns, never of personal ones.
         store_url: SQLAlchemy URL of the store; SQLite in `home` when None.
         open_pull_request: ``approval``: the button opens it; ``build``: stage 5 opens a draft at once.
         sample_scale: TPC-H scale factor of the sample tables (0.01 is about 3 MB).
@@ -76,6 +94,18 @@ class Settings(BaseModel):
     databricks_token: SecretStr | None = None
     databricks_warehouse_id: str | None = None
     openai_api_key: SecretStr | None = None
+    openai_base_url: str | None = None
+    openai_model: str = Field(default="gpt-4.1", min_length=1, max_length=200)
+    azure_openai_endpoint: str | None = None
+    azure_openai_api_key: SecretStr | None = None
+    azure_openai_deployment: str | None = None
+    azure_openai_api_version: str = "2024-10-21"
+    databricks_model: str | None = None
+    model_timeout: float = Field(default=60.0, gt=0, le=600)
+    model_budget_tokens: int = Field(default=200_000, gt=0)
+    model_budget_usd: float = Field(default=1.0, gt=0)
+    model_price: tuple[float, float] | None = None
+    send_sample_values: bool = False
     github_token: SecretStr | None = None
     github_repo: str | None = None
     sources: dict[str, str] = Field(default_factory=dict)
@@ -83,7 +113,8 @@ class Settings(BaseModel):
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for `redact`."""
-        held = (self.databricks_token, self.openai_api_key, self.github_token, self.store_url)
+        keys = (self.openai_api_key, self.azure_openai_api_key)
+        held = (self.databricks_token, *keys, self.github_token, self.store_url)
         return tuple(secret.get_secret_value() for secret in held if secret is not None)
 
 
@@ -157,6 +188,13 @@ def _read_file(file: Path) -> dict[str, Any]:
             f"`{held[0]}` stands in a settings file.",
             where=str(file),
             hint=f"Take it out, and set the environment variable {ENVIRONMENT[held[0]]} instead.",
+        )
+    sent_to = sorted(_ADDRESSES & set(content))
+    if sent_to:
+        raise ConfigurationError(
+            f"`{sent_to[0]}` stands in a settings file, and says where a key is sent.",
+            where=str(file),
+            hint=f"Take it out, and set the environment variable {ENVIRONMENT[sent_to[0]]} instead.",
         )
     return content
 

@@ -70,6 +70,9 @@ def _ports(orchestrator: PipelineBuilderOrchestrator) -> Iterator[Examined]:
         return
     for port, name in ports.describe.items():
         yield Examined(port, name)
+    model = ports.language_model
+    if model is not None:
+        yield Examined("language model", f"{model.name} (not asked: a request costs money)")
     yield _tried("tables", lambda: f"{sum(1 for _ in ports.catalog.tables()):,} in the catalog")
     yield _tried("engine answers", lambda: f"SELECT 1 gave {ports.engine.query('SELECT 1 AS one', limit=1).rows[0][0]}")
     yield _tried("store answers", lambda: f"{len(ports.store.runs(limit=1000)):,} runs")

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 
 from pipeline_magic import planning, words
 from pipeline_magic.agents.approval import ApprovalOrchestrator
+from pipeline_magic.agents.approval.ledger import EgressLedger
 from pipeline_magic.agents.catalog import UnityCatalogAgent
 from pipeline_magic.agents.catalog.index import CatalogIndex
 from pipeline_magic.agents.github import GitHubAgent
@@ -33,9 +34,12 @@ from pipeline_magic.runs import Approval, Generated, Parsed, Prepared, PullReque
 from pipeline_magic.stages import Work
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeline_magic.agents.specification.llm import ModelParser
     from pipeline_magic.wiring import Ports
 
-__all__ = ["Flow"]
+__all__ = ["Flow", "model_parser"]
 
 
 class Flow:
@@ -44,7 +48,7 @@ class Flow:
     def __init__(self, ports: Ports, settings: Settings) -> None:
         self._ports = ports
         self._settings = settings
-        self._parser = SpecificationParserAgent()
+        self._parser = SpecificationParserAgent(model_parser(ports, settings), planner=ports.planner)
         measuring = ports.engine if settings.measure_questions else None
         self._catalog = UnityCatalogAgent(ports.catalog, measuring, place=ports.place)
         self._writer = NotebookGeneratorAgent(ports.code_host)
@@ -68,9 +72,18 @@ class Flow:
         answers = {answer.question: answer.value for answer in run.answers}
         parsed = work.stage(
             "parse",
-            {"statement": run.statement, "answers": answers, "index": index.digest, "parser": self._parser.version},
+            self._parser.inputs(run.statement, catalog=index, answers=answers, planner=run.planner),
             Parsed,
-            lambda: self._parser.parse(run.statement, answers=answers, catalog=index, now=now),
+            lambda: self._parser.parse(
+                run.statement,
+                answers=answers,
+                catalog=index,
+                now=now,
+                planner=run.planner,
+                ledger=EgressLedger(ports.store, ports.clock, run.id, ports.code_host.identity()),
+                say=lambda message: work.say(message, stage="parse"),
+                check=work.check,
+            ),
             during="parsing",
             done=words.parsed_in_words,
         )
@@ -222,3 +235,25 @@ class Flow:
         )
         others = (*generated.findings, *planning.blocking(validated.findings))
         return report.model_copy(update={"findings": (*report.findings, *others)})
+
+
+def model_parser(ports: Ports, settings: Settings) -> Callable[[], ModelParser] | None:
+    """Makes the parser that asks the language model; None where none is configured."""
+    model = ports.language_model
+    if model is None:
+        return None
+
+    def make() -> ModelParser:
+        from pipeline_magic.agents.specification.llm import ModelParser
+        from pipeline_magic.agents.specification.llm.values import sample_values
+
+        return ModelParser(
+            model,
+            budget_tokens=settings.model_budget_tokens,
+            budget_usd=settings.model_budget_usd,
+            price=settings.model_price,
+            timeout=settings.model_timeout,
+            samples=(lambda tables: sample_values(ports.engine, tables)) if settings.send_sample_values else None,
+        )
+
+    return make

@@ -52,13 +52,14 @@ class PipelineMagics(Magics):
         parser = Parser(prog="%%pipeline", add_help=False)
         parser.add_argument("--auto", action="store_true")
         parser.add_argument("--new", action="store_true")
+        parser.add_argument("--planner", choices=("embedded", "llm"), default="")
         options = parser.parse_args(words)
 
         def build(held: Held) -> Snapshot:
             from pipeline_magic.snapshots import can_generate
 
             orchestrator = self._ready()
-            run = orchestrator.open(cell, new=options.new)
+            run = orchestrator.open(cell, new=options.new, planner=options.planner)
             held.show(self._panel(orchestrator.snapshot(run.id)), run.id)
             snapshot = orchestrator.start(cell, progress=held.progress)
             if options.auto and can_generate(snapshot) and snapshot.run.state != "planned":
@@ -230,7 +231,10 @@ class Held:
 
 def _help() -> str:
     width = max(len(verb.name) for verb in VERBS)
-    lines = ["%%pipeline [--auto] [--new]   build a pipeline from the statement in the cell", "%pipeline VERB [...]:"]
+    lines = [
+        "%%pipeline [--auto] [--new] [--planner embedded|llm]   build a pipeline from the statement in the cell",
+        "%pipeline VERB [...]:",
+    ]
     return "\n".join([*lines, *(f"  {verb.name.ljust(width)}  {verb.help}" for verb in VERBS)])
 
 

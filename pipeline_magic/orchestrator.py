@@ -118,8 +118,13 @@ class PipelineBuilderOrchestrator:
 
     # --- for the panel and the command line ----------------------------------------------------------------------
 
-    def open(self, statement: str, *, new: bool = False) -> Run:
+    def open(self, statement: str, *, new: bool = False, planner: str = "") -> Run:
         """The run of a statement: the earlier one, or a fresh one when there is none or `new`. Computes nothing.
+
+        Args:
+            statement: What is wanted.
+            new: A fresh one in any case.
+            planner: Who reads it from now on, ``embedded`` or ``llm``; as before when empty.
 
         Raises:
             StatementError: The statement is empty or too long.
@@ -135,17 +140,19 @@ class PipelineBuilderOrchestrator:
                 f"The statement has {len(text):,} characters; {MAX_STATEMENT:,} are the most.", hint="Shorten it."
             )
         earlier = None if new else planning.earlier_run(self.ports.store, text, self.settings.environment)
-        return earlier or planning.new_run(self.ports, text, self.settings.environment)
+        run = earlier or planning.new_run(self.ports, text, self.settings.environment)
+        return self.ports.store.update_run(run, planner=planner) if planner not in {"", run.planner} else run
 
-    def start(self, statement: str, *, new: bool = False, progress: Progress = silent) -> Snapshot:
+    def start(self, statement: str, *, new: bool = False, planner: str = "", progress: Progress = silent) -> Snapshot:
         """Stages 1 and 2 of a statement, up to the pause; on to the plan where the statement had one before.
 
         Args:
             statement: What is wanted. The same statement finds its earlier run, with its answers and edits.
             new: Begin anew, without the earlier run's answers and edits.
+            planner: Who reads it, ``embedded`` or ``llm``; as before, or as the settings say, when empty.
             progress: Told of every stage.
         """
-        run = self.open(statement, new=new)
+        run = self.open(statement, new=new, planner=planner)
         planned = run.state == "planned"
         with self._work(run, progress) as work:
             validated = self._flow.understand(work)

@@ -472,6 +472,7 @@ class Run(Model):
 
     Attributes:
         version: Grows by one with every change; compare-and-set is on it.
+        planner: Who reads the statement, ``embedded`` or ``llm``; as the settings say when empty.
         message: The last thing a person should know of it: why it failed, what it waits for.
         worker: ``host:pid`` of the process that works on it now; empty when none does.
     """
@@ -480,6 +481,7 @@ class Run(Model):
     name: str = ""
     statement: str
     environment: str = "default"
+    planner: str = ""
     author: str = ""
     state: str = "parsing"
     created: str

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pipeline_magic.agents.approval import audit
     from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
     from pipeline_magic.ports import Progress
-    from pipeline_magic.runs import Snapshot
+    from pipeline_magic.runs import Exchange, Snapshot
 
 __all__ = ["VERBS", "Outcome", "Parser", "Verb", "pair", "parser_of", "run_id_of", "table_text", "value_of"]
 
@@ -210,6 +210,46 @@ def _audit(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, 
     return Outcome(text=text, data=[entry.model_dump(mode="json") for entry in entries], table=(heading, rows))
 
 
+def _ledger(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    from pipeline_magic.agents.approval.ledger import verify_exchanges
+
+    store = orchestrator.ports.store
+    run_id = run_id_of(orchestrator, args.id)
+    exchanges = store.exchanges(run_id)
+    if args.show is not None:
+        if not 1 <= args.show <= len(exchanges):
+            raise NotFound(f"Run `{run_id}` has no request {args.show}.", hint=f"It sent {len(exchanges)}.")
+        one = exchanges[args.show - 1]
+        parts = [f"{one.at}  to {one.model} at {one.host}  {one.status}", "", one.request, "", one.answer or one.error]
+        return Outcome(text="\n".join(parts), data=one.model_dump(mode="json"))
+    wrong = verify_exchanges(exchanges, store.audit(run_id))
+    heading = ("", "at (UTC)", "model", "host", "status", "read", "written", "cost", "request", "answer")
+    rows = tuple(_exchange_row(number, item, wrong) for number, item in enumerate(exchanges, start=1))
+    text = table_text(heading, rows) if rows else f"Run `{run_id}` sent nothing to a language model."
+    if rows:
+        text += f"\n\n`ledger --show N {run_id}` shows a request and its answer in full." + "".join(
+            f"\n{line}" for line in wrong
+        )
+    data = {"run": run_id, "exchanges": [item.model_dump(mode="json") for item in exchanges], "problems": list(wrong)}
+    return Outcome(text=text, data=data, table=(heading, rows))
+
+
+def _exchange_row(number: int, item: Exchange, wrong: Sequence[str]) -> tuple[str, ...]:
+    edited = any(f"of {item.id} " in line for line in wrong)
+    return (
+        str(number),
+        item.at[:19].replace("T", " "),
+        item.model,
+        item.host,
+        "EDITED LATER" if edited else item.error or item.status,
+        "" if item.tokens_in is None else f"{item.tokens_in:,}",
+        "" if item.tokens_out is None else f"{item.tokens_out:,}",
+        "unknown" if item.cost_usd is None else f"${item.cost_usd:.4f}",
+        item.request_sha256[:12],
+        item.answer_sha256[:12],
+    )
+
+
 def _audit_heads(orchestrator: PipelineBuilderOrchestrator) -> tuple[list[audit.Head], list[str]]:
     """The audit's head as the store has it apart and as the tags of the deployed jobs have it; tags that are none."""
     from pipeline_magic.agents.approval.audit import Head
@@ -325,6 +365,12 @@ VERBS: tuple[Verb, ...] = (
         "Show the audit; `audit verify` checks its chain.",
         _audit,
         ((("id",), {"nargs": "?", "help": "run, approval or pipeline name, or `verify`; all runs when left out"}),),
+    ),
+    Verb(
+        "ledger",
+        "Show what a run sent to a language model, and what came back.",
+        _ledger,
+        (_ID, (("--show",), {"type": int, "default": None, "metavar": "N", "help": "the N-th request in full"})),
     ),
     Verb(
         "rows",

@@ -7,15 +7,15 @@ Settings that name a service whose adapter is not in this version are refused, n
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from pipeline_magic import redact
 from pipeline_magic.config import Settings
 from pipeline_magic.errors import ConfigurationError
-from pipeline_magic.ports import Catalog, Clock, CodeHost, Deployer, Engine, Store
+from pipeline_magic.ports import Catalog, Clock, CodeHost, Deployer, Engine, LanguageModel, Store
 
-__all__ = ["Ports", "wire"]
+__all__ = ["Ports", "wire", "with_model"]
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Ports:
         place: Where pipelines run: ``local`` or ``databricks``.
         describe: Name of each port's adapter, for the panel's header and `doctor`.
         leaves_machine: What goes elsewhere, as sentences; empty when all is local.
+        language_model: Reads statements where it is asked to; None without one.
+        planner: Who reads a statement where nobody says: ``embedded`` or ``llm``.
         warnings: What is not as it should be, though the work can go on.
         prepare: Makes what must be there before stage 1 (the sample tables); told what it does.
     """
@@ -36,6 +38,8 @@ class Ports:
     deployer: Deployer
     store: Store
     clock: Clock
+    language_model: LanguageModel | None = None
+    planner: str = "embedded"
     place: str = "local"
     describe: dict[str, str] = field(default_factory=dict)
     leaves_machine: tuple[str, ...] = ()
@@ -57,14 +61,81 @@ def wire(settings: Settings) -> Ports:
     redact.register(settings.secrets())
     if not settings.local:
         _refuse_unbuilt(settings)
-    return _local(settings)
+    return with_model(_local(settings), settings)
+
+
+def with_model(ports: Ports, settings: Settings) -> Ports:
+    """The ports with the language model that the settings name, and with what then leaves the machine.
+
+    Raises:
+        ConfigurationError: The settings ask for a model and name none, or name one that cannot be used.
+    """
+    model = None if settings.local else _language_model(settings)
+    if settings.planner == "llm" and model is None:
+        raise ConfigurationError(
+            "The planner is to be a language model, and "
+            + ("`local` keeps everything on this machine." if settings.local else "none is configured."),
+            where=settings.sources.get("planner", "planner"),
+            hint="Set OPENAI_API_KEY, AZURE_OPENAI_* or OPENAI_BASE_URL, and take `local` out; or set the planner to "
+            "`embedded`.",
+        )
+    if model is None:
+        return ports
+    planner = "embedded" if settings.planner == "embedded" else "llm"
+    return replace(
+        ports,
+        language_model=model,
+        planner=planner,
+        describe={**ports.describe, "parser": f"{model.name}" if planner == "llm" else "embedded planner"},
+        leaves_machine=(*ports.leaves_machine, *_leaves(model, planner, settings)),
+    )
+
+
+def _language_model(settings: Settings) -> LanguageModel | None:
+    """The adapter of the model that is configured: Databricks by name, then Azure, then OpenAI and its like."""
+    from pydantic import SecretStr
+
+    from pipeline_magic.adapters.openai import Endpoint, OpenAIModel, databricks_endpoint
+
+    if settings.databricks_model and settings.databricks_host and settings.databricks_token:
+        made = databricks_endpoint(settings.databricks_host, settings.databricks_model, settings.databricks_token)
+    elif settings.azure_openai_endpoint and settings.azure_openai_api_key and settings.azure_openai_deployment:
+        made = Endpoint(
+            "azure",
+            settings.azure_openai_deployment,
+            settings.azure_openai_api_key,
+            settings.azure_openai_endpoint,
+            settings.azure_openai_api_version,
+        )
+    elif settings.openai_api_key or settings.openai_base_url:
+        # A server on one's own machine often asks for no key, and the client for some.
+        key = settings.openai_api_key or SecretStr("none")
+        made = Endpoint("openai", settings.openai_model, key, settings.openai_base_url or "https://api.openai.com/v1")
+    else:
+        return None
+    return OpenAIModel(made)
+
+
+def _leaves(model: LanguageModel, planner: str, settings: Settings) -> tuple[str, ...]:
+    host = model.host.rpartition(":")[0] or model.host
+    if host in {"127.0.0.1", "localhost", "::1"}:
+        return ()
+    when = "" if planner == "llm" else " when a run is read with `--planner llm`"
+    values = (
+        "a few values of their text columns, none of personal ones"
+        if settings.send_sample_values
+        else "no value of any row"
+    )
+    return (
+        f"To {model.name}{when}: the statement, and names, types, keys and comments of the tables found for it; "
+        f"{values}. `%pipeline ledger` shows every request.",
+    )
 
 
 def _refuse_unbuilt(settings: Settings) -> None:
     asked = {
         "Databricks": settings.databricks_host and "databricks_host",
         "GitHub": settings.github_repo and "github_repo",
-        "a language model": settings.planner == "llm" and "planner",
     }
     for service, name in asked.items():
         if name:

@@ -1,6 +1,7 @@
 """The language-model parser: a model proposes a draft in a bounded form, and nothing of it is believed.
 
     prompt.py         the rules, the statement, and the few tables that the index found for it
+    values.py         a few values of text columns, where sending them is switched on; never personal ones
     conversation.py   requests within a budget (`prices`), each in the ledger before it leaves
     answer.py         the form in which a model may answer
     check.py          the answer against form, catalog and types; every problem goes back to the model, three times

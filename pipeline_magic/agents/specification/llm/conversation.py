@@ -22,6 +22,8 @@ __all__ = ["Conversation"]
 _MOST_REPEATS = 4
 _MOST_SETTINGS = 4
 """Settings a model may refuse one after the other."""
+_UNREAD = frozenset({"unreachable", "rate_limited", "server", "key", "model", "request", "parameter"})
+"""Failures before the model read anything: they count for no tokens."""
 _LONGEST_WAIT = 90.0
 """Seconds waited in all for one answer."""
 
@@ -111,7 +113,8 @@ class Conversation:
             answer = self._completed(system, user)
         except BaseException as error:
             tokens = error.tokens if isinstance(error, LanguageModelError) else (None, None)
-            self._budget.spend(*tokens, estimate)
+            unread = isinstance(error, LanguageModelError) and error.kind in _UNREAD
+            self._budget.spend(*tokens, 0 if unread else estimate)
             if self._ledger is not None:
                 said = error.answer if isinstance(error, LanguageModelError) else ""
                 message = error.message if isinstance(error, LanguageModelError) else type(error).__name__
