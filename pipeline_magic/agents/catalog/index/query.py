@@ -144,17 +144,25 @@ def _is_inside(short: str, word: str) -> bool:
 
 
 def _likeness(short: str, word: str) -> float:
-    """How well `short`, whose letters are all in `word`, does as its abbreviation; 0 for not at all.
+    """How well `short`, of three letters or more, does as an abbreviation of `word`; 0 for not at all.
+
+    It is the beginning of the word, some consonants of it, or the one and then the other (``resv``).
 
     >>> _likeness("inv", "inventory"), _likeness("shpmt", "shipment") > 0, _likeness("ore", "orange")
     (0.8, True, 0.0)
     """
-    if word.startswith(short):
-        return _PREFIX if len(short) >= 3 and (len(word) - len(short) >= 2 or len(short) >= 4) else 0.0
-    skeleton = word[0] + "".join(char for char in word[1:] if char not in _VOWELS)
-    if len(short) > len(word) * 0.8 or any(char in _VOWELS for char in short[1:]) or not _is_inside(short, skeleton):
+    same = 1
+    while same < len(short) and word[same : same + 1] == short[same]:
+        same += 1
+    if same == len(short):
+        return _PREFIX if len(word) - len(short) >= 2 or len(short) >= 4 else 0.0
+    rest = short[same:]
+    if len(short) > len(word) * 0.8 or not _VOWELS.isdisjoint(rest):
         return 0.0
-    return _SKELETON * min(1.0, 0.5 + 0.6 * len(short) / len(skeleton))
+    skeleton = "".join(char for char in word[same:] if char not in _VOWELS)
+    if not _is_inside(rest, skeleton):
+        return 0.0
+    return _SKELETON * min(1.0, 0.5 + 0.6 * len(short) / (same + len(skeleton)))
 
 
 class Query:

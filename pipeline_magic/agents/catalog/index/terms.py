@@ -14,13 +14,14 @@ import re
 import unicodedata
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
+from itertools import chain
 from typing import NamedTuple
 
 from pipeline_magic.english import ABBREVIATIONS, DATA_WORDS, stem
 from pipeline_magic.spec.names import split_table
 from pipeline_magic.spec.schema import TableSchema
 
-__all__ = ["LONG_FORMS", "Terms", "compounds", "forms_of", "name_words", "terms_of"]
+__all__ = ["LONG_FORMS", "Terms", "Texts", "compounds", "forms_of", "name_words", "terms_of", "texts_of"]
 
 LONGEST = 40
 """Characters of a word that count."""
@@ -71,43 +72,78 @@ class Terms(NamedTuple):
         size: Words that its name has; short names come first among equals.
     """
 
-    name: str
-    place: str
-    columns: str
-    comment: str
+    name: tuple[str, ...]
+    place: tuple[str, ...]
+    columns: tuple[str, ...]
+    comment: tuple[str, ...]
     size: int
 
 
-def terms_of(table: TableSchema) -> Terms:
+class Texts(NamedTuple):
+    """What a catalog says of a table that a search can find.
+
+    Attributes:
+        said: Name and comment of each column that has a comment.
+    """
+
+    table: str
+    comment: str
+    columns: list[str]
+    said: list[tuple[str, str]]
+
+
+def texts_of(table: TableSchema) -> Texts:
+    """The names and comments of a table."""
+    columns = table.columns
+    said = [(column.name, column.comment) for column in columns if column.comment]
+    return Texts(table.table, table.comment, [column.name for column in columns], said)
+
+
+def terms_of(texts: Texts) -> Terms:
     """The words of a table."""
-    catalog, schema, name = split_table(table.table)
-    columns: dict[str, None] = {}
-    comment = dict.fromkeys(_prose(table.comment, _COMMENT_WORDS))
-    for column in table.columns:
-        columns.update(_column(column.name))
-        if column.comment:
-            comment.update(dict.fromkeys(_prose(column.comment, _COLUMN_COMMENT_WORDS)))
-    return Terms(
-        name=" ".join(dict.fromkeys(form for word in name_words(name) for form in forms_of(word))),
-        # A catalog `prod` is no product: what catalogs are called is not written out.
-        place=" ".join(dict.fromkeys([*_column(schema), *(stem(word) for word in name_words(catalog))])),
-        columns=" ".join(columns),
-        comment=" ".join(comment),
-        size=len(name_words(name)),
-    )
+    place, _, name = texts.table.rpartition(".")
+    if "`" in texts.table:
+        catalog, schema, name = split_table(texts.table)
+        place = f"{catalog}.{schema}"
+    comment = dict.fromkeys(_prose(texts.comment, _COMMENT_WORDS)) if texts.comment else {}
+    for _, said in texts.said:
+        comment.update(dict.fromkeys(_repeated(said)))
+    columns = dict.fromkeys(chain.from_iterable(map(_name_forms, texts.columns)))
+    return Terms(_name_forms(name), _place(place), tuple(columns), tuple(comment), len(name_words(name)))
 
 
-@lru_cache(maxsize=50_000)
+@lru_cache(maxsize=20_000)
+def _place(place: str) -> tuple[str, ...]:
+    """Words of catalog and schema. A catalog `prod` is no product: what catalogs are called is not written out."""
+    catalog, _, schema = place.partition(".")
+    return tuple(dict.fromkeys([*_name_forms(schema), *(stem(word) for word in name_words(catalog))]))
+
+
+@lru_cache(maxsize=100_000)
 def name_words(name: str) -> tuple[str, ...]:
     """The words of an identifier, plurals and abbreviations as they are, words written together cut.
 
     >>> name_words("CustOrders_2023"), name_words("custorders"), name_words("Größe")
     (('cust', 'orders', '2023'), ('cust', 'orders'), ('grosse',))
     """
+    return tuple(piece for part in _parts(name) for piece in _cut(part))
+
+
+@lru_cache(maxsize=400_000)
+def _name_forms(name: str) -> tuple[str, ...]:
+    """The words of an identifier as they are kept; the same columns stand in many tables."""
+    return tuple(dict.fromkeys(chain.from_iterable(map(_part_forms, _parts(name)))))
+
+
+def _parts(name: str) -> list[str]:
     plain = _plain(name)
-    if plain.isascii():
-        return tuple(piece for part in _WORD.findall(plain) for piece in _cut(part.lower()[:LONGEST]))
-    return tuple(part[:LONGEST] for part in re.split(r"[\W_]+", plain.casefold()) if part)
+    found = _WORD.findall(plain) if plain.isascii() else re.split(r"[\W_]+", plain.casefold())
+    return [part[:LONGEST].lower() for part in found if part]
+
+
+@lru_cache(maxsize=100_000)
+def _part_forms(part: str) -> tuple[str, ...]:
+    return tuple(form for word in _cut(part) for form in forms_of(word))
 
 
 @lru_cache(maxsize=100_000)
@@ -144,14 +180,15 @@ def compounds(counts: Mapping[str, int], words: Iterable[str]) -> dict[str, tupl
     return found
 
 
-@lru_cache(maxsize=400_000)
-def _column(name: str) -> dict[str, None]:
-    return dict.fromkeys(form for word in name_words(name) for form in forms_of(word))
-
-
 def _prose(text: str, most: int) -> list[str]:
     found = re.findall(r"\w+", _plain(text[: most * 20]))[:most]
     return [stem(word)[:LONGEST] for word in found if len(word) > 2 or word.isdigit()]
+
+
+@lru_cache(maxsize=50_000)
+def _repeated(text: str) -> list[str]:
+    """Words of a column's comment; the same columns stand in many tables."""
+    return _prose(text, _COLUMN_COMMENT_WORDS)
 
 
 def _plain(text: str) -> str:

@@ -12,7 +12,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
-from pipeline_magic.agents.catalog.index.terms import Terms, compounds, forms_of, terms_of
+from pipeline_magic.agents.catalog.index.terms import Terms, Texts, compounds, forms_of, terms_of, texts_of
 from pipeline_magic.spec.schema import Model, TableSchema
 
 __all__ = ["VERSION", "Refreshed", "lay_out", "meta", "rewrite", "set_meta"]
@@ -77,13 +77,14 @@ def rewrite(db: sqlite3.Connection, tables: Iterable[TableSchema]) -> Refreshed:
         if table.table in seen:
             continue
         seen.add(table.table)
-        digest = _digest(table)
+        texts = texts_of(table)
+        digest = _digest(texts)
         number, kept = known.pop(table.table, (0, b""))
         if kept == digest:
             continue
         if number:
             stale.append(number)
-        fresh.append((table.table, digest, terms_of(table)))
+        fresh.append((table.table, digest, terms_of(texts)))
     changed = len(stale)
     stale.extend(number for number, _ in known.values())
     _forget(db, stale)
@@ -102,23 +103,27 @@ def _add(db: sqlite3.Connection, fresh: list[tuple[str, bytes, Terms]]) -> None:
     names: Counter[str] = Counter()
     everywhere: Counter[str] = Counter()
     for _, _, terms in fresh:
-        names.update(terms.name.split())
-        everywhere.update(_all_words(*terms[:4]))
+        names.update(terms.name)
+        for words in terms[:4]:
+            everywhere.update(words)
     learnt = Counter(dict(db.execute("SELECT word, names FROM word WHERE names > 0 AND whole = 0")))
     learnt.update(names)
     cuts = compounds(learnt, everywhere)
+    whole = frozenset(cuts)
     last = int(meta(db, "last") or 0)
     rows: list[tuple[int, str, str, str, str]] = []
     entries: list[tuple[int, str, bytes]] = []
     for offset, (name, digest, terms) in enumerate(fresh, start=last + 1):
         kept = terms
-        if cuts and not _all_words(*terms[:4]).isdisjoint(cuts.keys()):
+        if not (whole.isdisjoint(terms.columns) and whole.isdisjoint(terms.name) and whole.isdisjoint(terms.place)):
             kept = _cut(terms, cuts)
-            names.update(set(kept.name.split()) - set(terms.name.split()))
-            everywhere.update(_all_words(*kept[:4]) - _all_words(*terms[:4]))
+            names.update(kept.name[len(terms.name) :])
+            for before, after in zip(terms[:4], kept[:4], strict=True):
+                everywhere.update(after[len(before) :])
         number = (min(kept.size, 63) << _SIZE_BITS) + offset
         entries.append((number, name, digest))
-        rows.append((number, kept.name, kept.place, kept.columns, kept.comment))
+        name_, place, columns, comment = (" ".join(words) for words in kept[:4])
+        rows.append((number, name_, place, columns, comment))
     rows.sort()  # a number smaller than the one before makes the full-text index write a segment: four times the work
     db.executemany("INSERT INTO words(rowid, name, place, columns, comment) VALUES (?, ?, ?, ?, ?)", rows)
     db.executemany("INSERT INTO entry(id, name, digest) VALUES (?, ?, ?)", entries)
@@ -127,14 +132,13 @@ def _add(db: sqlite3.Connection, fresh: list[tuple[str, bytes, Terms]]) -> None:
 
 
 def _cut(terms: Terms, cuts: Mapping[str, tuple[str, ...]]) -> Terms:
-    """The same with the parts of words written together beside them."""
+    """The same with the parts of words written together after them."""
 
-    def both(text: str) -> str:
-        words = text.split()
+    def both(words: tuple[str, ...]) -> tuple[str, ...]:
         parts = (form for word in words for part in cuts.get(word, ()) for form in forms_of(part))
-        return " ".join(dict.fromkeys([*words, *parts]))
+        return tuple(dict.fromkeys([*words, *parts]))
 
-    more = sum(len(cuts[word]) - 1 for word in terms.name.split() if word in cuts)
+    more = sum(len(cuts[word]) - 1 for word in terms.name if word in cuts)
     return Terms(both(terms.name), both(terms.place), both(terms.columns), terms.comment, terms.size + more)
 
 
@@ -154,21 +158,14 @@ def _forget(db: sqlite3.Connection, numbers: list[int]) -> None:
     for number in numbers:
         row = db.execute("SELECT name, place, columns, comment FROM words WHERE rowid = ?", (number,)).fetchone()
         names.subtract(row[0].split())
-        everywhere.subtract(_all_words(*row))
+        for words in row:
+            everywhere.subtract(words.split())
     db.executemany("DELETE FROM words WHERE rowid = ?", ((number,) for number in numbers))
     db.executemany("DELETE FROM entry WHERE id = ?", ((number,) for number in numbers))
     _count(db, names, everywhere, {})
 
 
-def _all_words(name: str, place: str, columns: str, comment: str) -> set[str]:
-    return set(f"{name} {place} {columns} {comment}".split())
-
-
-def _digest(table: TableSchema) -> bytes:
-    """Of what a search can find: the names and the comments."""
-    parts = [table.table, table.comment]
-    for column in table.columns:
-        parts.append(column.name)
-        if column.comment:
-            parts.append("\1" + column.comment)
+def _digest(texts: Texts) -> bytes:
+    parts = [texts.table, texts.comment, *texts.columns]
+    parts += [f"\1{name}\1{comment}" for name, comment in texts.said]
     return hashlib.blake2b("\0".join(parts).encode("utf-8", "surrogatepass"), digest_size=12).digest()
