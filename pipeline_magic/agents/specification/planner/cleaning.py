@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.draft import Assembly, Plan, quoted
-from pipeline_magic.agents.specification.planner.intent import Change, Item, Note, Selected, Use
+from pipeline_magic.agents.specification.planner.intent import Change, Item, Note, Selected
 from pipeline_magic.agents.specification.planner.layout import Layout
 from pipeline_magic.agents.specification.planner.linking import ColumnLink
 from pipeline_magic.agents.specification.planner.text import number_of
@@ -214,7 +214,3 @@ def _scalar(text: str) -> str | int | float:
         return text[1:-1].replace("\\'", "'").replace("\\\\", "\\")
     return float(text) if "." in text else int(text)
 
-
-def uses_of(items: Sequence[Change]) -> tuple[Use, ...]:
-    """The tables whose columns are changed."""
-    return tuple(Use(item.start, item.end, item.ref.table) for item in items)

@@ -21,6 +21,7 @@ from pipeline_magic.runs import Question
 
 if TYPE_CHECKING:
     from pipeline_magic.agents.specification.planner.named import Named
+    from pipeline_magic.agents.specification.planner.unions import Together
 
 __all__ = ["Context", "Found", "Reader"]
 
@@ -57,6 +58,7 @@ class Context:
         items: What was read so far, in order.
         definitions: Short names that the statement explains (``ASP = average sale price``), with the tokens that do.
         named: Measures that the statement names and explains in words.
+        together: Tables that stand under each other, as one.
         loose: Texts are compared without regard to case, and a part is enough.
         answers: Answers given to questions, by question id.
     """
@@ -71,6 +73,7 @@ class Context:
     items: list[Item] = field(default_factory=list)
     definitions: dict[str, tuple[int, int]] = field(default_factory=dict)
     named: Sequence[Named] = ()
+    together: Together | None = None
     loose: bool = False
     free: Callable[[int], bool] = lambda _: True
 

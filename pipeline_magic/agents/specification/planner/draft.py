@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline_magic.agents.specification.planner.entities import TableInfo
 from pipeline_magic.agents.specification.planner.grouping import entity_columns
@@ -35,6 +35,9 @@ from pipeline_magic.agents.specification.planner.layout import Layout
 from pipeline_magic.runs import Question
 from pipeline_magic.spec.names import quote
 from pipeline_magic.spec.provenance import Origin
+
+if TYPE_CHECKING:
+    from pipeline_magic.agents.specification.planner.unions import Together
 
 __all__ = ["Assembly", "Plan", "sql", "tables_of"]
 
@@ -131,6 +134,8 @@ class Plan:
         self.tables = tables
         self.graph = graph
         self.answers = answers
+        self.together: Together | None = None
+        self.parts: dict[str, TableInfo] = {}
         self.parting: frozenset[str] = frozenset()
         self._clause_of = clause_of
         self.measures = _unique(self.of(Measure))

@@ -40,6 +40,7 @@ class ColumnInfo:
         values: Words that its comment explains, with the value they stand for (``open`` -> ``O``).
         null_words: Words its comment says NULL means (``cancelled``).
         upper: Its comment says that values are in capitals.
+        optional: Its comment says that it may be empty.
     """
 
     ref: Ref
@@ -51,6 +52,7 @@ class ColumnInfo:
     values: tuple[tuple[str, str], ...] = ()
     null_words: frozenset[str] = frozenset()
     upper: bool = False
+    optional: bool = False
 
     @property
     def name(self) -> str:
@@ -145,6 +147,7 @@ def _describe(table: TableSchema) -> TableInfo:
             said=_said(column.comment),
             values=_values(column.comment),
             null_words=_null_words(column.comment),
+            optional=bool(re.search(r"\b(?:empty|null)\b", column.comment, re.IGNORECASE)),
             upper="capitals" in column.comment.casefold() or "upper case" in column.comment.casefold(),
         )
         for column in table.columns

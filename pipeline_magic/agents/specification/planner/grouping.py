@@ -45,7 +45,7 @@ def read_group(c: Context, i: int) -> Found | None:
     items: list[Item] = []
     entity, end = "", i
     while True:
-        found = _key(c, c.skip(at, "the|each|every|its|their|of"))
+        found = _key(c, c.skip(at, "the|each|every|its|their|of"), entity)
         if found is None:
             break
         end, key, owner, uses = found
@@ -86,7 +86,7 @@ def _agent(c: Context, i: int) -> Found | None:
     return Found(link.end, "source", (Use(link.start, link.end, link.table.name),))
 
 
-def _key(c: Context, i: int) -> tuple[int, list[tuple[str, str]], str, list[Item]] | None:
+def _key(c: Context, i: int, avoid: str = "") -> tuple[int, list[tuple[str, str]], str, list[Item]] | None:
     if i >= c.end(i - 1):
         return None
     unit = c.tokens[i].stem
@@ -95,7 +95,7 @@ def _key(c: Context, i: int) -> tuple[int, list[tuple[str, str]], str, list[Item
     if exact is not None and exact.end <= c.end(i - 1) and (table is None or exact.end > table.end):
         return exact.end, [(exact.column.name, col(exact.ref))], "", []
     if unit in _UNITS:
-        made = _bucket(c, i, unit, i + 1)
+        made = _bucket(c, i, unit, i + 1, avoid)
         if made is not None:
             return made[0], [made[1]], "", []
     if table is not None:
@@ -120,13 +120,13 @@ def _key(c: Context, i: int) -> tuple[int, list[tuple[str, str]], str, list[Item
     return None
 
 
-def _bucket(c: Context, i: int, unit: str, end: int) -> tuple[int, tuple[str, str]] | None:
+def _bucket(c: Context, i: int, unit: str, end: int, avoid: str = "") -> tuple[int, tuple[str, str]] | None:
     """``month`` of the date column meant; ``month of the ship date`` names one."""
     named = c.match(end, "of the|of|of its|of their")
     link = c.linker.column_at(named, kinds=("date", "timestamp")) if named is not None else None
     if link is not None:
         return link.end, (unit, _trunc(unit, link.column))
-    found = date_column(c, i, None)
+    found = date_column(c, i, None, avoid)
     if found is None:
         return None
     return end, (unit, _trunc(unit, found[0]))

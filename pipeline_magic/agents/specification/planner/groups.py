@@ -48,13 +48,16 @@ def _keys(made: Assembly, plan: Plan, layout: Layout) -> tuple[list[tuple[str, s
         keys += [
             (name, text)
             for name, text in group.columns
-            if not set(refs_in(text)) & names or text in _key_texts(plan, group.entity)
+            if not set(refs_in(text)) & names or (text in _key_texts(plan, group.entity) and group.pointer is None)
         ]
     for entity in dict.fromkeys(entities):
         table = plan.tables[entity]
+        pointer = next((group.pointer for group in plan.groups if group.entity == entity and group.pointer), None)
         own = [(column.name, col(column.ref)) for column in entity_columns(table) if column.name in table.key]
+        own = [(pointer.column, col(pointer))] if pointer is not None else own
         keys += [key for key in own if key not in keys]
-        if not any(ref.table == entity and ref.column not in table.key for ref in selected):
+        naming = {column.ref for column in entity_columns(table)}
+        if not any(ref.table == entity and ref.column not in table.key and ref in naming for ref in selected):
             shown += [column.ref for column in entity_columns(table) if column.name not in table.key]
     if entities or plan.groups:
         shown += [ref for ref in selected if col(ref) not in {text for _, text in keys}]

@@ -148,10 +148,15 @@ class Measure(Item):
 
 @dataclass(frozen=True)
 class Group(Item):
-    """One row for each value of these (name, expression); `entity` is a table whose rows are the groups."""
+    """One row for each value of these (name, expression); `entity` is a table whose rows are the groups.
+
+    `pointer` is the column of the measured table that points at the entity, where rows are grouped by that: then a row
+    that points at nothing is in a group of its own, and not lost.
+    """
 
     columns: tuple[tuple[str, str], ...]
     entity: str = ""
+    pointer: Ref | None = None
 
 
 @dataclass(frozen=True)

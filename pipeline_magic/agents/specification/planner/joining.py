@@ -10,6 +10,7 @@ from pipeline_magic.agents.specification.planner.entities import Ref
 from pipeline_magic.agents.specification.planner.intent import Filter, Latest, measures_in, refs_in
 from pipeline_magic.agents.specification.planner.joingraph import Link
 from pipeline_magic.agents.specification.planner.layout import How, Layout, aliases
+from pipeline_magic.agents.specification.planner.unions import add_together
 from pipeline_magic.runs import Option, Question
 from pipeline_magic.spec.paths import Edit
 
@@ -126,6 +127,9 @@ def add_sources(made: Assembly, plan: Plan, layout: Layout) -> dict[str, str]:
     heads: dict[str, str] = {}
     for name in layout.tables:
         alias = short[name]
+        if plan.together is not None and name == plan.together.name:
+            heads[name] = add_together(made, plan, plan.together)
+            continue
         heads[name] = alias
         made.sources.append({"alias": alias, "table": name})
         named = [use for use in plan.uses if use.table == name]
@@ -277,6 +281,7 @@ def _parting(plan: Plan, layout: Layout) -> frozenset[str]:
     """Tables that rows are grouped by, and those on the way to them: a row without a partner is in no group."""
     wanted = {ref.table for group in plan.groups for _, text in group.columns for ref in refs_in(text)}
     wanted |= {group.entity for group in plan.groups if group.entity}
+    wanted -= {group.entity for group in plan.groups if group.pointer is not None}
     from_table = {joined.table: joined.link.left for joined in layout.joins if joined.link.one in {"right", "both"}}
     found: set[str] = set()
     for name in wanted if plan.measures else ():

@@ -19,8 +19,8 @@ _KEEP = (
 )
 _STAY = re.compile(
     r"(?:must|should|have to|need to|shall|will|are to|can|may)?\s*(?:also\s+|still\s+|not\s+)*(?:be\s+)?(?:are\s+)?"
-    r"(?:kept|keep|stay|stays|remain|included|appear|appears|listed|shown|show|get|count|counted|dropped|lost|removed|"
-    r"have|in|retained|visible|be)\b"
+    r"(?:kept|keep|stay|stays|remain|remains|included|appear|appears|listed|shown|show|counted|dropped|lost|removed|"
+    r"retained|visible)\b"
 )
 _NONE = (
     "which had none|that had none|which have none|that have none|with none|having none|who have none|without any|"
@@ -64,8 +64,6 @@ def _stays(c: Context, i: int, end: int) -> bool:
     for match in _STAY.finditer(words):
         negative = " not " in f" {match.group()} "
         lost = re.search(r"dropped|lost|removed", match.group()) is not None
-        if match.group() in {"in", "have", "be", "show", "count", "get", "keep"} and match.end() < len(words) - 12:
-            continue
         if negative == lost:
             return True
     return False

@@ -20,6 +20,7 @@ _GOOD = 0.8
 _LONGEST = 4
 _VAGUE = {"number", "id", "key", "count", "code", "flag", "text"}
 """Words that, alone, name no column of which they are only a part."""
+_NAMING = {"full", "display", "long", "short", "legal", "company"}
 _DETERMINERS = {"the", "a", "an", "each", "every", "their", "all", "any", "these", "those"}
 
 
@@ -316,7 +317,9 @@ def _column_fit(window: tuple[str, ...], column: ColumnInfo, table: TableInfo) -
         return 1.0
     if wanted < have and have - wanted <= owner:
         return 1.05
-    if have < wanted and wanted - have <= owner and have - owner:
+    if have & owner and have - owner == {"name"} and wanted - _NAMING == {"name"} and column.kind == "text":
+        return 0.95
+    if have < wanted and wanted - have <= owner and have - owner and not have <= _VAGUE:
         return 0.9
     if column.said and len(column.said) > 1 and have == set(column.said):
         return 0.85

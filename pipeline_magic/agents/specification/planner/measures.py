@@ -216,6 +216,8 @@ def _further(c: Context, end: int, first: ColumnInfo) -> tuple[list[ColumnInfo],
     columns = [first]
     while first.kind == "number":
         after = c.match(end, ", and|and|,")
+        if after is not None and c.match(after, "number of|the number of|count of|total number of") is not None:
+            break
         link = c.linker.column_at(after, kinds=("number",), tables=(first.ref.table,), least=0.85) if after else None
         if link is None or link.end > c.end(end - 1) or comparison_at(c, link.end) is not None or link.others:
             break

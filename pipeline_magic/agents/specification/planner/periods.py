@@ -107,7 +107,9 @@ def happened_in(c: Context, i: int, about: TableInfo | None, least: float) -> Co
 _RECORD_TIMES = {"created", "updated", "modified", "load", "loaded", "ingested", "inserted"}
 
 
-def date_column(c: Context, i: int, about: TableInfo | None) -> tuple[ColumnInfo, tuple[ColumnInfo, ...]] | None:
+def date_column(
+    c: Context, i: int, about: TableInfo | None, avoid: str = ""
+) -> tuple[ColumnInfo, tuple[ColumnInfo, ...]] | None:
     """The date column that words without a column name mean, and others that fit as well.
 
     A verb before (``shipped in 1997``) decides where its stem is in one column's words; else the table that stands
@@ -115,6 +117,8 @@ def date_column(c: Context, i: int, about: TableInfo | None) -> tuple[ColumnInfo
     is meant; columns that say when a record was stored come last.
     """
     tables = (about,) if about else _dated_tables(c, i)
+    if avoid and any(table.name != avoid and table.of_kind("date", "timestamp") for table in tables):
+        tables = tuple(table for table in tables if table.name != avoid)  # `per device and day` is no day of devices
     said = {base for j in range(max(0, i - 3), i) for base in lemmas(c.tokens[j].low)} if i else set()
     choices: list[list[ColumnInfo]] = []
     for table in tables:
@@ -130,6 +134,8 @@ def date_column(c: Context, i: int, about: TableInfo | None) -> tuple[ColumnInfo
         own = [
             column for column in dates if set(column.words) <= {*table.words, "date", "time", "day", "timestamp", "at"}
         ]
+        if len(own) != 1 and len(dates) > 1:
+            own = [column for column in dates if not column.optional]
         if dates:
             choices.append(own if len(own) == 1 else dates)
     if not choices:

@@ -21,12 +21,14 @@ from pipeline_magic.agents.specification.planner.intent import Item, Note, Shape
 from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.agents.specification.planner.linking import Linker
+from pipeline_magic.agents.specification.planner.pivots import spread
 from pipeline_magic.agents.specification.planner.refusals import refuse
 from pipeline_magic.agents.specification.planner.scope import find_scope
 from pipeline_magic.agents.specification.planner.settle import settle
 from pipeline_magic.agents.specification.planner.spelling import corrected
 from pipeline_magic.agents.specification.planner.text import Token, tokenise
 from pipeline_magic.agents.specification.planner.ties import resolve
+from pipeline_magic.agents.specification.planner.unions import find_together
 from pipeline_magic.agents.specification.planner.unknown import require_known
 from pipeline_magic.errors import StatementError
 from pipeline_magic.runs import Option, Parsed, Question
@@ -70,16 +72,24 @@ def parse_statement(
     starts, ends = scanning.segments(statement, tokens)
     marked = scanning.phrases(statement, tokens, lambda name: catalog.table(name) is not None)
     taken = {i for start, found in marked.items() for i in range(start, found.end)}
-    graph = JoinGraph(tables)
     linker = Linker(tokens, tables)
+    united = find_together(tokens, linker, statement)
+    parts = tables
+    if united is not None:
+        tables = {united[1].name: united[1], **united[2]}
+        linker = Linker(tokens, tables)
+    graph = JoinGraph(tables)
     found = find_scope(tokens, linker, taken, answers or {})
-    scope = found.tables
+    scope = found.tables if united is None else list(dict.fromkeys([united[1].name, *found.tables]))
     near = _near(scope, tables, graph)
     context = Context(tokens, ends, starts, linker.with_scope(scope, near), graph, now, dict(answers or {}))
+    context.together = united[0] if united is not None else None
     read = scanning.scan(context, marked)
     clauses = scanning.clauses(statement, tokens, starts, read)
-    read.items, ties = resolve(context, settle(context, read.items))
+    items, pivoting = spread(context, settle(context, read.items))
+    read.items, ties = resolve(context, items)
     plan = Plan(read.items, tables, context.graph, lambda item: _clauses_of(item, tokens, clauses), context.answers)
+    plan.together, plan.parts = context.together, parts
     made = assemble(plan)
     if not made.sources:
         raise StatementError(
@@ -88,6 +98,7 @@ def parse_statement(
     made.questions += [
         *found.questions,
         *read.questions,
+        *pivoting,
         *ties,
         *_not_understood(clauses, statement, tokens, starts, context.answers),
     ]

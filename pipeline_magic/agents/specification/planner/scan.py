@@ -28,11 +28,13 @@ from pipeline_magic.agents.specification.planner.matching import is_loose, read_
 from pipeline_magic.agents.specification.planner.measures import read_measure
 from pipeline_magic.agents.specification.planner.named import find_named, read_named
 from pipeline_magic.agents.specification.planner.nested import read_nested
+from pipeline_magic.agents.specification.planner.pivots import read_pivot
 from pipeline_magic.agents.specification.planner.places import read_places
 from pipeline_magic.agents.specification.planner.ranking import read_top
 from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
 from pipeline_magic.agents.specification.planner.text import Token
 from pipeline_magic.agents.specification.planner.timing import read_timing
+from pipeline_magic.agents.specification.planner.unions import read_together
 from pipeline_magic.agents.specification.planner.windows import read_window
 from pipeline_magic.runs import Question
 from pipeline_magic.spec.names import slug
@@ -42,7 +44,9 @@ __all__ = ["Scanned", "phrases", "scan", "segments"]
 
 READERS: tuple[Reader, ...] = (
     read_matching,
+    read_together,
     read_definition,
+    read_pivot,
     read_kept,
     read_nested,
     read_named,

@@ -10,7 +10,7 @@ from dataclasses import replace
 
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.counts import counted
-from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref, TableInfo
 from pipeline_magic.agents.specification.planner.intent import (
     Derive,
     Distinct,
@@ -18,8 +18,10 @@ from pipeline_magic.agents.specification.planner.intent import (
     Group,
     Item,
     JoinWish,
+    Keep,
     Latest,
     Measure,
+    Segment,
     Selected,
     Top,
     Use,
@@ -44,7 +46,7 @@ def completed(c: Context, items: Sequence[Item]) -> list[Item]:
     made = _counts_beside_groups(c, made)
     made = _lost_formulas(made)
     made = _conditions_of_counts(c, made)
-    return _keys_instead(c, made)
+    return _pointers(c, _keys_instead(c, made))
 
 
 def _column(c: Context, ref: Ref) -> ColumnInfo | None:
@@ -286,4 +288,78 @@ def _keys_instead(c: Context, items: list[Item]) -> list[Item]:
                 made[made.index(measure)] = replace(measure, expression=f"count(DISTINCT {col(key)})", table=name)
                 made = [item for item in made if item not in inside]
                 break
+    return made
+
+
+def _pointers(c: Context, items: list[Item]) -> list[Item]:
+    """``total amount per customer``: by the customer that each row points at, known or not; no row is lost."""
+    measures = [item for item in items if isinstance(item, Measure)]
+    facts = {item.table for item in measures}
+    if len(facts) != 1 or "" in facts or any(isinstance(item, (JoinWish, Keep, Segment)) for item in items):
+        return items
+    (fact,) = facts
+    made = list(items)
+    for group in items:
+        if not isinstance(group, Group):
+            continue
+        for name, text in group.columns:
+            refs = refs_in(text)
+            table = c.linker.tables.get(refs[0].table) if len(refs) == 1 and text == col(refs[0]) else None
+            if table is None or table.name == fact or table.key != (refs[0].column,) or _held(made, group, table):
+                continue
+            if c.low(group.start) not in _OPENS_GROUP and group.entity == table.name:
+                continue  # `top 3 customers`, `rank the nations`: the rows of that table are what is asked for
+            links = c.graph.links(fact, table.name)
+            if len(links) != 1 or links[0].one not in {"right", "both"} or len(links[0].keys) != 1:
+                continue
+            pointer = Ref(fact, links[0].keys[0][0])
+            made = _pointing(made, group, name, text, pointer, table)
+            break
+    return made
+
+
+_OPENS_GROUP = {
+    "per", "for", "by", "each", "in", "of", "from", "on", "within", "across", "grouped", "group", "at", "split", "broken",
+    "one", "a", "every",
+}  # fmt: skip
+
+
+def _held(items: Sequence[Item], group: Group, table: TableInfo) -> bool:
+    """Something else is asked of that table."""
+    for item in items:
+        if isinstance(item, Use):
+            if item.table == table.name and item.read:
+                return True
+        elif isinstance(item, Group):
+            own = {col(column.ref) for column in table.columns}
+            mine = {text for _, text in item.columns} & own if item != group else set()
+            if mine:
+                return True
+        elif isinstance(item, Selected):
+            if item.ref.table == table.name:
+                return True
+        elif any(ref.table == table.name for text in texts_of(item) for ref in refs_in(text)):
+            return True
+    return False
+
+
+def _pointing(
+    items: list[Item], group: Group, name: str, text: str, pointer: Ref, table: TableInfo
+) -> list[Item]:
+    """The grouping by the pointer; names of the table are kept, and brought along where it has the row."""
+    described = [pair for pair in group.columns if any(ref.table == table.name for ref in refs_in(pair[1]))]
+    alone = len(described) == 1
+    columns = tuple((pointer.column, col(pointer)) if pair == (name, text) else pair for pair in group.columns)
+    entity = "" if alone and group.entity == table.name else group.entity
+    if not alone and group.entity != table.name:
+        return items
+    changed = replace(group, columns=columns, entity=entity, pointer=None if alone else pointer)
+    made: list[Item] = []
+    for item in items:
+        if item is group:
+            made.append(changed)
+        elif isinstance(item, Top) and name in item.per:
+            made.append(replace(item, per=tuple(pointer.column if part == name else part for part in item.per)))
+        elif not (alone and isinstance(item, Use) and item.table == table.name and not item.read):
+            made.append(item)
     return made
