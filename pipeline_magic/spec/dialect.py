@@ -193,10 +193,15 @@ def _reason(text: str, error: ParseError) -> tuple[str, int | None]:
     first = error.errors[0] if error.errors else {}
     word = str(first.get("highlight") or "")
     line, column = first.get("line"), first.get("col")
-    position = None
+    position: int | None = None
     if isinstance(line, int) and isinstance(column, int):
         before = text.split("\n")[: line - 1]
         position = max(0, min(len(text), sum(len(part) + 1 for part in before) + column - len(word)))
+    head = text[: position or 0].rstrip()
+    if word and re.search(r"\bAS\Z", head, re.IGNORECASE) and re.search(r"\bCAST\s*\(", head, re.IGNORECASE):
+        return f"the expression cannot be read at `{word}`, which is no type of Spark", position
+    if word and position is not None and not text[position + len(word) :].strip():
+        return f"the expression cannot be read at its end: something is missing after `{word}`", position
     return "the expression cannot be read" + (f" at `{word}`" if word else ""), position
 
 

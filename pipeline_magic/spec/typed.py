@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pipeline_magic.spec.model import PipelineSpec
 from pipeline_magic.spec.schema import Column, Model, TableSchema
@@ -59,20 +59,28 @@ class TypedSpec(Model):
         return (*nodes[self.spec.target.input].columns, *technical_columns(self.spec, nodes))
 
 
-def type_spec(spec: PipelineSpec, tables: Mapping[str, TableSchema], *, target: TableSchema | None = None) -> TypedSpec:
+def type_spec(
+    spec: PipelineSpec,
+    tables: Mapping[str, TableSchema],
+    *,
+    target: TableSchema | None = None,
+    readers: Mapping[str, Sequence[str]] | None = None,
+) -> TypedSpec:
     """Check a spec against the schemas of its sources.
 
     Args:
         spec: A complete spec.
         tables: Schema of each source, by alias.
         target: Schema of the target where it exists already.
+        readers: For each column of that target that others are known to read, their names; they are named when the
+            column would be lost. See `compiler.readers`.
 
     Raises:
         SpecError: Every problem at once.
     """
     from pipeline_magic.spec.typing.pipeline import type_pipeline  # parses SQL: loaded only when a spec is typed
 
-    return type_pipeline(spec, tables, target)
+    return type_pipeline(spec, tables, target, readers or {})
 
 
 RUN_KEY = "_run_key"

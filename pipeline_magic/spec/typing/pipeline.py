@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from pipeline_magic.errors import Problem, SpecError
 from pipeline_magic.spec.expressions import nearest
@@ -45,7 +45,12 @@ def inputs_of(step: Step) -> tuple[str, ...]:
     return (step.input,)
 
 
-def type_pipeline(spec: PipelineSpec, tables: Mapping[str, TableSchema], existing: TableSchema | None) -> TypedSpec:
+def type_pipeline(
+    spec: PipelineSpec,
+    tables: Mapping[str, TableSchema],
+    existing: TableSchema | None,
+    readers: Mapping[str, Sequence[str]],
+) -> TypedSpec:
     """See `typed.type_spec`."""
     from pipeline_magic.spec.legality import illegal
 
@@ -61,7 +66,7 @@ def type_pipeline(spec: PipelineSpec, tables: Mapping[str, TableSchema], existin
             "sources": sources,
             "steps": tuple(steps[step.id] for step in spec.steps),
             "expectations": expectations(context, spec),
-            "target": type_target(context, spec, existing),
+            "target": type_target(context, spec, existing, readers),
         }
     )
     _unused(context, spec)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 from pipeline_magic.spec.expressions import nearest
 from pipeline_magic.spec.model import PipelineSpec, Target
 from pipeline_magic.spec.schema import Column, TableSchema
@@ -12,8 +14,10 @@ from pipeline_magic.spec.typing.context import Context, find, type_of, unique_by
 __all__ = ["target"]
 
 
-def target(context: Context, spec: PipelineSpec, existing: TableSchema | None) -> Target:
-    """The target in canonical text."""
+def target(
+    context: Context, spec: PipelineSpec, existing: TableSchema | None, readers: Mapping[str, Sequence[str]]
+) -> Target:
+    """The target in canonical text; `readers` are those known of each column of the table that is there."""
     made = spec.target
     for source in spec.sources:
         if source.table.replace("`", "").casefold() == made.table.replace("`", "").casefold():
@@ -42,7 +46,7 @@ def target(context: Context, spec: PipelineSpec, existing: TableSchema | None) -
     made = made.model_copy(update=update)
     _layout(context, made, node)
     if existing is not None:
-        _existing(context, made, node, existing, extra)
+        _existing(context, made, [*node.columns, *extra], existing, readers)
     return made
 
 
@@ -60,7 +64,7 @@ def _columns(context: Context, made: Target, node: Node, added: tuple[Column, ..
     if not node.columns:
         context.problem("target.input", f"`{node.id}` has no columns")
     for column in node.columns:
-        if type_of(column).name in {"void", "interval"}:
+        if type_of(column).name in {"void", "interval"} and not _reported(context):
             context.problem("target.input", f"`{column.name}` is of type {column.type}, which no table can hold")
         if any(char in " ,;{}()\n\t=" for char in column.name):
             context.problem(
@@ -69,6 +73,11 @@ def _columns(context: Context, made: Target, node: Node, added: tuple[Column, ..
     for extra in added:
         if find(extra.name, node.columns) is not None:
             context.problem("target.input", f"`{extra.name}` is added by the mode {made.mode}; rename this column")
+
+
+def _reported(context: Context) -> bool:
+    """Whether a step had a problem: then a column without a type is its consequence, not one more thing to mend."""
+    return any(problem.path.startswith("steps.") for problem in context.problems)
 
 
 def _layout(context: Context, made: Target, node: Node) -> None:
@@ -82,15 +91,22 @@ def _layout(context: Context, made: Target, node: Node) -> None:
             context.problem("target.partition_by", f"`{name}` is of type {column.type}; partition by a simple type")
 
 
-def _existing(context: Context, made: Target, node: Node, existing: TableSchema, extra: tuple[Column, ...]) -> None:
+def _existing(
+    context: Context,
+    made: Target,
+    new: Sequence[Column],
+    existing: TableSchema,
+    readers: Mapping[str, Sequence[str]],
+) -> None:
     """What readers of the present table would lose."""
-    new = [*node.columns, *extra]
+    known = {name.casefold(): who for name, who in readers.items()}
     for old in existing.columns:
         column = find(old.name, new)
         if column is None:
+            who = known.get(old.name.casefold(), ())
+            lost = f"{', '.join(f'`{name}`' for name in who)} would lose it" if who else "readers would lose it"
             context.problem(
-                "target.input",
-                f"`{made.table}` has the column `{old.name}`, which the result has not; readers would lose it",
+                "target.input", f"`{made.table}` has the column `{old.name}`, which the result has not; {lost}"
             )
         elif parse_type(old.type) != parse_type(column.type):
             _changed(context, made, old.name, old.type, column.type)
