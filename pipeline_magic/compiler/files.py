@@ -10,6 +10,7 @@ from pipeline_magic.compiler.document import readme
 from pipeline_magic.compiler.environments import DEFAULT, Environments
 from pipeline_magic.compiler.ipynb import notebook
 from pipeline_magic.compiler.specfile import write_spec
+from pipeline_magic.compiler.tests import test_source
 from pipeline_magic.runs import File
 from pipeline_magic.spec.typed import TypedSpec
 
@@ -45,6 +46,7 @@ def compile_files(
         files.append(File(path=f"{root}/{name}_pipeline.py", content=declarative_source(typed)))
     files += [
         File(path=f"{root}/README.md", content=readme(typed, provenance_summary)),
+        File(path=f"{root}/test_{name}.py", content=test_source(typed)),
         *bundle_files(typed, environments, repository=repository, branch=branch),
         File(path=f"{root}/spec.yml", content=write_spec(typed.spec)),
     ]

@@ -52,7 +52,16 @@ from pipeline_magic.spec.types import parse_type
 from pipeline_magic.spec.typing.groups import pivot_names
 from pipeline_magic.spec.typing.sets import join_columns
 
-__all__ = ["checked_columns", "query", "select_list", "table_name", "target_query", "unchecked"]
+__all__ = [
+    "checked_columns",
+    "kept_query",
+    "query",
+    "select_list",
+    "step_query",
+    "table_name",
+    "target_query",
+    "unchecked",
+]
 
 _WIDTH = 100
 
@@ -84,6 +93,31 @@ def target_query(typed: TypedSpec, *, run_time: str, tables: Mapping[str, str] |
         tables: Other tables to read, by source alias.
     """
     return _Writer(typed, run_time, tables or {}, True).select(typed.spec.target.input, own_drops=True)
+
+
+def step_query(typed: TypedSpec, node_id: str, *, run_time: str, columns: Mapping[str, Sequence[str]]) -> str:
+    """One SELECT for one source or step alone, over its inputs by their ids; a source reads the table of its alias.
+
+    Args:
+        typed: The typed spec.
+        node_id: Alias of a source or id of a step.
+        run_time: ISO 8601 with offset.
+        columns: Columns that each node has.
+    """
+    return _alone(typed, run_time, columns).node(node_id)
+
+
+def kept_query(
+    typed: TypedSpec, node_id: str, items: Sequence[Expectation], *, run_time: str, columns: Mapping[str, Sequence[str]]
+) -> str:
+    """One SELECT for the rows of a node that fail none of its `drop` expectations, over its unchecked rows."""
+    return _alone(typed, run_time, columns).kept(unchecked(node_id, typed), items)
+
+
+def _alone(typed: TypedSpec, run_time: str, columns: Mapping[str, Sequence[str]]) -> _Writer:
+    writer = _Writer(typed, run_time, {}, False)
+    writer.have = {name: tuple(have) for name, have in columns.items()}
+    return writer
 
 
 def table_name(table: str) -> str:
