@@ -80,10 +80,10 @@ class _Dataset:
         self.items = [item for item in checks_of(typed) if node_of(item, typed) == node_id]
         self.fused = [item for item in self.items if failing_condition(item, typed) is not None or _by_column(item)]
         unique = [item for item in self.items if isinstance(item, Unique) and by_construction(typed, item) is None]
-        self.ride = unique[0] if len(unique) == 1 and _can_ride(unique[0], self.fused) else None
         counts = [item for item in self.items if isinstance(item, RowCount) or item.tolerance]
-        alone = not self.fused and self.ride is None and all(only_not_empty(item) for item in counts)
-        self.rows = bool(counts) and not alone
+        self.rows = bool(counts) and (bool(self.fused) or not all(only_not_empty(item) for item in counts))
+        passing = bool(self.fused) or self.rows
+        self.ride = unique[0] if passing and len(unique) == 1 and _can_ride(unique[0], self.fused) else None
         target = node_id == typed.spec.target.input
         self.plain = 0 < len(self.fused) <= _FUSED and self.ride is None and not self.rows and not target
 
