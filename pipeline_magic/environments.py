@@ -236,7 +236,7 @@ def _environment(name: str, table: dict[str, Any], policy: frozenset[str], probl
         problems.append(f"`{where}`: a name is of lower-case letters, digits and underscores, at most 31")
     live = name in {"default", "prod", "production"}
     values: dict[str, Any] = {
-        "name": name,
+        "name": name if _NAME.match(name) else "x",
         "paused": not live,
         "mode": "development" if name in {"dev", "development"} else "production",
     }

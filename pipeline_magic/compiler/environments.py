@@ -6,13 +6,25 @@ Here are only the frozen models, so that the compiler stays pure; `pipeline_magi
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from pipeline_magic.spec.schema import Model
 
 __all__ = ["DEFAULT", "Environment", "Environments", "Permission"]
+
+
+def _word(text: str) -> str:
+    if not text.isprintable():
+        raise ValueError("must be a text of one line")
+    if "${" in text or "{{" in text:
+        raise ValueError("must not hold `${` or `{{`, which Databricks and GitHub read as references")
+    return text
+
+
+Word: TypeAlias = Annotated[str, AfterValidator(_word)]
+"""A text that no bundle, job or workflow takes for a reference."""
 
 
 class Permission(Model):
@@ -22,7 +34,7 @@ class Permission(Model):
     """
 
     kind: Literal["user_name", "group_name", "service_principal_name"]
-    name: str
+    name: Word
     level: Literal["CAN_VIEW", "CAN_RUN", "CAN_MANAGE_RUN", "CAN_MANAGE", "IS_OWNER"]
 
 
@@ -48,21 +60,21 @@ class Environment(Model):
         deploy_via: Who deploys: we, by the SDK, or the repository's own CI, by the bundle.
     """
 
-    name: str
-    catalogs: dict[str, str] = Field(default_factory=dict)
-    host: str = ""
+    name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
+    catalogs: dict[Word, Word] = Field(default_factory=dict)
+    host: Word = ""
     paused: bool = False
-    run_as: str = ""
+    run_as: Word = ""
     run_as_kind: Literal["user_name", "service_principal_name"] = "service_principal_name"
     serverless: bool = True
     performance: Literal["", "STANDARD", "PERFORMANCE_OPTIMIZED"] = ""
-    node_type: str = ""
-    spark_version: str = ""
+    node_type: Word = ""
+    spark_version: Word = ""
     workers: int = 1
-    notify: tuple[str, ...] = ()
-    webhooks: tuple[str, ...] = ()
+    notify: tuple[Word, ...] = ()
+    webhooks: tuple[Word, ...] = ()
     permissions: tuple[Permission, ...] = ()
-    tags: dict[str, str] = Field(default_factory=dict)
+    tags: dict[Word, Word] = Field(default_factory=dict)
     timeout_seconds: int = 0
     slow_seconds: int = 0
     retries: int = 1

@@ -8,6 +8,7 @@ nothing about the others. Pure and deterministic; values are SQL literals. Nothi
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -104,7 +105,7 @@ def _texts(typed: TypedSpec) -> Iterator[tuple[str, str]]:
 
 def _whole_numbers(text: str) -> Iterator[int]:
     for found in parse(text).find_all(exp.Literal):
-        if str(found.this).isdigit() and len(str(found.this)) < 10:
+        if re.fullmatch("[0-9]{1,9}", str(found.this)):
             yield int(str(found.this))
 
 
@@ -180,9 +181,9 @@ def _pool(
     if key:
         return [_nth(kind, number, now) for number in range(1, _MOST + 2)]
     values = [*_around(kind, asked.values), *_usual(kind, asked.castto, now, days, place)]
-    if careful and kind.numeric:
-        values = [value for value in values if Decimal(str(value)) > 0]
     made = list(dict.fromkeys(text for value in values if (text := _sql(value, kind)) is not None))
+    if careful and kind.numeric:
+        made = [text for text in made if Decimal(text) > 0]
     if asked.groups:  # few groups, so that each has several rows
         made = made[: max(3, len(asked.values))]
     made = made[: _MOST - 1] or [_nested(kind, now, place)]
