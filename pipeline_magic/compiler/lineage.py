@@ -1,8 +1,12 @@
 """Column lineage from the spec alone: every target column back to its source columns, through every step.
 
-Two kinds of edges: ``value`` (the column's value is made of it) and ``rows`` (it decides which rows there are, or how
-they are grouped, matched or ordered, without being in the value). It is known before anything runs, so that
-it can be reviewed before approval. Drawing it is the panel's work.
+Three kinds of edges, as OpenLineage's direct and indirect ones: ``same`` (passed on as it is) and ``value`` (the value
+is made of it) are direct; ``rows`` (it decides which rows there are, or how they are grouped, matched or ordered,
+without being in the value) is indirect and concerns every column of the node. Indirect are filters (of sources too),
+join keys, groups, the order by which rows are chosen, what is compared to leave out duplicates, NULLs that an unpivot
+leaves out, and what `drop` expectations look at. A window's partition and order, a segment's ranking and the column
+that a pivot spreads are direct: the value itself rests on them. What is neither cannot change a column. It is known
+before anything runs, so that it can be reviewed before approval. Drawing it is the panel's work.
 """
 
 from __future__ import annotations
@@ -11,6 +15,8 @@ from collections.abc import Iterable
 from typing import Any, Literal
 
 from pipeline_magic.compiler.columns import reads, used_by
+from pipeline_magic.compiler.expectations import node_of
+from pipeline_magic.compiler.sql import checked_columns
 from pipeline_magic.spec.model import (
     Aggregate,
     Derive,
@@ -18,6 +24,7 @@ from pipeline_magic.spec.model import (
     Filter,
     Join,
     Pivot,
+    Referential,
     Rename,
     Segment,
     Sql,
@@ -28,7 +35,7 @@ from pipeline_magic.spec.model import (
 )
 from pipeline_magic.spec.schema import Model
 from pipeline_magic.spec.typed import Node, TypedSpec
-from pipeline_magic.spec.typing.groups import pivot_names
+from pipeline_magic.spec.typing.groups import pivot_names, tie_breakers
 from pipeline_magic.spec.typing.sets import join_columns
 
 __all__ = ["TARGET", "ColumnEdge", "Lineage", "column_lineage"]
@@ -131,6 +138,7 @@ def column_lineage(typed: TypedSpec) -> Lineage:
     for node in typed.nodes:
         if node.kind != "source":
             edges.extend(_of_step(typed, steps[node.id], node))
+    edges.extend(_of_conditions(typed))
     last = typed.node(typed.spec.target.input)
     edges.extend(_edge(last.id, column.name, TARGET, column.name, "same") for column in last.columns)
     columns = {node.id: tuple(column.name for column in node.columns) for node in typed.nodes}
@@ -147,15 +155,18 @@ def _of_step(typed: TypedSpec, step: Step, node: Node) -> list[ColumnEdge]:
         return _of_join(typed, step, node)
     if isinstance(step, Union):
         names = [column.name for column in node.columns]
-        return [
+        compared = step.inputs if step.distinct else ()
+        rows = [_edge(name, c.name, step.id, "", "rows") for name in compared for c in typed.node(name).columns]
+        return rows + [
             _edge(name, column.name, step.id, next(n for n in names if n.casefold() == column.name.casefold()), "same")
             for name in step.inputs
             for column in typed.node(name).columns
         ]
     if isinstance(step, Sql):
-        from pipeline_magic.spec.typing.sql import column_sources
+        from pipeline_magic.spec.typing.sql import column_sources, deciding_columns
 
-        return [_edge(*place, step.id, name, "value") for name, place in column_sources(typed, step)]
+        edges = [_edge(*place, step.id, name, "value") for name, place in column_sources(typed, step)]
+        return edges + [_edge(*place, step.id, "", "rows") for place in deciding_columns(typed, step)]
     before = typed.node(step.input)
     made = _values(step, before)
     edges = [_edge(step.input, old, step.id, new, "value") for new, sources in made.items() for old in sources]
@@ -166,6 +177,30 @@ def _of_step(typed: TypedSpec, step: Step, node: Node) -> list[ColumnEdge]:
             edges.append(_edge(step.input, column.name, step.id, new, "same"))
     edges += [_edge(step.input, name, step.id, "", "rows") for name in _deciding(step, before)]
     return edges
+
+
+def _of_conditions(typed: TypedSpec) -> list[ColumnEdge]:
+    """What source filters, watermarks and `drop` expectations read decides the rows of whoever takes the node's."""
+    users: dict[str, list[str]] = {node.id: [] for node in typed.nodes}
+    for node in typed.nodes:
+        for name in dict.fromkeys(node.inputs):
+            users[name].append(node.id)
+    users[typed.spec.target.input].append(TARGET)
+    read: list[tuple[str, str, str]] = []  # node whose rows are decided, and the column that decides
+    for source in typed.spec.sources:
+        node = typed.node(source.alias)
+        names = [
+            *(reads(source.filter, node) if source.filter else ()),
+            *([source.watermark] if source.watermark else ()),
+        ]
+        read += [(source.alias, source.alias, name) for name in names]
+    for item in typed.spec.expectations:
+        if item.enabled and item.action == "drop":
+            on = node_of(item, typed)
+            read += [(on, on, name) for name in sorted(checked_columns(item, typed))]
+            read += [(on, item.to, name) for name in item.to_columns] if isinstance(item, Referential) else []
+    found = dict.fromkeys((place, user) for place in read for user in users[place[0]])
+    return [_edge(node, column, user, "", "rows") for (_, node, column), user in found]
 
 
 def _of_join(typed: TypedSpec, step: Join, node: Node) -> list[ColumnEdge]:
@@ -192,7 +227,8 @@ def _values(step: Step, before: Node) -> dict[str, tuple[str, ...]]:
     if isinstance(step, Pivot):
         return {name: (*reads(text, before, "aggregate"), step.column) for name, _, text in pivot_names(step)}
     if isinstance(step, Window):
-        keys = (*step.partition_by, *(order.column for order in step.order_by))
+        ties = tie_breakers(before, step.partition_by, step.order_by) if step.order_by else ()
+        keys = (*step.partition_by, *(order.column for order in (*step.order_by, *ties)))
         return {
             item.name: tuple(dict.fromkeys((*reads(item.expression, before, "window"), *keys))) for item in step.columns
         }
@@ -213,6 +249,8 @@ def _deciding(step: Step, before: Node) -> list[str]:
         return list(step.group_by)
     if isinstance(step, Explode):
         return [step.column]
+    if isinstance(step, Unpivot):
+        return [] if step.keep_nulls else list(step.columns)
     if isinstance(step, Filter) or step.kind in {"deduplicate", "top"}:
         read = used_by(step, before)
         return [column.name for column in before.columns if column.name in read]

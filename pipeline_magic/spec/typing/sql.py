@@ -21,7 +21,7 @@ from pipeline_magic.spec.typed import Node, TypedSpec
 from pipeline_magic.spec.types import BOOLEAN, common, parse_type
 from pipeline_magic.spec.typing.context import Context, Typed
 
-__all__ = ["column_sources", "sql"]
+__all__ = ["column_sources", "deciding_columns", "sql"]
 
 Origin = frozenset[tuple[str, str]]
 
@@ -67,6 +67,13 @@ def column_sources(typed: TypedSpec, step: Sql) -> tuple[tuple[str, tuple[str, s
     reader = _Reader({name: _relation(typed.node(name)) for name in step.inputs})
     found = reader.query(parse_query(step.query), {})
     return tuple((field.column.name, place) for field in found for place in sorted(field.origin))
+
+
+def deciding_columns(typed: TypedSpec, step: Sql) -> tuple[tuple[str, str], ...]:
+    """The input columns that decide which rows a checked sql step makes: conditions, groups, limits, DISTINCT."""
+    reader = _Reader({name: _relation(typed.node(name)) for name in step.inputs})
+    reader.query(parse_query(step.query), {})
+    return tuple(sorted(reader.decides))
 
 
 def _relation(node: Node) -> Relation:
@@ -155,6 +162,7 @@ class _Reader:
     def __init__(self, inputs: Mapping[str, Relation]) -> None:
         self.inputs = inputs
         self.read: set[str] = set()
+        self.decides: set[tuple[str, str]] = set()
         self.faults: list[Any] = []
 
     def fault(self, message: str, node: Tree | None = None, available: Sequence[str] = ()) -> None:
@@ -209,6 +217,8 @@ class _Reader:
             column = one.column.model_copy(update={"type": str(kind), "nullable": nullable})
             made.append(_Field(column, one.origin | other.origin))
         self.ordered(node, {}, tuple(made))
+        if node.args.get("distinct"):
+            self.decides.update(*(field.origin for field in made))
         return tuple(made)
 
     def select(self, node: exp.Select, known: Mapping[str, Relation]) -> Relation:
@@ -218,6 +228,8 @@ class _Reader:
             self.fault("DISTINCT ON is not allowed in a query", node)
         groups = self.groups(node, relations)
         made = self.outputs(node, relations, groups)
+        if node.args.get("distinct"):
+            self.decides.update(*(field.origin for field in made))
         having = node.args.get("having")
         if having is not None:
             self.typed(having.this, relations, groups if groups is not None else set(), (), "HAVING")
@@ -240,7 +252,7 @@ class _Reader:
             if isinstance(group.expressions[index], exp.Literal):
                 self.fault("GROUP BY names columns, not their positions", node)
                 continue
-            self.typed(group.expressions[index], relations, None, (), "")
+            self.decides |= self.typed(group.expressions[index], relations, None, (), "")[1]
             text = render(group.expressions[index])
             texts |= {text, text.rpartition(".")[2]}
         return texts
@@ -372,6 +384,8 @@ class _Reader:
         if word in {"WHERE", "ON"} and scope.computes:
             scope.fault(f"an aggregate or window function cannot stand in {word}", node=node)
         self.faults += scope.faults
+        if word:
+            self.decides |= scope.used
         return value, scope.used
 
     def ordered(self, node: Tree, relations: Mapping[str, Relation], outputs: Relation) -> None:
@@ -380,7 +394,7 @@ class _Reader:
             if isinstance(key.this, exp.Literal):
                 self.fault("ORDER BY names columns, not their positions", node)
                 continue
-            self.typed(key.this, relations, None, outputs, "")
+            self.decides |= self.typed(key.this, relations, None, outputs, "")[1]
         limit = node.args.get("limit")
         if limit is not None and not (
             isinstance(limit.expression, exp.Literal) and str(limit.expression.this).isdecimal()
