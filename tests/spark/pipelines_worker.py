@@ -35,6 +35,9 @@ def session(options: Mapping[str, Any]) -> Any:
         "spark.sql.session.timeZone": "UTC",
         "spark.sql.warehouse.dir": str(home / "warehouse"),
         "spark.sql.catalogImplementation": "in-memory",
+        "spark.sql.pipelines.maxFlowRetryAttempts": "0",  # what fails here fails again
+        "spark.sql.pipelines.execution.streamstate.pollingInterval": "1",
+        "spark.sql.pipelines.execution.watchdog.minRetryTime": "1s",
     }
     settings |= options["settings"]
     # A port of its own: PySpark takes one only where it is tested itself. The JVM is there before it could see that.
