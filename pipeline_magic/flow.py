@@ -21,13 +21,14 @@ from pipeline_magic import planning, words
 from pipeline_magic.agents.approval import ApprovalOrchestrator
 from pipeline_magic.agents.approval.ledger import EgressLedger
 from pipeline_magic.agents.catalog import UnityCatalogAgent
-from pipeline_magic.agents.catalog.index import CatalogIndex
+from pipeline_magic.agents.catalog.finder import TableFinder
 from pipeline_magic.agents.github import GitHubAgent
 from pipeline_magic.agents.notebook import NotebookGeneratorAgent
 from pipeline_magic.agents.operations.deploy import PipelineOperator
 from pipeline_magic.agents.operations.effects import Effects
 from pipeline_magic.agents.quality import DataQualityAgent
 from pipeline_magic.agents.specification import SpecificationParserAgent
+from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.compiler import VERSION
 from pipeline_magic.config import Settings
 from pipeline_magic.runs import Approval, Generated, Parsed, Prepared, PullRequest, QualityReport, Validated
@@ -49,6 +50,7 @@ class Flow:
         self._ports = ports
         self._settings = settings
         self._parser = SpecificationParserAgent(model_parser(ports, settings), planner=ports.planner)
+        self.finder = TableFinder(ports.catalog, settings.home)
         measuring = ports.engine if settings.measure_questions else None
         self._catalog = UnityCatalogAgent(ports.catalog, measuring, place=ports.place)
         self._writer = NotebookGeneratorAgent(ports.code_host)
@@ -68,7 +70,12 @@ class Flow:
         """Stages 1 and 2; the run then waits at the pause, unless its plan still stands."""
         ports, run, now = self._ports, work.run, self._ports.clock.now()
         ports.prepare(lambda message: work.say(message, stage="parse"))
-        index = CatalogIndex(planning.readable_tables(ports, run))
+        index = self.finder.tables(
+            run.statement,
+            without=planning.own_target(ports, run),
+            said=STOP | FILLER,
+            say=lambda message: work.say(message, stage="parse"),
+        )
         answers = {answer.question: answer.value for answer in run.answers}
         parsed = work.stage(
             "parse",
@@ -152,7 +159,7 @@ class Flow:
             "pull_request",
             {"plan": plan, "quality": quality},
             Prepared,
-            lambda: planning.prepare(self._github, plan, validated, generated, quality),
+            lambda: planning.prepare(self._github, ports.code_host, plan, validated, generated, quality),
             during="generating",
             done=lambda made: f"Prepared branch `{made.change.branch}`; nothing is written to the code host yet.",
         )

@@ -296,6 +296,10 @@ class PipelineBuilderOrchestrator:
         """The latest runs, newest first."""
         return self.ports.store.runs(limit=limit)
 
+    def find_tables(self, words: str = "", limit: int = 20) -> tuple[str, ...]:
+        """Full names of tables that fit what a person types, best first; without words the first in their order."""
+        return self._flow.finder.search(words, limit) if words.strip() else self._flow.finder.names(limit)
+
     @property
     def ports(self) -> Ports:
         """The adapters, made on first use."""
@@ -307,7 +311,10 @@ class PipelineBuilderOrchestrator:
             return self._given
 
     def close(self) -> None:
-        """Let go of engine and store."""
+        """Let go of engine, store and the index of the catalog."""
+        flow = self.__dict__.get("_flow")
+        if flow is not None:
+            flow.finder.close()
         if self._given is not None:
             self._given.close()
 

@@ -13,11 +13,12 @@ from pipeline_magic.agents.approval.policy import Policy, read_policy
 from pipeline_magic.agents.catalog import UnityCatalogAgent
 from pipeline_magic.agents.notebook import NotebookGeneratorAgent, base_digests
 from pipeline_magic.compiler.bundle import SHARED
+from pipeline_magic.compiler.describe import describe_pipeline
 from pipeline_magic.compiler.environments import Environments
 from pipeline_magic.config import FILE_NAME
 from pipeline_magic.environments import read_environments
 from pipeline_magic.errors import ApprovalRefused, CatalogError, NotFound, Problem, SpecError, UsageError
-from pipeline_magic.ports import Store
+from pipeline_magic.ports import CodeHost, Store
 from pipeline_magic.runs import (
     Approval,
     File,
@@ -31,12 +32,12 @@ from pipeline_magic.runs import (
     Validated,
 )
 from pipeline_magic.snapshots import stage_result
-from pipeline_magic.spec.model import PipelineSpec
 from pipeline_magic.spec.schema import TableSchema
 from pipeline_magic.spec.typed import TypedSpec
 
 if TYPE_CHECKING:
     from pipeline_magic.agents.github import GitHubAgent
+    from pipeline_magic.compiler.pull_request import PullRequestParts
     from pipeline_magic.wiring import Ports
 
 __all__ = [
@@ -53,9 +54,9 @@ __all__ = [
     "new_run",
     "notebook_text",
     "observe",
+    "own_target",
     "policy_of",
     "prepare",
-    "readable_tables",
     "require_complete",
     "try_out",
 ]
@@ -108,12 +109,11 @@ def try_out(ports: Ports, run: Run) -> None:
 # --- what the stages depend on -----------------------------------------------------------------------------------
 
 
-def readable_tables(ports: Ports, run: Run) -> tuple[TableSchema, ...]:
-    """Every table a statement may speak of: all but the target this run itself deployed."""
+def own_target(ports: Ports, run: Run) -> str | None:
+    """The target this run itself deployed: the one table its statement does not speak of as a source."""
     deployment = ports.store.deployment(run.id)
     prepared = stage_result(ports.store, run.id, "pull_request", Prepared)
-    own = prepared.plan.spec.target.table if deployment and prepared else None
-    return tuple(table for table in ports.catalog.tables() if table.table != own)
+    return prepared.plan.spec.target.table if deployment and prepared else None
 
 
 def catalog_state(ports: Ports, run: Run, tables: Mapping[str, TableSchema | None]) -> dict[str, Any]:
@@ -246,7 +246,12 @@ def observe(ports: Ports, run: Run, plan: Plan) -> Plan:
 
 
 def prepare(
-    github: GitHubAgent, plan: Plan, validated: Validated, generated: Generated, quality: QualityReport
+    github: GitHubAgent,
+    code_host: CodeHost,
+    plan: Plan,
+    validated: Validated,
+    generated: Generated,
+    quality: QualityReport,
 ) -> Prepared:
     """The pull request of a plan, ready to be opened."""
     from pipeline_magic.agents.approval.digest import plan_digest
@@ -255,7 +260,8 @@ def prepare(
     change = github.prepare(
         plan,
         digest=digest,
-        summary=_summary(plan.spec),
+        summary=describe_pipeline(plan.spec),
+        parts=None if validated.typed is None else _parts(code_host, validated.typed),
         provenance=validated.provenance,
         questions=validated.questions,
         quality=quality,
@@ -264,16 +270,20 @@ def prepare(
     return Prepared(plan=plan, digest=digest, change=change)
 
 
-def _summary(spec: PipelineSpec) -> tuple[str, ...]:
-    """What the pipeline does, a sentence for each source and step, the target and the trigger."""
-    from pipeline_magic.compiler.describe import describe, describe_source, describe_target, describe_trigger
+def _parts(code_host: CodeHost, typed: TypedSpec) -> PullRequestParts:
+    """What the compiler says of the change; the earlier spec is the one on the base branch, where it can be read."""
+    from pydantic import ValidationError
+    from yaml import YAMLError
 
-    return (
-        *(describe_source(source) for source in spec.sources),
-        *(describe(step) for step in spec.steps),
-        describe_target(spec.target),
-        describe_trigger(spec.trigger),
-    )
+    from pipeline_magic.compiler.pull_request import pull_request_parts
+    from pipeline_magic.compiler.specfile import read_spec
+
+    text = code_host.read(f"pipelines/{typed.spec.name}/spec.yml")
+    try:
+        earlier = None if text is None else read_spec(text)
+    except (ValidationError, YAMLError, ValueError):
+        earlier = None  # edited by hand, or of another version: a finding of its own
+    return pull_request_parts(typed, earlier)
 
 
 def notebook_text(prepared: Prepared) -> str:

@@ -29,7 +29,8 @@ __all__ = ["Found", "Refreshed", "StoredIndex"]
 
 _EACH = 150
 """Tables that one full-text query may give."""
-_WAIT = 30.0
+_WAIT = 10.0
+"""Seconds to wait for another process that writes."""
 _log = logging.getLogger(__name__)
 _T = TypeVar("_T")
 
@@ -60,6 +61,7 @@ class StoredIndex:
         self._catalog = catalog
         self._lock = threading.RLock()
         self._connection: sqlite3.Connection | None = None
+        self._file: tuple[int, int] | None = None
         self._vocabulary: tuple[str, Vocabulary] | None = None
 
     # --- what is there ---------------------------------------------------------------------------------------------
@@ -87,6 +89,16 @@ class StoredIndex:
         """
         asked = [words] if isinstance(words, str) else list(words)
         return self._reading(lambda db: self._search(db, asked, limit), ())
+
+    def names(self, limit: int) -> tuple[str, ...]:
+        """The first names in their order."""
+        sql = "SELECT name FROM entry ORDER BY name COLLATE NOCASE LIMIT ?"
+        return self._reading(lambda db: tuple(str(row[0]) for row in db.execute(sql, (limit,))), ())
+
+    def remove(self) -> None:
+        """Delete the file, if there is one."""
+        if self._connection is not None or self.path.exists():
+            self._discard()
 
     def close(self) -> None:
         """Let go of the file."""
@@ -178,7 +190,8 @@ class StoredIndex:
     def _reading(self, work: Callable[[sqlite3.Connection], _T], otherwise: _T) -> _T:
         """What `work` gives inside one state of the file; `otherwise` where there is no usable index."""
         with self._lock:
-            if self._connection is None and not self.path.exists():
+            if not self.path.exists():
+                self.close()
                 return otherwise
             try:
                 db = self._open(create=False)
@@ -197,15 +210,21 @@ class StoredIndex:
                 return otherwise
 
     def _open(self, *, create: bool) -> sqlite3.Connection:
+        if self._connection is not None and self._file != _identity(self.path):
+            self.close()  # another process has made the file anew
         if self._connection is None:
             if create:
                 self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
                 os.close(os.open(self.path, os.O_RDWR | os.O_CREAT, 0o600))
             made = sqlite3.connect(self.path, timeout=_WAIT, isolation_level=None, check_same_thread=False)
-            made.execute("PRAGMA journal_mode = WAL")
-            made.execute("PRAGMA synchronous = NORMAL")
-            made.execute("PRAGMA cache_size = -32000")
-            self._connection = made
+            try:
+                made.execute("PRAGMA journal_mode = WAL")
+                made.execute("PRAGMA synchronous = NORMAL")
+                made.execute("PRAGMA cache_size = -32000")
+            except sqlite3.Error:
+                made.close()
+                raise
+            self._connection, self._file = made, _identity(self.path)
         return self._connection
 
     def _usable(self, db: sqlite3.Connection) -> bool:
@@ -215,6 +234,15 @@ class StoredIndex:
         self.close()
         for ending in ("", "-wal", "-shm"):
             self.path.with_name(self.path.name + ending).unlink(missing_ok=True)
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """What tells a file from another one of the same name."""
+    try:
+        found = path.stat()
+    except OSError:
+        return None
+    return found.st_dev, found.st_ino
 
 
 class _Unusable(Exception):
