@@ -10,12 +10,13 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from pipeline_magic.spec.model import Expectation, Order, Source, Step, Target, Trigger
+from pipeline_magic.spec.model import Expectation, Order, PipelineSpec, Source, Step, Target, Trigger
 
 __all__ = [
     "comment",
     "describe",
     "describe_expectation",
+    "describe_pipeline",
     "describe_source",
     "describe_target",
     "describe_trigger",
@@ -159,6 +160,16 @@ def describe_trigger(trigger: Trigger) -> str:
     if trigger.kind == "table_update":
         return f"When {names(trigger.tables)} changes" if trigger.tables else "When a source changes"
     return "Without pause" if trigger.kind == "continuous" else "When somebody starts it"
+
+
+def describe_pipeline(spec: PipelineSpec) -> tuple[str, ...]:
+    """What a pipeline does: a sentence for each source and step, for the target, and for when it runs."""
+    return (
+        *(describe_source(source) for source in spec.sources),
+        *(describe(step) for step in spec.steps),
+        describe_target(spec.target),
+        describe_trigger(spec.trigger),
+    )
 
 
 _ACTIONS = {"warn": "recorded", "drop": "left out", "fail": "stop the run before the write"}

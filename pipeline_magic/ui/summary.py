@@ -34,15 +34,9 @@ def _problems(snapshot: Snapshot) -> list[str]:
 def _steps(snapshot: Snapshot) -> list[str]:
     if snapshot.validated is None or snapshot.validated.spec is None:
         return []
-    from pipeline_magic.compiler.describe import describe, describe_source, describe_target, describe_trigger
+    from pipeline_magic.compiler.describe import describe_pipeline
 
-    spec = snapshot.validated.spec
-    said = [
-        *(describe_source(source) for source in spec.sources),
-        *(describe(step) for step in spec.steps),
-        describe_target(spec.target),
-        describe_trigger(spec.trigger),
-    ]
+    said = describe_pipeline(snapshot.validated.spec)
     count = len(snapshot.validated.provenance.assumptions())
     unmatched = snapshot.validated.provenance.unmatched
     lines = ["What it does", *(f"  {number}. {plain(text)}" for number, text in enumerate(said, start=1))]

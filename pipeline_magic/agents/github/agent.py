@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from pipeline_magic.agents.github.body import pull_request_body
 from pipeline_magic.agents.github.hand_edits import hand_edit, hand_edit_diff
 from pipeline_magic.agents.github.markdown import code, prose
+from pipeline_magic.compiler.pull_request import PullRequestParts
 from pipeline_magic.errors import HandEditFound
 from pipeline_magic.ports import CodeHost
 from pipeline_magic.redact import redact as redact_secrets
@@ -41,6 +42,7 @@ class GitHubAgent:
         provenance: Provenance,
         questions: Sequence[Question],
         quality: QualityReport,
+        parts: PullRequestParts | None = None,
         base: str = "",
         statement: str | None = None,
     ) -> Change:
@@ -53,6 +55,7 @@ class GitHubAgent:
             provenance: For the assumptions and the clauses nobody understood.
             questions: Those still open; approving takes their defaults.
             quality: Checks, rows, findings.
+            parts: What the compiler says of the change: what changed since the earlier spec, lineage.
             base: Branch it goes into; the code host's when empty.
             statement: Shown in the body where that is allowed; left out when None.
         """
@@ -63,6 +66,7 @@ class GitHubAgent:
             provenance=provenance,
             questions=questions,
             quality=quality,
+            parts=parts,
             statement=statement,
         )
         verb = "Add" if all(before is None for before in plan.base_files.values()) else "Change"

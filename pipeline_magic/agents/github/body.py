@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from pipeline_magic.agents.github.markdown import bullets, code, prose, table
+from pipeline_magic.compiler.pull_request import PullRequestParts
 from pipeline_magic.runs import CheckResult, File, Plan, QualityReport, Question, StepRows
 from pipeline_magic.spec.provenance import Provenance
 
@@ -29,6 +30,7 @@ def pull_request_body(
     provenance: Provenance,
     questions: Sequence[Question],
     quality: QualityReport,
+    parts: PullRequestParts | None = None,
     statement: str | None = None,
 ) -> str:
     """The body of a plan's pull request.
@@ -40,16 +42,20 @@ def pull_request_body(
         provenance: For the assumptions and the clauses nobody understood.
         questions: Those still open; approving takes their defaults.
         quality: Checks, rows, findings.
+        parts: What the compiler says of the change, which needs no data.
         statement: Shown where that is allowed.
     """
     sections = (
         ("What it does", _summary(plan, summary)),
+        ("What changes", _changes(parts)),
+        ("What readers of the target meet", _impact(parts)),
         ("Asked for", [prose(statement, 4000)] if statement else []),
         ("Assumed, because nobody said otherwise", _assumptions(provenance)),
         ("Open questions, taken by their defaults", _questions(questions)),
         ("Not understood", _unmatched(provenance)),
         ("Quality", _quality(plan, quality)),
         ("Rows through the steps", _rows(quality.reconciliation.steps)),
+        ("Where the columns come from", _lineage(parts)),
         ("Files", _files(plan.files)),
         ("How to review and how to undo", _how(plan, digest)),
     )
@@ -71,6 +77,26 @@ def _summary(plan: Plan, summary: str | Sequence[str]) -> list[str]:
     said = bullets(prose(line, 600) for line in lines) if len(lines) > 1 else [prose(line, 4000) for line in lines]
     reads = ", ".join(code(source.table, 250) for source in spec.sources[:20])
     return [*said, "", f"Reads {reads}; writes {code(spec.target.table, 250)} ({spec.target.mode})."]
+
+
+def _changes(parts: PullRequestParts | None) -> list[str]:
+    return bullets(prose(_sentence(text), 600) for text in parts.changes) if parts else []
+
+
+def _impact(parts: PullRequestParts | None) -> list[str]:
+    if parts is None or parts.impact is None or not (parts.impact.columns or parts.impact.meaning):
+        return []
+    rows = [(code(item.column), item.severity, prose(item.reason)) for item in parts.impact.columns]
+    said = table(("Column", "Impact", "Why"), rows) if rows else []
+    lines = [f"Taken together: **{parts.impact.severity}**."] if rows else []
+    return [*lines, *([""] if rows else []), *said, *([""] if rows else []), *bullets(map(prose, parts.impact.meaning))]
+
+
+def _lineage(parts: PullRequestParts | None) -> list[str]:
+    if parts is None:
+        return []
+    rows = [(code(item.column), ", ".join(map(code, item.sources)) or "a literal") for item in parts.lineage]
+    return ["```mermaid", parts.picture, "```", "", *table(("Column", "Made of"), rows)]
 
 
 def _assumptions(provenance: Provenance) -> list[str]:

@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 
 from pipeline_magic.agents.github.body import LONGEST, pull_request_body
+from pipeline_magic.compiler.impact import ColumnImpact, Impact
+from pipeline_magic.compiler.pull_request import ColumnSources, PullRequestParts
 from pipeline_magic.runs import (
     CheckResult,
     Finding,
@@ -142,3 +144,19 @@ def test_long_texts_are_bounded() -> None:
     text = body(quality=QualityReport(checks=checks), provenance=Provenance(origins=origins), summary="s" * 100_000)
     assert len(text) <= LONGEST + 2000
     assert "and 440 more" in text and "- and 460 more" in text
+
+
+def test_what_the_compiler_says() -> None:
+    """Differences, impact and lineage of the change stand in the body, escaped as all else."""
+    parts = PullRequestParts(
+        changes=(f"the step join is now {EVIL}",),
+        impact=Impact(columns=(ColumnImpact(column="revenue", severity="breaking", reason="the column is gone"),)),
+        lineage=(ColumnSources(column="n", sources=("a.b.c.d", "a.b.c.e")), ColumnSources(column="one")),
+        picture='flowchart LR\n  n0[("a")]',
+    )
+    text = body(parts=parts)
+    assert "## What changes" in text and "\\<img" in text
+    assert "| `revenue` | breaking | the column is gone |" in text and "**breaking**" in text
+    assert "| `n` | `a.b.c.d`, `a.b.c.e` |" in text and "| `one` | a literal |" in text
+    assert "```mermaid\nflowchart LR\n" in text
+    assert "## What changes" not in body() and "mermaid" not in body()
