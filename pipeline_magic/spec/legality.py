@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from pipeline_magic.spec.model import Freshness, Join, PipelineSpec, Source, Sql, Step, Union
+from pipeline_magic.spec.model import Freshness, Join, PipelineSpec, Source, Sql, Step, TableUpdate, Union
 
 __all__ = ["RULES", "STREAMED", "Rule", "illegal", "reason_against", "streamed_inputs"]
 
@@ -96,7 +96,21 @@ def illegal(spec: PipelineSpec, *, engine: str = "any") -> tuple[tuple[str, str]
             found.append((path, "a streaming table keeps its own place in its source; take the watermark out"))
     if spec.deployment == "declarative":
         found.extend(_declarative(spec))
+    found += [(path, _REFERENCE) for path, table in _tables(spec) if "${" in table or "{{" in table]
     return tuple(found)
+
+
+_REFERENCE = "a table's name holds no `${` and no `{{`: a job or a bundle would put something else in their place"
+
+
+def _tables(spec: PipelineSpec) -> list[tuple[str, str]]:
+    """The tables that a spec names, with the fields that name them."""
+    made = [(f"sources.{source.alias}.table", source.table) for source in spec.sources]
+    made.append(("target.table", spec.target.table))
+    made += [(f"expectations.{item.id}.quarantine", item.quarantine) for item in spec.expectations if item.quarantine]
+    if isinstance(spec.trigger, TableUpdate):
+        made += [("trigger.tables", table) for table in spec.trigger.tables]
+    return made
 
 
 def _declarative(spec: PipelineSpec) -> list[tuple[str, str]]:
