@@ -6,7 +6,7 @@ The form is the reference: the notebook and the Lakeflow pipeline must give the 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from pipeline_magic.compiler.columns import carried, in_order, needs, reads, upstream
 from pipeline_magic.compiler.expectations import failing_condition, node_of, run_literals
@@ -155,13 +155,13 @@ class _Writer:
         typed = self.typed
         drops = [item for item in self.dropping if own_drops or node_of(item, typed) != node_id]
         roots: dict[str, set[str]] = {node_id: {column.name for column in typed.node(node_id).columns}}
-        reached = {node.id for node in upstream(typed, roots)}
-        self.dropping = [item for item in drops if node_of(item, typed) in reached]
-        for item in self.dropping:
-            name = node_of(item, typed)
-            roots.setdefault(name, set()).update(checked_columns(item, typed))
-            if isinstance(item, Referential):
-                roots.setdefault(item.to, set()).update(item.to_columns)
+        self.dropping = []
+        while (found := self.reached(drops, roots)) != self.dropping:
+            self.dropping = found  # what a row is looked up in may have drops of its own
+            for item in found:
+                roots.setdefault(node_of(item, typed), set()).update(checked_columns(item, typed))
+                if isinstance(item, Referential):
+                    roots.setdefault(item.to, set()).update(item.to_columns)
         self.have = carried(typed, needs(typed, roots))
         parts: list[tuple[str, str]] = []
         for node in in_order(typed, self.have, self.dropping):
@@ -176,6 +176,11 @@ class _Writer:
             return parts[0][1]
         body = ",\n".join(f"{identifier(name)} AS (\n{_indent(text)}\n)" for name, text in parts)
         return f"WITH {body}\nSELECT {last}\nFROM {identifier(node_id)}"
+
+    def reached(self, drops: Iterable[Expectation], roots: Iterable[str]) -> list[Expectation]:
+        """Those of the expectations whose nodes the roots rest on."""
+        nodes = {node.id for node in upstream(self.typed, roots)}
+        return [item for item in drops if node_of(item, self.typed) in nodes]
 
     def kept(self, name: str, items: Sequence[Expectation]) -> str:
         """The rows of `name` that fail none of the expectations."""
