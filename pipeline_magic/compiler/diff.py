@@ -11,8 +11,9 @@ from pipeline_magic.compiler.describe import (
     describe_source,
     describe_target,
     describe_trigger,
+    names,
 )
-from pipeline_magic.spec.model import PipelineSpec
+from pipeline_magic.spec.model import JoinKey, Order, PipelineSpec, RenameColumn, SegmentRule
 from pipeline_magic.spec.schema import Model
 
 __all__ = ["Change", "diff_specs"]
@@ -82,16 +83,53 @@ def _fields(path: str, subject: str, old: Model, new: Model) -> Iterator[Change]
     for field in type(new).model_fields:
         before, after = getattr(old, field), getattr(new, field)
         if before != after:
-            yield from _field(f"{path}.{field}", f"{subject}: {field.replace('_', ' ')}", before, after)
+            yield from _field(f"{path}.{field}", subject, field, before, after)
 
 
-def _field(path: str, subject: str, before: Any, after: Any) -> Iterator[Change]:
+_SAID = {
+    "condition": "keeps the rows where {}",
+    "filter": "is read where {}",
+    "watermark": "is read past the highest {}",
+    "table": "is {}",
+    "input": "takes {}",
+    "inputs": "takes {}",
+    "how": "is a {} join",
+    "group_by": "has one row for each {}",
+    "partition_by": "works within each {}",
+    "keys": "goes by {}",
+    "by": "ranks by {}",
+    "n": "keeps {} rows",
+    "order_by": "sorts by {}",
+    "mode": "is written in mode {}",
+    "columns": "takes the columns {}",
+    "otherwise": "says {} where no rule matches",
+    "action": "has the action {}",
+    "tolerance": "tolerates {} of the rows",
+    "sequence_by": "takes the highest {}",
+    "cluster_by": "is clustered by {}",
+    "query": "runs {}",
+    "value": "puts {}",
+}
+"""How a field is said of its element; where it is not here, by its name."""
+
+
+def _field(path: str, subject: str, field: str, before: Any, after: Any) -> Iterator[Change]:
     both = (*_items(before), *_items(after))
-    if isinstance(before, tuple) and isinstance(after, tuple) and both and all(_key(item) for item in both):
-        olds, news = {_key(item): item for item in before}, {_key(item): item for item in after}
-        yield from _named(path, subject, olds, news)
+    if field not in {"keys", "order_by"} and both and all(_key(item) for item in both):
+        olds, news = {_key(item): item for item in _items(before)}, {_key(item): item for item in _items(after)}
+        yield from _named(path, subject, field.replace("_", " "), olds, news)
         return
-    yield Change(path=path, kind="changed", text=f"{subject} is {_show(after)}, before {_show(before)}")
+    said = _SAID.get(field, f"has {field.replace('_', ' ')} {{}}")
+    if path == "target.partition_by":
+        said = "is partitioned by {}"
+    unset = (None, (), "")
+    if before in unset:
+        text = f"{subject} {said.format(_show(after))} now"
+    elif after in unset:
+        text = f"{subject} no longer {said.format(_show(before))}"
+    else:
+        text = f"{subject} {said.format(_show(after))}, before {_show(before)}"
+    yield Change(path=path, kind="changed", text=text)
 
 
 def _items(value: Any) -> tuple[Any, ...]:
@@ -102,35 +140,44 @@ def _key(item: Any) -> str:
     return next((str(getattr(item, key)) for key in ("name", "label", "column", "left") if hasattr(item, key)), "")
 
 
-def _named(path: str, subject: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+def _named(path: str, subject: str, word: str, old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[Change]:
+    one = word.removesuffix("s")
     changed = False
     for name, item in old.items():
         if name not in new:
             changed = True
-            yield Change(
-                path=f"{path}.{name}", kind="removed", text=f"{subject} has no {name} any more ({_show(item)})"
-            )
+            text = f"{subject} has the {one} {name} no more ({_show(item)})"
+            yield Change(path=f"{path}.{name}", kind="removed", text=text)
     for name, item in new.items():
         if name not in old:
             changed = True
-            yield Change(path=f"{path}.{name}", kind="added", text=f"{subject} has {name} now ({_show(item)})")
+            yield Change(path=f"{path}.{name}", kind="added", text=f"{subject} has the new {one} {name}: {_show(item)}")
         elif item != old[name]:
             changed = True
-            text = f"{subject}: {name} is {_show(item)}, before {_show(old[name])}"
+            text = f"{subject}: the {one} {name} is {_show(item)}, before {_show(old[name])}"
             yield Change(path=f"{path}.{name}", kind="changed", text=text)
     if not changed:
-        yield Change(path=path, kind="changed", text=f"{subject} is in the order {', '.join(new)}")
+        yield Change(path=path, kind="changed", text=f"{subject} has its {word} in the order {', '.join(new)}")
 
 
 def _show(value: Any) -> str:
     if value is None or value == ():
-        return "not set"
+        return "nothing"
+    if isinstance(value, JoinKey):
+        return value.left if value.left == value.right else f"{value.left} = {value.right}"
+    if isinstance(value, Order):
+        nulls = ", NULLs first" if value.nulls_first else ""
+        return f"{value.column} ({'highest' if value.descending else 'lowest'} first{nulls})"
+    if isinstance(value, SegmentRule):
+        return f"where {value.condition}" if value.top is None else f"the top {100 * value.top:g} %"
     if isinstance(value, Model):
         known = {name: item for name, item in value if item not in (None, "", False, ())}
         rest = {name: item for name, item in known.items() if name not in {"name", "label", "column"}}
+        if isinstance(value, RenameColumn):
+            return f"{value.column} as {value.name}"
         return ", ".join(f"{_show(item)}" if len(rest) == 1 else f"{n} {_show(item)}" for n, item in rest.items()) or (
             _key(value)
         )
     if isinstance(value, tuple):
-        return ", ".join(_show(item) for item in value)
+        return names(_show(item) for item in value)
     return {True: "on", False: "off"}[value] if isinstance(value, bool) else str(value)

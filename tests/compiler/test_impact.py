@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from pipeline_magic.compiler.impact import impact, impact_of
-from pipeline_magic.spec.model import NamedExpression
+from pipeline_magic.spec.model import NamedExpression, PipelineSpec
 from pipeline_magic.spec.schema import Column
 from pipeline_magic.spec.typed import TypedSpec, type_spec
-from tests.support.compiled import GOLDEN, load_case
+from tests.support.compiled import GOLDEN, load_case, make_table
 
 
 def seed(**measures: str) -> TypedSpec:
@@ -66,3 +70,65 @@ def test_another_table() -> None:
     made = impact(old, new)
     assert made.severity == "breaking"
     assert len(made.columns) == len(old.target_columns())
+
+
+_ORDERS = "id bigint!, person int, price decimal(10,2), at timestamp"
+
+
+def small(*steps: dict[str, Any], target: dict[str, Any] | None = None, **more: Any) -> TypedSpec:
+    """Orders through some steps."""
+    orders = make_table(
+        "dev.default.orders", "id bigint!, person int, price decimal(10,2), at timestamp", (), [("id",)]
+    )
+    spec = PipelineSpec.model_validate({
+        "name": "p", "sources": [{"alias": "orders", "table": "dev.default.orders"} | more.pop("source", {})],
+        "steps": steps, "target": {"table": "dev.default.t", "input": steps[-1]["id"] if steps else "orders"}
+        | (target or {}), **more,
+    })  # fmt: skip
+    return type_spec(spec, {"orders": orders.schema})
+
+
+SUM = {"id": "a", "kind": "aggregate", "input": "orders", "group_by": ["person"],
+       "measures": [{"name": "spent", "expression": "sum(price)"}]}  # fmt: skip
+KEEP = {"id": "f", "kind": "filter", "input": "orders", "condition": "price > 1"}
+DROP = {"id": "e", "kind": "not_null", "on": "orders", "columns": ["price"], "action": "drop"}
+TABLE_CASES = {
+    "grain": (small(SUM), small(SUM | {"group_by": ["person", "at"]}), "breaking", "one row for each person and at"),
+    "filter": (small(KEEP), small(KEEP | {"condition": "price > 2"}), "partly breaking", "there are may change: f"),
+    "source filter": (small(), small(source={"filter": "price > 1"}), "partly breaking", "may change: orders"),
+    "mode": (small(), small(target={"mode": "append"}), "partly breaking", "in mode append, before overwrite"),
+    "scd2": (small(), small(target={"mode": "scd2", "keys": ["id"]}), "breaking", "several versions of a key"),
+    "keys": (small(target={"mode": "scd1", "keys": ["id"]}), small(target={"mode": "scd1", "keys": ["person"]}),
+             "breaking", "identified by person, before by id"),
+    "sequence": (small(target={"mode": "scd1", "keys": ["id"], "sequence_by": "at"}),
+                 small(target={"mode": "scd1", "keys": ["id"]}), "partly breaking", "before at"),
+    "drop": (small(), small(expectations=[DROP]), "partly breaking", "rows are dropped may change: e"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TABLE_CASES)
+def test_the_table_as_a_whole(name: str) -> None:
+    """Another grain, key or versioning breaks; other rows or another way of writing breaks partly; each says why."""
+    old, new, severity, words = TABLE_CASES[name]
+    made = impact(old, new)
+    assert words in " ".join(made.meaning)
+    assert {item.severity for item in made.table if words in item.reason} == {severity}
+    assert made.severity == severity
+
+
+def test_a_renamed_column() -> None:
+    """A column under another name breaks its readers, who are told the name."""
+    made = impact(small(), small({"id": "r", "kind": "rename", "input": "orders",
+                                  "columns": [{"column": "price", "name": "amount"}]}))  # fmt: skip
+    assert [(item.column, item.severity) for item in made.columns] == [
+        ("price", "breaking"),
+        ("amount", "non-breaking"),
+    ]
+    assert "`amount` seems to be its new name" in made.columns[0].reason
+
+
+def test_what_no_reader_sees() -> None:
+    """Layout, comment and trigger change nothing for readers."""
+    there = {"cluster_by": ["id"], "comment": "Orders"}
+    made = impact(small(), small(target=there, trigger={"kind": "table_update"}))
+    assert (made.columns, made.table, made.severity) == ((), (), "non-breaking")

@@ -148,9 +148,13 @@ def test_diff_says_what_changed() -> None:
     new = old.model_copy(update={"steps": (*old.steps[:2], segment), "target": target})
     assert diff_specs(old, old) == ()
     assert [(change.path, change.kind, change.text) for change in diff_specs(old, new)] == [
-        ("steps.segment.rules.high value", "changed", "The step segment: rules: high value is 0.1, before 0.2"),
-        ("steps.segment.rules.some", "added", "The step segment: rules has some now (revenue > 1)"),
-        ("target.mode", "changed", "The target: mode is append, before overwrite"),
+        (
+            "steps.segment.rules.high value",
+            "changed",
+            "The step segment: the rule high value is the top 10 %, before the top 20 %",
+        ),
+        ("steps.segment.rules.some", "added", "The step segment has the new rule some: where revenue > 1"),
+        ("target.mode", "changed", "The target is written in mode append, before overwrite"),
     ]
     assert {change.kind for change in diff_specs(old, load_case(GOLDEN / "flights_carrier_delays").spec)} == {
         "added",
