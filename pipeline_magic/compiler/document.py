@@ -13,9 +13,21 @@ from pipeline_magic.compiler.describe import (
     describe_trigger,
     markdown,
 )
+from pipeline_magic.compiler.lineage import column_lineage
 from pipeline_magic.spec.typed import TypedSpec
 
 __all__ = ["mermaid", "readme"]
+
+_MANY = 12
+"""Columns that are named in one place; of more only the number is said."""
+
+_TRY = """\
+## Try it
+
+The tests run the notebook up to its quality gate on a few rows of their own, with any Spark, and write nothing:
+
+    pip install pytest pyspark
+    pytest pipelines/{name}/test_{name}.py"""
 
 _SHAPES = {"source": ('[("', '")]'), "target": ('[["', '"]]')}
 
@@ -61,6 +73,11 @@ def readme(typed: TypedSpec, assumptions: Sequence[str] = ()) -> str:
     parts.append(f"## Lineage\n\n```mermaid\n{mermaid(typed)}\n```")
     parts.append("## Steps\n\n" + "\n".join(_steps(typed)))
     parts.append("## Columns\n\n" + "\n".join(_columns(typed)))
+    deciding = column_lineage(typed).deciding()
+    if deciding:
+        names = ", ".join(markdown(f"{alias}.{name}") for alias, name in deciding[:_MANY])
+        more = f" and {len(deciding) - _MANY} more" if len(deciding) > _MANY else ""
+        parts.append(f"Which rows there are is decided by {names}{more}.")
     if spec.expectations:
         lines = [
             f"- **{markdown(item.id)}** {'' if item.enabled else '(off) '}"
@@ -71,6 +88,7 @@ def readme(typed: TypedSpec, assumptions: Sequence[str] = ()) -> str:
     noted = [*assumptions, *(f"{warning.path}: {warning.message}" for warning in typed.warnings)]
     if noted:
         parts.append("## Assumptions and notes\n\n" + "\n".join(f"- {markdown(text)}" for text in noted))
+    parts.append(_TRY.format(name=spec.name))
     return "\n\n".join(parts) + "\n"
 
 
@@ -84,8 +102,13 @@ def _steps(typed: TypedSpec) -> list[str]:
 
 
 def _columns(typed: TypedSpec) -> list[str]:
-    lines = ["| Column | Type | |", "| --- | --- | --- |"]
+    lineage = column_lineage(typed)
+    own = {column.name for column in typed.node(typed.spec.target.input).columns}
+    lines = ["| Column | Type | Made of | |", "| --- | --- | --- | --- |"]
     for column in typed.target_columns():
         note = markdown(column.comment) or ("" if column.nullable else "never NULL")
-        lines.append(f"| {markdown(column.name)} | {markdown(column.type)} | {note} |")
+        sources = lineage.sources_of(column.name) if column.name in own else ()
+        made = ", ".join(markdown(f"{alias}.{name}") for alias, name in sources[:_MANY])
+        made += f" and {len(sources) - _MANY} more" if len(sources) > _MANY else ""
+        lines.append(f"| {markdown(column.name)} | {markdown(column.type)} | {made} | {note} |")
     return lines
