@@ -127,9 +127,9 @@ class PipelineMagics(Magics):
         from pipeline_magic.ui.panel import Panel
 
         orchestrator = self._ready()
-        ports = orchestrator.ports
-        tables = sorted(table.table for table in ports.catalog.tables())
-        return Panel(orchestrator, snapshot, approver=ports.code_host.identity(), tables=tables)
+        identity = orchestrator.ports.code_host.identity()
+        tables = orchestrator.find_tables(limit=1000)
+        return Panel(orchestrator, snapshot, approver=identity, tables=tables, find=orchestrator.find_tables)
 
     def _hold(self, work: Callable[[Held], Snapshot | Outcome]) -> Snapshot | Outcome | None:
         """Hold the cell while a thread works; show its panel as soon as there is one, and its last state at the end.

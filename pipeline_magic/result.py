@@ -79,9 +79,9 @@ class PipelineResult:
         if self._panel is None:
             from pipeline_magic.ui.panel import Panel
 
-            self._panel = Panel(
-                self._orchestrator, self.snapshot, approver=self._orchestrator.ports.code_host.identity()
-            )
+            orchestrator = self._orchestrator
+            identity = orchestrator.ports.code_host.identity()
+            self._panel = Panel(orchestrator, self.snapshot, approver=identity, find=orchestrator.find_tables)
         return self._panel
 
     def refresh(self) -> PipelineResult:

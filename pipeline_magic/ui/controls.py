@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import ipywidgets as w
@@ -47,10 +47,17 @@ class FormControls:
     Args:
         view: What to draw.
         changed: Called with the number of fields that differ from the spec.
+        find: Gives names of tables that fit what is typed, best first; None offers those of the view alone.
     """
 
-    def __init__(self, view: FormView, changed: Callable[[int], None]) -> None:
+    def __init__(
+        self,
+        view: FormView,
+        changed: Callable[[int], None],
+        find: Callable[[str], Sequence[str]] | None = None,
+    ) -> None:
         self.view = view
+        self._find = find
         self.widget = w.VBox()
         self._changed = changed
         self._styles: dict[str, Any] = {}
@@ -59,6 +66,8 @@ class FormControls:
         self._fields = {field.path: field for field in view.fields()}
         self._boxes: dict[str, tuple[Any, tuple[Field, ...]]] = {}
         self._dirty: set[str] = set()
+        self._nearby: dict[str, Any] = {}
+        self._shown: set[str] = set()
         self._marks: dict[str, str] = {}
         self._standing = mark_problems(view, view.problems)
         self._top = w.HTML()
@@ -145,6 +154,8 @@ class FormControls:
         children: list[Any] = []
         for field in fields:
             children.append(self._control(field))
+            if field.path in self._shown:
+                children.append(self._nearby[field.path])
             if field.path in self._marks:
                 text = note(mark("✗", "not accepted", "failed"), " ", prose(self._marks[field.path]), kind="error")
                 children.append(classed(w.HTML(text), "pm-field-error"))
@@ -181,12 +192,48 @@ class FormControls:
             return w.Dropdown(options=options, value=value, style=self._style(w.Dropdown), **same)
         offered = [option for option in field.options if not _MARKUP.search(option)][:1000]
         if field.kind in {"column", "table"} and offered:
-            return w.Combobox(value=field.text, options=offered, style=self._style(w.Combobox), **same)
+            made = w.Combobox(value=field.text, options=offered, style=self._style(w.Combobox), **same)
+            if field.kind == "table" and self._find is not None:
+                made.observe(lambda change: self._offer(made, field, change["new"]), "value")
+            return made
         if field.kind == "long":
             rows = min(12, max(1, len(field.text) // 90 + field.text.count("\n") + 1))
             return w.Textarea(value=field.text, rows=rows, style=self._style(w.Textarea), **same)
         hint = "with commas" if field.kind in {"columns", "list", "scalars", "keys", "order"} else ""
         return w.Text(value=field.text, placeholder=hint, style=self._style(w.Text), **same)
+
+    def _offer(self, control: Any, field: Field, typed: str) -> None:
+        """Offer tables that fit what is typed.
+
+        A browser lists only names that hold what is typed; where none does, those found stand in a list below.
+        """
+        found: list[str] = []
+        if self._find is not None and len(typed.strip()) >= 3 and typed not in (field.text, *control.options):
+            found = [name for name in self._find(typed) if not _MARKUP.search(name)]
+            control.options = list(dict.fromkeys([*found, *control.options]))[:1000]
+        near = found if not any(typed.casefold() in name.casefold() for name in found) else []
+        if near:
+            self._list_nearby(control, field).options = near
+        if bool(near) != (field.path in self._shown):
+            (self._shown.add if near else self._shown.discard)(field.path)
+            for box, fields in self._boxes.values():
+                if field in fields:
+                    self._fill(box, fields)
+
+    def _list_nearby(self, control: Any, field: Field) -> Any:
+        if field.path not in self._nearby:
+            made = w.Select(rows=4, value=None, description="did you mean", layout=self._layout)
+            classed(made, f"pm-nearby-{css_name(field.path)}")
+
+            def choose(change: Any) -> None:
+                if change["new"] is not None:
+                    control.value = change["new"]
+
+            made.observe(choose, "value")
+            self._nearby[field.path] = made
+        made = self._nearby[field.path]
+        made.value = None
+        return made
 
     def _style(self, kind: Any) -> Any:
         """One style for all controls of a sort."""

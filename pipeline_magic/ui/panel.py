@@ -81,10 +81,19 @@ class Panel:
         actions: What the buttons call.
         snapshot: The run as it stands now.
         approver: Name that stands in the approver's field to begin with.
-        tables: Names offered where a table is asked for.
+        tables: Names offered where a table is asked for, before anything is typed.
+        find: Gives names of tables that fit what is typed there, best first.
     """
 
-    def __init__(self, actions: Actions, snapshot: Snapshot, *, approver: str = "", tables: Sequence[str] = ()) -> None:
+    def __init__(
+        self,
+        actions: Actions,
+        snapshot: Snapshot,
+        *,
+        approver: str = "",
+        tables: Sequence[str] = (),
+        find: Callable[[str], Sequence[str]] | None = None,
+    ) -> None:
         self._actions = actions
         self._snapshot = snapshot
         self._live: dict[Stage, StageEvent] = {}
@@ -93,7 +102,7 @@ class Panel:
         self._stopping = False
         self._thread: threading.Thread | None = None
         self._questions = QuestionControls(())
-        self._spec = SpecTab("Spec", tuple(tables), self._buttons)
+        self._spec = SpecTab("Spec", tuple(tables), self._buttons, find)
         self._quality = QualityTab("Quality", self._on_waive)
         self._approval = ApprovalTab("Approval", approver, self._on_approve, self._on_reject)
         self._tabs: tuple[Tab, ...] = (

@@ -7,7 +7,7 @@ buttons do (`panel`).
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import ipywidgets as w
@@ -115,9 +115,16 @@ class LineageTab(_WithDrawing):
 class SpecTab(Tab):
     """The form; kept, with what was typed, as long as the spec is the same."""
 
-    def __init__(self, title: str, tables: tuple[str, ...], changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        title: str,
+        tables: tuple[str, ...],
+        changed: Callable[[], None],
+        find: Callable[[str], Sequence[str]] | None = None,
+    ) -> None:
         super().__init__(title)
         self._tables = tables
+        self._find = find
         self._changed = changed
         self._view: FormView | None = None
         self._problems: tuple[tuple[str, str], ...] = ()
@@ -133,7 +140,7 @@ class SpecTab(Tab):
             self.widget.children = (w.HTML(note(words)),)
             return
         typed = self.controls.typed() if self.controls else {}
-        self.controls = FormControls(view, lambda _: self._changed())
+        self.controls = FormControls(view, lambda _: self._changed(), self._find)
         self.controls.restore(typed)
         self.mark(self._problems)
         self.widget.children = (self.controls.widget,)

@@ -88,6 +88,37 @@ def test_generate_applies_answers_then_edits_then_generates() -> None:
     assert _find(panel.widget, "pm-generate").description == "Generate again"
 
 
+def test_a_table_is_found_by_what_is_typed() -> None:
+    """Names that fit are offered as one types; where no name holds the words, they stand in a list to choose from."""
+    actions = Recorder(snapshots.awaiting_input())
+    asked: list[str] = []
+
+    def find(words: str) -> tuple[str, ...]:
+        asked.append(words)
+        return () if words == "zzzz" else ("main.sales.orders_2024", "main.sales.`<b>`")
+
+    panel = Panel(actions, actions.now, tables=("main.sales.orders",), find=find)
+    _tab(panel, "Spec")
+    field = _find(panel.widget, "pm-field-sources-orders-table")
+    field.value = "or"
+    assert asked == []
+    field.value = "orders_20"
+    assert asked == ["orders_20"]
+    assert field.options[0] == "main.sales.orders_2024"
+    assert not any("<" in name for name in field.options)
+    field.value = "zzzz"
+    with pytest.raises(StopIteration):
+        _find(panel.widget, "pm-nearby-sources-orders-table")
+    field.value = "ordres"
+    nearby = _find(panel.widget, "pm-nearby-sources-orders-table")
+    assert list(nearby.options) == ["main.sales.orders_2024"]
+    assert field.value == "ordres"
+    nearby.value = "main.sales.orders_2024"
+    assert field.value == "main.sales.orders_2024"
+    with pytest.raises(StopIteration):
+        _find(panel.widget, "pm-nearby-sources-orders-table")
+
+
 def test_apply_changes_the_spec_without_generating() -> None:
     """The form then shows the new spec, and nothing is pending."""
     actions = Recorder(snapshots.awaiting_input())
