@@ -98,10 +98,13 @@ def _target(made: Grounded, words: Words, catalog: CatalogIndex) -> None:
     if named:
         made.origins["target.table"] = Origin(kind="clause", clauses=_clauses(made, "target.table"))
         return
-    catalog_name = parts[0] if words.has(parts[0]) else "main"
-    schema = parts[1] if words.has(parts[1]) else "default"
-    proposed = join_table(catalog_name, schema, slug(parts[2] or _last(made.draft), "result"))
+    name = parts[2] if words.made_of(parts[2]) else f"{split_table(made.draft.sources[0].table)[2]}_result"
+    place = (words.place("catalog") or "main", words.place("schema") or "default")
+    if table and names_as_target(words.text, parts[1:]):
+        place, name = (place[0], parts[1]), parts[2]
+    proposed = join_table(*place, slug(name))
     there = catalog.table(proposed) is not None
+    elsewhere = bool(table) and tuple(part.casefold() for part in parts[:2]) != place
     _set(made, {"table": proposed})
     made.origins["target.table"] = Origin(
         kind="assumption",
@@ -112,13 +115,15 @@ def _target(made: Grounded, words: Words, catalog: CatalogIndex) -> None:
     why = "The statement does not name the whole table."
     if there:
         why += f" `{proposed}` is there already, and would be written over."
+    if elsewhere:
+        why += f" The model proposed `{table}`, which no word asks for."
     made.questions.append(
         Question(
             id="target:table",
             text="What should the target table be called?",
             why=why,
             options=(Option(id="proposed", label=proposed, edits=(Edit(path="target.table", value=proposed),)),),
-            default=None if there else "proposed",
+            default=None if there or elsewhere else "proposed",
             path="target.table",
             free=True,
             clauses=_clauses(made, "target.table"),
@@ -305,10 +310,6 @@ def _clauses(made: Grounded, path: str) -> tuple[str, ...]:
 def _set(made: Grounded, changes: Mapping[str, Any]) -> None:
     if changes:
         made.draft = made.draft.model_copy(update={"target": made.draft.target.model_copy(update=dict(changes))})
-
-
-def _last(draft: Draft) -> str:
-    return draft.target.input or (draft.sources[0].alias if draft.sources else "")
 
 
 def _shown(value: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ just the table's. Comments never count: whoever can write one could write anythi
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from pipeline_magic.english import ABBREVIATIONS, DATA_WORDS, split_compound, stem, words_of
 from pipeline_magic.spec.schema import TableSchema
@@ -30,6 +30,8 @@ _WRITE = re.compile(
     r"(?:\s+(?:the|a|an|new|delta|table|called|named|it|them|result|results|everything|is))*[\s:=`'\"“”(*-]*$",
     re.IGNORECASE,
 )
+_BULLET = re.compile(r"^\s*\d+[.)]\s", re.MULTILINE)
+_NO_PLACE = frozenset({"unity", "the", "a", "same", "new", "called", "named", "and", "as", "this", "that", "which"})
 _SMALL = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
@@ -56,9 +58,29 @@ class Words:
 
     def number(self, value: int) -> bool:
         """The number stands in the statement, in digits or as a small word."""
-        plain = self._low.replace(",", "")
+        plain = _BULLET.sub(" ", self._low).replace(",", "")
         word = _SMALL[value] if value < len(_SMALL) else ""
         return re.search(rf"(?<!\d){value}(?!\d)", plain) is not None or (bool(word) and word in self._tokens)
+
+    def place(self, kind: str) -> str:
+        """The catalog or schema that is written to: ``outputs to analytics catalog``; empty where none is said.
+
+        Args:
+            kind: ``catalog`` or ``schema``.
+        """
+        word = r"`?([a-z_]\w*)`?"
+        behind = rf"\b(?:to|into|in|on)\s+(?:the\s+|our\s+|my\s+)?{word}\s+{kind}\b"
+        before = rf"\b(?:to|into|in|on)\s+(?:the\s+)?{kind}\s+(?:called\s+|named\s+)?{word}"
+        for pattern in (behind, before):
+            for match in re.finditer(pattern, self._low):
+                if match[1] not in _NO_PLACE:
+                    return match[1]
+        return ""
+
+    def made_of(self, name: str) -> bool:
+        """Every word of a name stands in the statement, in one form or another."""
+        parts = [word for word in words_of(name) if word.casefold() not in _GENERIC]
+        return bool(parts) and all(stem(word) in self._stems or self.has(word) for word in parts)
 
     def speaks_of(self, table: TableSchema) -> bool:
         """A word of the table's name, or a telling word of one of its columns' names."""
@@ -83,8 +105,8 @@ class Words:
         return bool((told - of_tables - _GENERIC) & self._stems)
 
 
-def names_as_target(statement: str, parts: tuple[str, str, str]) -> bool:
-    """The whole name stands in the statement, behind a word of writing."""
+def names_as_target(statement: str, parts: Sequence[str]) -> bool:
+    """The name, of so many parts, stands in the statement as a whole, behind a word of writing."""
     pattern = r"`?\.`?".join(re.escape(part) for part in parts)
     for match in re.finditer(rf"(?<![\w.])`?{pattern}`?(?![\w`]|\.\w)", statement, re.IGNORECASE):
         if _WRITE.search(statement[max(0, match.start() - 80) : match.start()]):
