@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import sys
 from collections.abc import Iterator
 
 import pytest
@@ -24,3 +25,10 @@ def _no_settings_from_outside() -> Iterator[None]:
             os.environ[name] = kept[name]
     yield
     os.environ.update(kept)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """What the random tests of a run without bounds have counted."""
+    counted = sys.modules.get("tests.support.random_runs")
+    for line in counted.FIGURES if counted else ():
+        terminalreporter.write_line(line)

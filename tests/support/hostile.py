@@ -26,10 +26,11 @@ ATTACKS = [
     "{run_time}", "{__import__('os')}", "\\", "\\'", "'\\", "\"\"\"", "'''", "a\nb", "# !pip install evil",
     "%sh rm -rf /", "\n%sh id", "<script>alert(1)</script>", "![x](http://evil)", "[link](javascript:1)", "```",
     "\n```\n", "---\n- !!python/object/apply:os.system [id]", "&anchor *alias", "\u202egnp.exe", "\u2028", "\ufeff",
-    "🙂", "x' OR '1'='1", "/* */", "-- x", "${spark.x}", "${var.secret}", "${{ secrets.TOKEN }}", "{{secrets/a/b}}", ":p",
-    "@v", "f\"{1}\"", "\ue000", "#{x}", "*/ x", "</pre>", "|", "\\ue000", "\\N{BULLET}", "{{", "}}", "}", "{", "%s",
-    "$(id)", "`id`", "null", "true", "run_time()", "to_date(run_time())", "<img src=x onerror=alert(1)>", "http://evil.example",
-    "@ada", "fixes #1", "click n0 \"javascript:alert(1)\"", "\"] --> x", "%%{init: {}}%%", "\\u000a", "\x85", "\x0b",
+    "🙂", "x' OR '1'='1", "/* */", "-- x", "${spark.x}", "${var.secret}", "${{ secrets.TOKEN }}", "{{secrets/a/b}}",
+    ":p", "@v", "f\"{1}\"", "\ue000", "#{x}", "*/ x", "</pre>", "|", "\\ue000", "\\N{BULLET}", "{{", "}}", "}", "{",
+    "%s", "$(id)", "`id`", "null", "true", "run_time()", "to_date(run_time())", "<img src=x onerror=alert(1)>",
+    "http://evil.example", "@ada", "fixes #1", "click n0 \"javascript:alert(1)\"",
+    "\"] --> x", "%%{init: {}}%%", "\\u000a", "\x85", "\x0b",
 ]  # fmt: skip
 
 _TEXT = st.lists(st.sampled_from(ATTACKS) | st.text(max_size=12), min_size=1, max_size=3).map("".join)
