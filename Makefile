@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MARK ?= not full
+RESUME ?=
 
 .PHONY: help demo notebook test test-full test-spark lint format bench clean
 
@@ -28,15 +29,15 @@ notebook: $(READY)  ## Open the quickstart in JupyterLab, with the extension rea
 	  $(BIN)/jupyter lab examples/quickstart.ipynb $$(test "$$(id -u)" != 0 || echo --allow-root) $(ARGS)
 
 test: $(READY)  ## Run the tests (under 15 minutes on two cores)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -m "$(MARK)" $(ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(RESUME) -m "$(MARK)" $(ARGS)
 	@home=$$(mktemp -d); PATH="$(CURDIR)/$(BIN):$$PATH" PIPELINE_MAGIC_LOCAL=1 PIPELINE_MAGIC_HOME=$$home \
-	  $(BIN)/python -m pytest --nbval-lax --nbval-cell-timeout=300 examples; status=$$?; rm -rf $$home; exit $$status
+	  $(BIN)/python -m pytest $(RESUME) --nbval-lax --nbval-cell-timeout=300 examples; status=$$?; rm -rf $$home; exit $$status
 	@$(MAKE) --no-print-directory lint
 
-test-full: $(READY)  ## Run everything without bounds (under two hours)
-	@PIPELINE_MAGIC_TEST_FULL=1 $(MAKE) --no-print-directory test MARK=""
+test-full: $(READY)  ## Run everything without bounds (under two hours; run again, it goes on where it stopped)
+	@PIPELINE_MAGIC_TEST_FULL=1 $(MAKE) --no-print-directory test MARK="not delta" RESUME="-p tests.support.resume --durations=20"
 
-test-spark: $(READY)  ## Run the write modes on Apache Spark with Delta's jars (needs Java, and Maven Central)
+test-spark: $(READY)  ## Run the write modes on Apache Spark with Delta's jars (needs Java and Maven Central; not in test-full)
 	@PIPELINE_MAGIC_TEST_DELTA=1 $(BIN)/python -m pytest -m delta tests/spark $(ARGS)
 
 lint: $(READY)  ## Check style and types
