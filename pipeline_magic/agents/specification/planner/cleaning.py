@@ -90,7 +90,7 @@ def _decimal(c: Context, i: int) -> tuple[int, str] | None:
 
 
 def _fills(c: Context, i: int) -> Found | None:
-    """``fill missing segments with 'x'``, ``replace nulls in city by 'unknown'``, ``if the name is missing use 'guest'``."""
+    """``fill missing segments with 'x'``, ``if the name is missing use 'guest'``."""
     if c.verb(i, "fill", "replace", "default", "set", "impute"):
         gone = c.match(c.skip(i + 1, "in|all|any|the"), _MISSING)
         link = _column(c, gone) if gone is not None else None
@@ -120,7 +120,11 @@ def _value(c: Context, i: int, link: ColumnLink) -> tuple[int, str] | None:
     number = number_of(token)
     if number is not None and link.column.kind == "number":
         return i + 1, number
-    if token.kind == "word" and link.column.kind == "text" and (token.text.isupper() or token.low in {"unknown", "none"}):
+    if (
+        token.kind == "word"
+        and link.column.kind == "text"
+        and (token.text.isupper() or token.low in {"unknown", "none"})
+    ):
         return i + 1, literal(token.text)
     return None
 
@@ -213,4 +217,3 @@ def _scalar(text: str) -> str | int | float:
     if text.startswith("'"):
         return text[1:-1].replace("\\'", "'").replace("\\\\", "\\")
     return float(text) if "." in text else int(text)
-

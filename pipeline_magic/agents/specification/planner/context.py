@@ -58,6 +58,7 @@ class Context:
         items: What was read so far, in order.
         definitions: Short names that the statement explains (``ASP = average sale price``), with the tokens that do.
         named: Measures that the statement names and explains in words.
+        states: Words that the statement explains as a condition on rows.
         together: Tables that stand under each other, as one.
         loose: Texts are compared without regard to case, and a part is enough.
         answers: Answers given to questions, by question id.
@@ -73,6 +74,7 @@ class Context:
     items: list[Item] = field(default_factory=list)
     definitions: dict[str, tuple[int, int]] = field(default_factory=dict)
     named: Sequence[Named] = ()
+    states: dict[str, str] = field(default_factory=dict)
     together: Together | None = None
     loose: bool = False
     free: Callable[[int], bool] = lambda _: True

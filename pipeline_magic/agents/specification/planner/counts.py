@@ -42,6 +42,10 @@ def counted(c: Context, table: TableInfo, condition: str | None = None, *, disti
 
 def count_of(c: Context, i: int) -> Found | None:
     at = c.match(i, _COUNT)
+    if at is None and i and c.low(i - 1) in {"and", ","} and c.match(i, _DISTINCT) is not None:
+        last = c.items[-1] if c.items else None  # `number of orders and distinct customers`
+        counting = isinstance(last, Measure) and last.expression.startswith("count(") and i - last.end <= 2
+        at = i if counting and c.table_at(i + 1) is not None else None
     if at is None and c.verb(i, "count", "tally"):
         at = c.skip(i + 1, "of|up|for each|the number of|how many")
     if at is None:

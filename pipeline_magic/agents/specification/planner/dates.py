@@ -190,7 +190,11 @@ def _last_n(c: Context, i: int) -> Period | None:
     name = _UNITS[unit]
     end = at + 1
     after = c.skip(end, ",|(|not|excluding|without")
-    excluded = c.match(after, f"the current {unit}|current {unit}|including the current {unit}|this {unit}")
+    excluded = c.match(
+        after,
+        f"the current {unit}|current {unit}|including the current {unit}|this {unit}|the current one|this one|"
+        f"the running {unit}|the ongoing {unit}|the running one",
+    )
     if whole or (after > end and excluded):
         end = excluded or end
         end = c.skip(end, ")") if excluded else end

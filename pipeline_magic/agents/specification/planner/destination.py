@@ -52,6 +52,10 @@ def set_target(made: Assembly, plan: Plan) -> dict[str, Any]:
                 )
             )
     _mode(made, plan, target)
+    for item in plan.of(Shape):
+        if item.field == "comment":
+            target["comment"] = str(item.value)
+            made.said("target.comment", plan.clauses(item))
     return target
 
 
@@ -107,6 +111,11 @@ def _mode(made: Assembly, plan: Plan, target: dict[str, Any]) -> None:
         )
     if target["mode"] in {"merge", "scd1", "scd2"}:
         _keys(made, plan, target, [item for item in shapes if item.field == "keys"])
+    for item in shapes:
+        name = _column(made, plan, str(item.value)) if item.field == "sequence" else None
+        if name is not None:
+            target["sequence_by"] = name
+            made.said("target.sequence_by", plan.clauses(item))
 
 
 def _two_modes(made: Assembly, modes: Sequence[Shape], clauses: tuple[str, ...]) -> None:
@@ -173,13 +182,49 @@ def _column(made: Assembly, plan: Plan, text: str) -> str | None:
     return None
 
 
+def _said_best(timings: Sequence[Timing]) -> Timing | None:
+    """``a daily table … run it daily at 02:00``: the one that leaves least open; None where two contradict."""
+    best = min(timings, key=lambda timing: len(timing.assumed))
+    days = {tuple(timing.cron.split()[3:]) for timing in timings if timing.cron}
+    loose = all(timing is best or "hour" in timing.assumed for timing in timings)
+    same = len({timing.kind for timing in timings}) == 1 and all(timing.cron for timing in timings)
+    return best if len(timings) == 1 or (same and len(days) == 1 and loose) else None
+
+
+def _two_schedules(made: Assembly, timings: Sequence[Timing], plan: Plan) -> None:
+    options = {}
+    for timing in timings:
+        if timing.kind == "schedule" and timing.cron:
+            value = {"kind": "schedule", "cron": timing.cron, "timezone": timing.timezone or "UTC"}
+            options[f"{timing.cron} {value['timezone']}"] = value
+        elif timing.kind != "schedule":
+            options[timing.kind] = {"kind": timing.kind}
+    made.questions.append(
+        Question(
+            id="trigger:two",
+            text="When should it run?",
+            why="The statement says more than one thing about it.",
+            options=tuple(
+                Option(id=slug(label), label=label, edits=(Edit(path="trigger", value=value),))
+                for label, value in options.items()
+            ),
+            path="trigger",
+            clauses=plan.clauses(*timings),
+        )
+    )
+
+
 def set_trigger(made: Assembly, items: Sequence[Item], plan: Plan) -> dict[str, Any] | None:
     """The trigger; manual where nothing is said of it."""
     timings = [item for item in items if isinstance(item, Timing)]
     if not timings:
         made.assumed("trigger.kind", "the statement names no schedule, so it runs when somebody starts it", ("daily",))
         return {"kind": "manual"}
-    timing, clauses = timings[0], plan.clauses(timings[0])
+    timing = _said_best(timings)
+    if timing is None:
+        _two_schedules(made, timings, plan)
+        return None
+    clauses = plan.clauses(*timings)
     if timing.kind != "schedule":
         made.said("trigger.kind", clauses)
         return {"kind": timing.kind}

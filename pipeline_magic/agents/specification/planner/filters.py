@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.idioms import state_at
-from pipeline_magic.agents.specification.planner.intent import Filter, Item, Use, refs_in
+from pipeline_magic.agents.specification.planner.intent import Filter, Item, Note, Use, refs_in
 from pipeline_magic.agents.specification.planner.predicates import condition_at
 from pipeline_magic.agents.specification.planner.values import Condition
 from pipeline_magic.runs import Option, Question
@@ -97,6 +97,10 @@ def _excluded(c: Context, i: int, at: int) -> Found | None:
 def _found(c: Context, i: int, found: Condition, *uses: Use) -> Found | None:
     last = c.items[-1] if c.items else None
     negated = found.expression.startswith("NOT ")
+    if isinstance(last, Filter) and last.expression.replace("(", "").replace(")", "") == found.expression.replace(
+        "(", ""
+    ).replace(")", ""):
+        return Found(found.end, "filter", (Note(i, found.end),))  # said once more, in other words
     if negated and isinstance(last, Filter) and refs_in(last.expression) == refs_in(found.expression):
         return None  # `in 1995 but not in 1996` is about all rows of a thing, which one row cannot tell
     first = c.match(found.end, "first") or found.end

@@ -12,6 +12,7 @@ from pipeline_magic.agents.specification.planner.dates import period_at
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.intent import (
     col,
+    refs_in,
 )
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.agents.specification.planner.linking import ColumnLink
@@ -196,7 +197,9 @@ _PLACES = {"city", "state", "country", "region", "county", "nation", "province",
 
 def in_place(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
     """``in New York``: a name in capitals, of the one column that holds places."""
-    at = c.match(i, "in|from|near|at|within")
+    at = c.match(
+        i, "in|from|near|at|within|located in|based in|situated in|located at|living in|who live in|that are in"
+    )
     if (
         at is None
         or at >= c.end(i)
@@ -205,7 +208,8 @@ def in_place(c: Context, i: int, about: TableInfo | None, least: float) -> Condi
         or c.table_at(at) is not None
     ):
         return None
-    for table in (about,) if about else c.focus(i)[:2]:
+    near = tuple(c.linker.tables[name] for name in c.linker.near) if c.low(at - 1) != c.low(i) else ()
+    for table in (about,) if about else (*c.focus(i)[:2], *near):
         columns = [column for column in table.of_kind("text") if _PLACES & set(column.words) and not column.values]
         if len(columns) == 1:
             value = value_at(c, at, columns[0])
@@ -241,6 +245,8 @@ def state_at(c: Context, i: int, about: TableInfo | None) -> Condition | None:
     if i >= c.end(i) or i >= len(c.tokens) or c.tokens[i].kind != "word":
         return None
     low = c.low(i)
+    if low in c.states and (about is None or refs_in(c.states[low])[0].table == about.name):
+        return Condition(i + 1, c.states[low], f"{low} is read as the statement explains it")
     for table in (about,) if about else c.focus(i):
         for column in table.columns:
             if low in column.null_words:

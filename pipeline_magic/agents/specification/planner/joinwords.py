@@ -6,6 +6,7 @@ import re
 from typing import Literal
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.idioms import state_at
 from pipeline_magic.agents.specification.planner.intent import Filter, Item, JoinWish, Keep, Use, col
 from pipeline_magic.agents.specification.planner.text import lemmas
 
@@ -148,7 +149,11 @@ _LACK = (
     "have no|has no|that have no|who have no|which have no|that do not have|who do not have|"
     "that don't have|who don't have|that lack|that had no|who never placed|that are not in|"
     "without matching|with no matching|who have not placed|that have never placed|who placed no|"
-    "even without|even with no|even if they have no|even when they have no"
+    "even without|even with no|even if they have no|even when they have no|but no|but without|but without any|"
+    "that aren't in|that are not in|which are not in|which aren't in|not in|missing from|missing in|not found in|"
+    "that do not exist in|that don't exist in|absent from|not present in|but have no|but has no|but do not have|"
+    "but had no|"
+    "that were never in|who have not|which have not|that have not"
 )
 _HAVE = (
     "with|that have|who have|having|which have|having had|that placed|who placed|that had|which "
@@ -217,6 +222,7 @@ def _never_done(c: Context, i: int) -> Found | None:
     if verb is None or verb >= c.end(i) or not re.fullmatch(r"\w+(?:ed|en)|sold|made|paid|sent", c.low(verb)):
         return None
     forms = lemmas(c.low(verb)) - {c.low(verb)} | ({"sale"} if c.low(verb) == "sold" else set())
+    done_by = forms | {c.low(verb)}
     subject = next((u.table for u in reversed(c.of(Use)) if c.starts[u.start] == c.starts[i]), None)
     if subject is None:
         return None
@@ -225,7 +231,7 @@ def _never_done(c: Context, i: int) -> Found | None:
         if name != subject and forms & set(table.words) and len(table.words) == 1 and c.graph.links(subject, name):
             how: Literal["anti", "semi"] = "anti" if negated is not None else "semi"
             return Found(verb + 1, "join", (Keep(i, verb + 1, subject, name, how),))
-    dates = [column for column in c.linker.tables[subject].of_kind("date", "timestamp") if forms & set(column.words)]
+    dates = [column for column in c.linker.tables[subject].of_kind("date", "timestamp") if done_by & set(column.words)]
     if len(dates) != 1:
         return None
     test = "IS NULL" if negated is not None else "IS NOT NULL"
@@ -245,20 +251,27 @@ def read_lacking(c: Context, i: int) -> Found | None:
             i,
             (
                 "with at least one|that have at least one|who have at least one|having at least one|that have "
-                "any|who have placed|that have placed|who placed at least one"
+                "any|who have placed|that have placed|who placed at least one|who have a|who has a|that have a|"
+                "having a|who own a|who took a|who have an|that have an|who own an"
             ),
         )
         how = "semi"
-    other = c.table_at(c.skip(at, "any|a|an|matching|the|single")) if at is not None else None
-    if other is None:
+    start = c.skip(at, "any|a|an|matching|the|single") if at is not None else None
+    state = state_at(c, start, None) if start is not None else None
+    inside = state.end if start is not None and state is not None and c.table_at(state.end) is not None else None
+    other = c.table_at(inside if inside is not None else start) if start is not None else None
+    if other is None or start is None:
         return None
     subject = next(
         (u.table for u in reversed(c.of(Use)) if u.table != other.table.name and c.starts[u.start] == c.starts[i]), None
     )
     if subject is None:
         return None
-    end = c.skip(other.end, "records|record|rows|entries|at all")
-    return Found(end, "join", (Keep(i, end, subject, other.table.name, how),))
+    end = c.skip(other.end, "records|record|rows|entries|at all|table")
+    items: list[Item] = [Keep(i, end, subject, other.table.name, how)]
+    if state is not None and inside is not None:
+        items.append(Filter(start, other.end, state.expression, state.assumed))
+    return Found(end, "join", tuple(items))
 
 
 def _keep(

@@ -33,7 +33,9 @@ from pipeline_magic.agents.specification.planner.intent import (
     measure_ref,
     refs_in,
 )
+from pipeline_magic.agents.specification.planner.linking import TableLink
 from pipeline_magic.agents.specification.planner.money import money_at, units_at
+from pipeline_magic.agents.specification.planner.periods import date_column
 from pipeline_magic.agents.specification.planner.text import number_of
 from pipeline_magic.agents.specification.planner.values import (
     Condition,
@@ -66,7 +68,18 @@ class _Function:
 
 def read_measure(c: Context, i: int) -> Found | None:
     """A measure, or several that share their column."""
-    for read in (_pronoun, _units, count_of, ratio_of, share_of, functions_of, revenue_of, counted_behind):
+    for read in (
+        _pronoun,
+        _date_of,
+        _state_sums,
+        _units,
+        count_of,
+        ratio_of,
+        share_of,
+        functions_of,
+        revenue_of,
+        counted_behind,
+    ):
         found = read(c, i)
         if found is not None:
             return _alias(c, _rounded(c, _based_on(c, found)))
@@ -83,6 +96,53 @@ def _units(c: Context, i: int) -> Found | None:
     reason = f"{' '.join(token.low for token in c.tokens[i:end])} are read from {column.name}"
     made = Measure(i, end, name, f"sum({col(column.ref)})", column.ref.table, said(c, i, end), reason)
     return Found(end, "measure", (made,))
+
+
+def _date_of(c: Context, i: int) -> Found | None:
+    """``the date of its last maintenance``, ``last maintenance date``: the newest date of a table."""
+    at = c.match(c.skip(i, "the|a"), "date of|time of|day of|timestamp of")
+    at = c.skip(at, "the|its|their|each|his|her") if at is not None else None
+    if at is None:
+        return None
+    newest = c.match(at, "last|latest|most recent|newest")
+    oldest = c.match(at, "first|earliest|oldest") if newest is None else None
+    found = newest or oldest
+    link = (c.table_at(found) or _by_first_word(c, found)) if found is not None else None
+    own = date_column(c, i, link.table) if link is not None else None
+    if link is None or own is None or own[1]:
+        return None
+    name = slug(f"{'last' if newest else 'first'}_{link.table.words[0]}_date")
+    text = f"{'max' if newest else 'min'}({col(own[0].ref)})"
+    reason = f"the date of {link.table.short} is {own[0].name}"
+    made = Measure(i, link.end, name, text, link.table.name, said(c, i, link.end), reason)
+    return Found(link.end, "measure", (Use(link.start, link.end, link.table.name), made))
+
+
+def _by_first_word(c: Context, i: int) -> TableLink | None:
+    """``maintenance`` for `maintenance_jobs`, where one table near by begins so."""
+    if i >= c.end(i - 1):
+        return None
+    fitting = [c.linker.tables[name] for name in c.linker.near if c.linker.tables[name].words[0] == c.tokens[i].stem]
+    return TableLink(i, i + 1, fitting[0], 0.8) if len(fitting) == 1 else None
+
+
+def _state_sums(c: Context, i: int) -> Found | None:
+    """``total deposits``: the amounts of the rows that are deposits, where a table keeps one amount and their type."""
+    at = c.match(c.skip(i, "the|their"), "total amount of|total|sum of|sum of the|total value of")
+    if at is None or c.linker.column_at(at, kinds=("number",), least=0.6) is not None or c.table_at(at) is not None:
+        return None
+    state = state_at(c, at, None)
+    refs = refs_in(state.expression) if state is not None else ()
+    if state is None or not refs or c.table_at(state.end) is not None or c.tokens[at].low == c.tokens[at].stem:
+        return None
+    table = c.linker.tables[refs[0].table]
+    amounts = [column for column in table.of_kind("number") if column.type.startswith(("decimal", "double", "float"))]
+    if len(amounts) != 1:
+        return None
+    name = slug(f"total_{c.low(at)}")
+    text = f"sum(CASE WHEN {state.expression} THEN {col(amounts[0].ref)} END)"
+    reason = f"{state.assumed}; their {amounts[0].name} is summed"
+    return Found(state.end, "measure", (Measure(i, state.end, name, text, table.name, said(c, i, state.end), reason),))
 
 
 def _based_on(c: Context, found: Found) -> Found:
@@ -280,6 +340,15 @@ def _noun(c: Context, i: int, functions: list[_Function]) -> tuple[int, ColumnIn
         return end, column, words, assumed, uses
     dated = any(function.name in {"max", "min"} for function in functions)
     kinds: tuple[Kind, ...] = ("number", "date", "timestamp") if dated else ("number",)
+    owner = c.table_at(i) if dated else None
+    behind = c.match(owner.end, "date|dates|time|timestamp|day") if owner is not None else None
+    exact = c.linker.column_at(i, kinds=("date", "timestamp"), least=0.9) if dated else None
+    if owner is not None and behind is not None and exact is None:
+        own = date_column(c, i, owner.table)
+        if own is not None and not own[1]:
+            use = Use(owner.start, owner.end, owner.table.name)
+            name = f"{' '.join(owner.table.words)} date"
+            return behind, own[0], name, f"the date of {owner.table.short} is {own[0].name}", (use,)
     link = c.linker.column_at(i, kinds=kinds)
     if link is None or link.end > c.end(i):
         return None

@@ -16,7 +16,14 @@ from pipeline_magic.agents.specification.planner.named import named_at
 __all__ = ["add_outer", "read_nested"]
 
 _FUNCTIONS = {"avg": "average|mean", "median": "median", "max": "maximum|highest|max", "min": "minimum|lowest|min"}
-_ADVERBS = {"daily": "day", "weekly": "week", "monthly": "month", "quarterly": "quarter", "yearly": "year", "hourly": "hour"}
+_ADVERBS = {
+    "daily": "day",
+    "weekly": "week",
+    "monthly": "month",
+    "quarterly": "quarter",
+    "yearly": "year",
+    "hourly": "hour",
+}
 
 
 def read_nested(c: Context, i: int) -> Found | None:
@@ -78,7 +85,9 @@ def _explained(c: Context, i: int, at: int, function: str) -> Found | None:
         (
             table
             for name in (*c.linker.scope, *c.linker.near)
-            if set((table := c.linker.tables[name]).words) <= set(named.stems) and table.key and name != named.measure.table
+            if set((table := c.linker.tables[name]).words) <= set(named.stems)
+            and table.key
+            and name != named.measure.table
         ),
         None,
     )
@@ -104,8 +113,12 @@ def add_outer(made: Assembly, plan: Plan) -> None:
         return
     outer = outers[0]
     names = {measure.name for measure in plan.measures}
-    entity = {column.name for group in plan.groups if group.entity and set(dict(group.columns)) <= set(outer.inner)
-              for column in plan.tables[group.entity].columns}
+    entity = {
+        column.name
+        for group in plan.groups
+        if group.entity and set(dict(group.columns)) <= set(outer.inner)
+        for column in plan.tables[group.entity].columns
+    }
     gone = {*outer.inner, *(f"{name}_start" for name in outer.inner), *entity}
     keys = [name for name in metrics["group_by"] if name not in gone]
     word = {"avg": "average", "median": "median", "max": "max", "min": "min"}[outer.function]
@@ -120,6 +133,9 @@ def add_outer(made: Assembly, plan: Plan) -> None:
     for item in measures:
         made.said(f"steps.{identity}.measures.{item['name']}", clauses)
     made.assumed(
-        f"steps.{identity}", "groups without any row have no count, and are no part of it", ("count them as 0",), clauses
+        f"steps.{identity}",
+        "groups without any row have no count, and are no part of it",
+        ("count them as 0",),
+        clauses,
     )
     made.columns = [*keys, *(item["name"] for item in measures)]

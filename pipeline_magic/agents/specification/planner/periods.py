@@ -23,7 +23,7 @@ from pipeline_magic.agents.specification.planner.values import (
     Condition,
 )
 
-__all__ = ["date_column", "dated_at", "dates_compared", "happened_in", "in_period"]
+__all__ = ["date_column", "dated_at", "dates_compared", "happened_against", "happened_in", "in_period"]
 
 
 def dates_compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
@@ -56,6 +56,15 @@ def dated_at(c: Context, i: int, column: ColumnInfo) -> Condition | None:
         if second is not None:
             end = c.skip(second.end, "inclusive|both inclusive|( inclusive )|( both inclusive )")
             return Condition(end, _and(f"{name} >= {first.low}", second.high and f"{name} < {second.high}"))
+    past = c.match(i, "is in the past|in the past|has passed|lies in the past|is already past|before today|before now")
+    if past is not None and period_at(c, past - 1) is None:
+        return Condition(past, f"{name} < to_date(run_time())")
+    future = c.match(i, "is in the future|in the future|lies in the future|after today")
+    if future is not None:
+        return Condition(future, f"{name} > to_date(run_time())")
+    several = _several(c, i, name)
+    if several is not None:
+        return several
     at = c.match(
         i,
         "since|starting from|starting in|starting|from|as of|on or after|not before|no earlier than|"
@@ -75,6 +84,19 @@ def dated_at(c: Context, i: int, column: ColumnInfo) -> Condition | None:
     if earlier is not None:
         return Condition(earlier, _below(name, period))
     return Condition(period.end, _dated(name, phrase or word, period))
+
+
+def _several(c: Context, i: int, name: str) -> Condition | None:
+    """``in 1997 and 1998``, ``for 2023, 2024 and 2025``: any of the periods."""
+    at = c.match(i, "in|for|during|of|from|in the years|for the years|in both|within")
+    periods: list[Period] = []
+    while at is not None and (period := period_at(c, at)) is not None and period.high is not None:
+        periods.append(period)
+        at = c.match(period.end, ", and|, or|and|or|,")
+    if len(periods) < 2 or any(period.relative for period in periods):
+        return None
+    parts = [f"({name} >= {period.low} AND {name} < {period.high})" for period in periods]
+    return Condition(periods[-1].end, f"({' OR '.join(parts)})")
 
 
 def _below(name: str, period: Period) -> str:
@@ -102,6 +124,39 @@ def happened_in(c: Context, i: int, about: TableInfo | None, least: float) -> Co
     if i + 1 >= c.end(i) or not re.fullmatch(r"\w+(?:ed|en|un|id)|made|bought|sold|sent|paid", c.low(i)):
         return None
     return in_period(c, i + 1, about, least)
+
+
+_PARTICLES = {"up", "in", "out", "off", "on"}
+
+
+def happened_against(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``received after the commit date``, ``signed up before 2025``: a verb that stands for one date column."""
+    if i + 1 >= c.end(i) or not re.fullmatch(r"\w+(?:ed|en|un|id)|made|bought|sold|sent|paid", c.low(i)):
+        return None
+    roots = {root for form in lemmas(c.low(i)) for root in (form, form[:6]) if len(root) > 3}
+    at = i + 1
+    if (
+        c.low(at) in _PARTICLES
+        and c.match(at + 1, "before|after|since|in|on|between|during|within|later|earlier") is not None
+    ):
+        roots |= {form + c.low(at) for form in lemmas(c.low(i))}
+        at += 1
+    for table in (about,) if about else c.focus(i):
+        hits = [
+            column
+            for column in table.of_kind("date", "timestamp")
+            if any(
+                word == root or (len(root) > 5 and word.startswith(root[:5]))
+                for word in (*column.words, *column.said)
+                for root in roots
+            )
+        ]
+        if len(hits) != 1:
+            continue
+        found = dates_compared(c, at, hits[0]) or dated_at(c, at, hits[0])
+        if found is not None:
+            return Condition(found.end, found.expression, f"{c.low(i)} is read as {hits[0].name}")
+    return None
 
 
 _RECORD_TIMES = {"created", "updated", "modified", "load", "loaded", "ingested", "inserted"}

@@ -146,6 +146,21 @@ _KEYED = re.compile(
 )
 
 
+_COMMENT = re.compile(
+    r"\b(?:comment\s+(?:on\s+)?(?:(?:the|this|target|output|result)\s+)*(?:table|it|target|output|result)?\s*(?:as|with|is|:|that)?|"
+    r"(?:with|and|add|has|having|give it)\s+(?:the|a|an)?\s*(?:table\s+)?(?:comment|description)\s*"
+    r"(?:of|that says|saying|:|is)?|"
+    r"(?:describe|document)\s+(?:the\s+|this\s+)?(?:table|it|target)\s+(?:as|with))\s*"
+    r"(?P<text>\"[^\"\n]{1,500}\"|'[^'\n]{1,500}'|“[^”\n]{1,500}”)",
+    re.IGNORECASE,
+)
+_SEQUENCE = re.compile(
+    rf"\b(?:(?P<first>{_NAME})\s+(?:as|is|being)\s+(?:the|its)?\s*(?:sequence|version|ordering|change)(?:\s+(?:column|time|"
+    rf"timestamp|number))?|(?:sequenced?|versioned|ordered)\s+(?:by|on)\s+(?:the\s+)?(?P<second>[A-Za-z]\w*_\w+|`[^`\n]+`))",
+    re.IGNORECASE,
+)
+
+
 def read_places(text: str, known: Callable[[str], bool] = lambda _: False) -> list[Placed]:
     """Everything the text says of target, mode and deployment, in order, without overlap inside one kind.
 
@@ -192,6 +207,11 @@ def read_places(text: str, known: Callable[[str], bool] = lambda _: False) -> li
             keyed = _BEHIND.match(text, item.end)
             if keyed:
                 found.append(Placed(item.end, keyed.end(), "keys", (keyed["keys"], keyed.start("keys"))))
+    if any(item.value in {"merge", "scd1", "scd2"} for item in found if item.what == "mode"):
+        for m in _SEQUENCE.finditer(text):
+            name = (m["first"] or m["second"]).strip("`")
+            found.append(Placed(m.start(), m.end(), "sequence", name))
+    found += [Placed(m.start(), m.end(), "comment", m["text"][1:-1]) for m in _COMMENT.finditer(text)]
     found += [Placed(m.start(), m.end(), "deployment", "declarative") for m in _DECLARATIVE.finditer(text)]
     found += [Placed(m.start(), m.end(), "deployment", "job") for m in _JOB.finditer(text)]
     found.sort(key=lambda item: (item.start, -item.end))

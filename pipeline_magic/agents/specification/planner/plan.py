@@ -16,6 +16,7 @@ from pipeline_magic.agents.specification.planner.assemble import assemble
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.destination import set_target, set_trigger
 from pipeline_magic.agents.specification.planner.draft import Plan
+from pipeline_magic.agents.specification.planner.effect import without_effect
 from pipeline_magic.agents.specification.planner.entities import TableInfo, describe
 from pipeline_magic.agents.specification.planner.intent import Item, Note, Shape
 from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
@@ -95,6 +96,7 @@ def parse_statement(
         raise StatementError(
             "The statement names no table or column that the catalog has.", hint=f"The catalog has {_some(catalog)}."
         )
+    clauses = without_effect(clauses, made, read.items, plan)
     made.questions += [
         *found.questions,
         *read.questions,

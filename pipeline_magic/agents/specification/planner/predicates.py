@@ -27,6 +27,7 @@ from pipeline_magic.agents.specification.planner.intent import Measure, col, mea
 from pipeline_magic.agents.specification.planner.periods import (
     dated_at,
     dates_compared,
+    happened_against,
     happened_in,
     in_period,
 )
@@ -48,10 +49,17 @@ _COPULA = (
 )
 _OPENERS = (
     "where|whose|with|having|that|which|who|for which|for whom|in which|only|only for|for|only those|those|and that|"
+    "that are|that is|that were|that was|which are|which is|which were|who are|who were|"
     "whose own|that have|that has|which have|which has|who have|who has|have|has|had|their|its|the|a|an|all|any"
 )
 _MISSING = "missing|null|empty|blank|unknown|not known|not set|not given|not available|not present|absent|unset|n/a"
 _PRESENT = "present|known|given|available|set|filled|not missing|not null|not empty|not blank"
+
+
+_MORE = (
+    "or more|or above|or higher|or over|and above|or later|or after|and over|or greater|or older|or larger|or bigger"
+)
+_LESS = "or less|or below|or lower|or fewer|or earlier|or before|and under|or younger|or under|or smaller"
 
 
 def condition_at(c: Context, i: int, *, about: TableInfo | None = None, opened: bool = False) -> Condition | None:
@@ -92,6 +100,8 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
     start = i
     if c.low(i) in {"for", "of"} and (dated := in_period(c, i, about, least)) is not None:
         return dated
+    if c.low(i) == "of" and i + 1 < c.end(i) and (typed := _column_compared(c, i + 1, about, 0.5)) is not None:
+        return typed  # `of type card`
     i = c.skip(i, _OPENERS)
     opened = opened or i > start
     negated = c.match(i, "not|no longer|never")
@@ -110,6 +120,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         costing,
         unit_compared,
         _column_compared,
+        happened_against,
         in_period,
         happened_in,
         in_place,
@@ -217,15 +228,15 @@ def _compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
     if like is not None:
         return like
     value = value_at(c, at, column) if copula or column.kind == "text" else None
+    if value is None and column.kind == "number":
+        value = value_at(c, at, column)
+        bound = c.match(value[0], f"{_MORE}|{_LESS}") if value is not None else None
+        value = value if bound is not None else None
     if value is not None and not (column.kind == "text" and not copula and c.tokens[at].kind == "number"):
-        more = c.match(
-            value[0], "or more|or above|or higher|or over|and above|or later|or after|and over|or greater|or older"
-        )
+        more = c.match(value[0], _MORE)
         if more is not None:
             return Condition(more, f"{name} >= {value[1]}")
-        less = c.match(
-            value[0], "or less|or below|or lower|or fewer|or earlier|or before|and under|or younger|or under"
-        )
+        less = c.match(value[0], _LESS)
         if less is not None:
             return Condition(less, f"{name} <= {value[1]}")
         return Condition(value[0], equal_to(c, column, value[1]))

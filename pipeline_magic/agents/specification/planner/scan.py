@@ -32,6 +32,7 @@ from pipeline_magic.agents.specification.planner.pivots import read_pivot
 from pipeline_magic.agents.specification.planner.places import read_places
 from pipeline_magic.agents.specification.planner.ranking import read_top
 from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
+from pipeline_magic.agents.specification.planner.states import find_states, read_rate, read_state
 from pipeline_magic.agents.specification.planner.text import Token
 from pipeline_magic.agents.specification.planner.timing import read_timing
 from pipeline_magic.agents.specification.planner.unions import read_together
@@ -48,6 +49,8 @@ READERS: tuple[Reader, ...] = (
     read_definition,
     read_pivot,
     read_kept,
+    read_state,
+    read_rate,
     read_nested,
     read_named,
     read_change,
@@ -194,6 +197,7 @@ def scan(c: Context, marked: dict[int, Found]) -> Scanned:
     c.free = lambda index: index not in taken
     c.definitions = find_definitions(c)
     c.named = find_named(c)
+    c.states = find_states(c)
     c.loose = is_loose(c)
     i = 0
     while i < len(c.tokens):

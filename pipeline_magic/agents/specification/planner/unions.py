@@ -85,7 +85,20 @@ def _parts(tokens: Sequence[Token], linker: Linker, at: int) -> tuple[list[str],
     parts: list[str] = []
     end = at
     while at < len(tokens):
-        if tokens[at].low in {"the", "and", ",", "with", "all", "both", "of", "tables", "table", "together", "rows", "from"}:
+        if tokens[at].low in {
+            "the",
+            "and",
+            ",",
+            "with",
+            "all",
+            "both",
+            "of",
+            "tables",
+            "table",
+            "together",
+            "rows",
+            "from",
+        }:
             at += 1
             continue
         link = linker.table_at(at)
@@ -106,13 +119,18 @@ def _common(tables: Sequence[TableInfo]) -> tuple[tuple[str, tuple[str, ...]], .
             same = [
                 each
                 for each in other.columns
-                if each.kind == column.kind and (each.name.casefold() == column.name.casefold() or _alike(each, column, other, tables[0]))
+                if each.kind == column.kind
+                and (each.name.casefold() == column.name.casefold() or _alike(each, column, other, tables[0]))
             ]
             if len(same) != 1:
                 break
             row.append(same[0].name)
         if len(row) == len(tables):
-            name = column.name if len({each.casefold() for each in row}) == 1 else slug("_".join(_plain(column, tables[0])))
+            name = (
+                column.name
+                if len({each.casefold() for each in row}) == 1
+                else slug("_".join(_plain(column, tables[0])))
+            )
             found.append((name, tuple(row)))
     return tuple(found)
 
@@ -131,13 +149,18 @@ def _alike(a: ColumnInfo, b: ColumnInfo, of_a: TableInfo, of_b: TableInfo) -> bo
 _TAGGED = re.compile(
     r"(?:tag|label|mark|with|add|and|including|plus|keep|show)\s+(?:each\s+(?:row|one|record)\s+)?(?:with\s+|by\s+|as\s+)?"
     r"(?:a\s+|an\s+|its\s+|the\s+|new\s+|extra\s+)*(?:column\s+|field\s+)?(?:called\s+|named\s+)?(?P<name>[a-z_]\w*)\s+"
-    r"(?:column\s+|field\s+)?(?:\(|that says|which says|saying|being|with|as|=|that is|is|set to|holding|with the value)"
+    r"(?:column\s+|field\s+)?(?:\(|that says|which says|saying|being|with|as|=|that is|is|set to|holding|"
+    r"with the value)"
 )
 
 
-def _tag(tokens: Sequence[Token], end: int, tables: Sequence[TableInfo]) -> tuple[str, tuple[str, ...], tuple[int, int]]:
+def _tag(
+    tokens: Sequence[Token], end: int, tables: Sequence[TableInfo]
+) -> tuple[str, tuple[str, ...], tuple[int, int]]:
     """``tag each row with its channel ('online' or 'store')``: the column, a label for each part, and its tokens."""
-    quoted = [j for j in range(end, min(len(tokens), end + 40)) if tokens[j].kind == "quoted" and tokens[j].text[0] in "'\"“"]
+    quoted = [
+        j for j in range(end, min(len(tokens), end + 40)) if tokens[j].kind == "quoted" and tokens[j].text[0] in "'\"“"
+    ]
     if len(quoted) < len(tables):
         return "", (), (0, 0)
     labels = _in_order([tokens[j].low for j in quoted[: len(tables)]], tables)
@@ -180,7 +203,9 @@ def _table(made: Together, tables: Sequence[TableInfo]) -> TableInfo:
     if made.tag:
         values = tuple((label.casefold(), label) for label in made.labels)
         kind: Kind = "text"
-        columns.append(ColumnInfo(Ref(made.name, made.tag), "string", kind, False, tuple(made.tag.split("_")), values=values))
+        columns.append(
+            ColumnInfo(Ref(made.name, made.tag), "string", kind, False, tuple(made.tag.split("_")), values=values)
+        )
     schema = TableSchema(
         table=made.name, columns=tuple(Column(name=column.name, type=column.type) for column in columns)
     )

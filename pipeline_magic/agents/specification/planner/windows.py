@@ -334,7 +334,7 @@ def _against_previous(c: Context, i: int) -> Found | None:
         at, "change|difference|growth|increase|delta|compared|comparison|versus|vs|compare it|with"
     )
     if named is None:
-        named = at if at > i and c.low(at - 1) == "with" else None
+        named = at if "with" in {c.low(j) for j in range(i, at)} else None
     start = c.skip(named, "in percent|compared|to|with|from|against|over|versus|vs|and") if named is not None else None
     previous = c.match(start, _PREVIOUS) if start is not None else None
     if previous is None:
@@ -485,7 +485,8 @@ def _rank(c: Context, i: int) -> Found | None:
             items += parts[2]
     up = c.match(c.skip(end, ",|("), "lowest first|ascending|smallest first|from lowest to highest|in ascending order")
     down = c.match(c.skip(end, ",|("), "highest first|descending|largest first|biggest first|in descending order")
-    end = c.skip(up or down, ")") if (up or down) else end
+    tail = up if up is not None else down
+    end = c.skip(tail, ")") if tail is not None else end
     grouped = any(isinstance(item, Group) for item in (*c.items, *items))
     if measures_in(text) and link is not None and not grouped:
         items.append(_entity(i, end, link.table))

@@ -39,7 +39,7 @@ __all__ = ["completed"]
 
 def completed(c: Context, items: Sequence[Item]) -> list[Item]:
     """The items, with what they leave half said."""
-    made = list(items)
+    made = _named_source(c, list(items))
     made = _own_values(c, made)
     made = _sums_beside_groups(c, made)
     made = _sums_under_windows(made)
@@ -52,6 +52,20 @@ def completed(c: Context, items: Sequence[Item]) -> list[Item]:
 def _column(c: Context, ref: Ref) -> ColumnInfo | None:
     table = c.linker.tables.get(ref.table)
     return table.column(ref.column) if table is not None else None
+
+
+def _named_source(c: Context, items: list[Item]) -> list[Item]:
+    """``history of customers … using customer_updates as the source``: what is read is said, the rest is a topic."""
+    sources = [
+        item
+        for item in items
+        if isinstance(item, Use) and c.match(item.end, "as the source|as source|as its source|as input|as the input")
+    ]
+    if len(sources) != 1:
+        return items
+    held = {ref.table for item in items for text in texts_of(item) for ref in refs_in(text)}
+    held |= {item.ref.table for item in items if isinstance(item, Selected)} | {sources[0].table}
+    return [item for item in items if not isinstance(item, Use) or item.table in held]
 
 
 def _own_values(c: Context, items: list[Item]) -> list[Item]:
@@ -319,8 +333,8 @@ def _pointers(c: Context, items: list[Item]) -> list[Item]:
 
 
 _OPENS_GROUP = {
-    "per", "for", "by", "each", "in", "of", "from", "on", "within", "across", "grouped", "group", "at", "split", "broken",
-    "one", "a", "every",
+    "per", "for", "by", "each", "in", "of", "from", "on", "within", "across", "grouped", "group", "at", "split",
+    "broken", "one", "a", "every",
 }  # fmt: skip
 
 
@@ -343,9 +357,7 @@ def _held(items: Sequence[Item], group: Group, table: TableInfo) -> bool:
     return False
 
 
-def _pointing(
-    items: list[Item], group: Group, name: str, text: str, pointer: Ref, table: TableInfo
-) -> list[Item]:
+def _pointing(items: list[Item], group: Group, name: str, text: str, pointer: Ref, table: TableInfo) -> list[Item]:
     """The grouping by the pointer; names of the table are kept, and brought along where it has the row."""
     described = [pair for pair in group.columns if any(ref.table == table.name for ref in refs_in(pair[1]))]
     alone = len(described) == 1
