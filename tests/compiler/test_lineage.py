@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -75,6 +76,7 @@ def shaken(draw: random_specs.Draw, tables: dict[str, Table], kept: set[tuple[st
     return made
 
 
+@pytest.mark.timeout(3600)
 def test_nothing_else_changes_a_column() -> None:
     """Other values in every source column that lineage does not name leave a target column as it was."""
     duck = InDuck()

@@ -6,6 +6,7 @@ import os
 from itertools import combinations
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
@@ -61,6 +62,7 @@ def violations(typed: TypedSpec, node_id: str, rows: list[tuple[Any, ...]]) -> l
     return found
 
 
+@pytest.mark.timeout(3600)
 def test_nulls_and_keys_hold() -> None:
     """A column typed never NULL never is, and rows are unique by every typed key, in every step of random specs."""
     duck = InDuck()
