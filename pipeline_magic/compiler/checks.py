@@ -105,7 +105,9 @@ def _within(failing: str, tolerance: float, rows: str = _ROWS) -> str:
     return f"{share.denominator} * {failing} <= {many}"
 
 
-def _counted(typed: TypedSpec, flows: Flows, names: Mapping[str, str], node: str, items: list[Expectation]) -> Check:
+def _counted(
+    typed: TypedSpec, flows: Flows, names: Mapping[str, str], node: str, items: Sequence[Expectation]
+) -> Check:
     measures, expected = [f'F.count("*").alias("{_ROWS}")'], []
     for item in items:
         name = identifier(item.id)
