@@ -115,3 +115,28 @@ def test_run_time_in_the_zone_of_the_trigger() -> None:
     typed = type_spec(PipelineSpec.model_validate(data), {"t": make_table("dev.default.t", COLUMNS, []).schema})
     assert "DATE '2024-03-09'" in target_query(typed, run_time="2024-03-10T01:30:00+00:00")
     assert "DATE '2024-03-10'" in target_query(typed, run_time="2024-03-10T05:30:00+00:00")
+
+
+def test_pivot_of_a_condition(spark: Any) -> None:
+    """A pivoted count_if counts the rows of its value alone, on the local engine too."""
+    measures = [n("missing", "count_if(v IS NULL)")]
+    step = {"id": "p", "kind": "pivot", "group_by": ["g"], "column": "k", "values": [3, 4], "measures": measures}
+    assert result(spark, step) == comparable_rows([("a", 0, 0), ("b", 1, 0), (None, 0, 0)])
+
+
+def test_drops_of_what_is_looked_up() -> None:
+    """Rows that `drop` leaves out of a table count as missing where another table's rows are looked up in it."""
+    drop = {"action": "drop"}
+    data = {
+        "name": "p",
+        "sources": [{"alias": "t", "table": "dev.default.t"}, {"alias": "u", "table": "dev.default.u"}],
+        "expectations": [
+            {"id": "known", "on": "t", "kind": "referential", "columns": ["k"], "to": "u", "to_columns": ["k"], **drop},
+            {"id": "named", "on": "u", "kind": "not_null", "columns": ["g"], **drop},
+        ],
+        "target": {"table": "dev.default.out", "input": "t"},
+    }
+    tables = {name: make_table(f"dev.default.{name}", COLUMNS, ()).schema for name in ("t", "u")}
+    text = target_query(type_spec(PipelineSpec.model_validate(data), tables), run_time=RUN_TIME)
+    assert "u_unchecked AS (\n  SELECT k, g\n  FROM dev.default.u\n)" in text
+    assert "WHERE NOT coalesce(g IS NULL, FALSE)" in text
