@@ -7,7 +7,7 @@ from typing import Any
 
 from pipeline_magic.agents.catalog.index import CatalogIndex
 from pipeline_magic.agents.specification import SpecificationParserAgent
-from pipeline_magic.errors import StatementError
+from pipeline_magic.errors import LanguageModelError, StatementError
 from pipeline_magic.runs import Parsed
 from pipeline_magic.spec.model import Expectation
 from pipeline_magic.spec.schema import Column, TableSchema
@@ -27,7 +27,7 @@ def _kind(column: str) -> str:
     return "double" if any(word in column for word in _NUMBERS) else "bigint" if column.endswith("_id") else "string"
 
 
-def read_phrase(item: dict[str, Any]) -> dict[str, Any]:
+def read_phrase(item: dict[str, Any], agent: SpecificationParserAgent | None = None) -> dict[str, Any]:
     """The phrase put behind a plain sentence about one table, and read as a statement."""
     context = item.get("context") or {}
     columns = context.get("columns") or _CONTEXT
@@ -43,9 +43,12 @@ def read_phrase(item: dict[str, Any]) -> dict[str, Any]:
     else:
         statement = f"Read {tables[0].table}. {phrase[:1].upper() + phrase[1:]}."
     try:
-        parsed = SpecificationParserAgent().parse(statement, catalog=CatalogIndex(tables), now=_NOW)
+        reader = agent or SpecificationParserAgent()
+        parsed = reader.parse(statement, catalog=CatalogIndex(tables), now=_NOW)
     except StatementError as error:
         return {"status": "ask" if "empty" in error.message else "refuse", "why": error.message}
+    except LanguageModelError as error:
+        return {"status": "error", "why": error.message}
     return {
         **_read(item["category"], parsed),
         "spec": parsed.draft.model_dump(mode="json") if item["category"] == "adversarial" else None,

@@ -32,7 +32,7 @@ from typing import Any
 from pipeline_magic.agents.catalog.index import CatalogIndex
 from pipeline_magic.agents.specification import SpecificationParserAgent
 from pipeline_magic.compiler.sql import target_query
-from pipeline_magic.errors import PipelineMagicError, StatementError, TableNotFound
+from pipeline_magic.errors import LanguageModelError, PipelineMagicError, StatementError, TableNotFound
 from pipeline_magic.runs import Parsed
 from pipeline_magic.spec.paths import complete
 from pipeline_magic.spec.schema import Column, TableSchema
@@ -68,10 +68,31 @@ def schemas(item: dict[str, Any]) -> list[TableSchema]:
     ]
 
 
-def parse(statement: str, tables: list[TableSchema], as_of: str | None) -> Parsed:
+def reader(planner: str) -> SpecificationParserAgent:
+    """The agent that reads; a language model as the environment and `pipeline_magic.toml` configure it.
+
+    Raises:
+        ConfigurationError: None is configured.
+    """
+    if planner == "embedded":
+        return SpecificationParserAgent()
+    from pipeline_magic.config import load_settings
+    from pipeline_magic.flow import parser_with
+    from pipeline_magic.wiring import language_model
+
+    settings = load_settings()
+    model = language_model(settings)
+    agent = SpecificationParserAgent(parser_with(model, settings) if model else None, planner="llm")
+    agent.inputs("", catalog=CatalogIndex(()), answers={})  # no model: said before the first item
+    return agent
+
+
+def parse(
+    statement: str, tables: list[TableSchema], as_of: str | None, agent: SpecificationParserAgent | None = None
+) -> Parsed:
     """The statement, read by the planner."""
     now = datetime.fromisoformat(as_of).replace(tzinfo=timezone.utc) if as_of else NOW
-    return SpecificationParserAgent().parse(statement, catalog=CatalogIndex(tables), now=now)
+    return (agent or SpecificationParserAgent()).parse(statement, catalog=CatalogIndex(tables), now=now)
 
 
 def query_of(parsed: Parsed, tables: list[TableSchema], as_of: str | None) -> str:
@@ -232,15 +253,19 @@ def rows(path: Path, query: str, *, own: bool) -> list[tuple[Any, ...]]:
         connection.close()
 
 
-def answer(item: dict[str, Any], corpus: Path, framed: bool) -> dict[str, Any]:
+def answer(
+    item: dict[str, Any], corpus: Path, framed: bool, agent: SpecificationParserAgent | None = None
+) -> dict[str, Any]:
     """What became of one item: the prediction's row, with ``outcome``."""
     statement = item["statement"] + (f" {item['hint']}" if item.get("hint") else "")
     tables, as_of = schemas(item), item.get("as_of")
     made: dict[str, Any] = {"id": item["id"]}
     try:
-        parsed = parse(FRAME.format(statement) if framed else statement, tables, as_of)
+        parsed = parse(FRAME.format(statement) if framed else statement, tables, as_of, agent)
     except (StatementError, TableNotFound) as error:
         return {**made, "asked": True, "why": error.message, "outcome": "asked"}
+    except LanguageModelError as error:
+        return {**made, "error": error.message, "outcome": "error", "why": str(error)}
     must = [question for question in parsed.questions if question.must_answer]
     if must:
         return {**made, "asked": True, "why": "; ".join(f"{q.id} {q.text}" for q in must), "outcome": "asked"}
@@ -283,11 +308,11 @@ def unmet(parsed: Parsed, expects: dict[str, Any]) -> list[str]:
 # --- phrases -----------------------------------------------------------------------------------------------------
 
 
-def part(item: dict[str, Any]) -> dict[str, Any]:
+def part(item: dict[str, Any], agent: SpecificationParserAgent | None = None) -> dict[str, Any]:
     """What a phrase is read as, in the form the scorer takes."""
     from benchmarks.phrases import read_phrase
 
-    return {"id": item["id"], **read_phrase(item)}
+    return {"id": item["id"], **read_phrase(item, agent)}
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -301,15 +326,17 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--part", choices=("dev", "held_out"), help="only items that are (not) marked held_out")
     options.add_argument("--show", action="store_true", help="print each item that is not right")
     given = options.parse_args(arguments)
-    if given.planner == "llm":
-        print("The language-model planner is not there yet; measure the embedded one.", file=sys.stderr)
+    try:
+        agent = reader(given.planner)
+    except PipelineMagicError as error:
+        print(error, file=sys.stderr)
         return 2
     items = list(lines(given.corpus / "transform_eval.jsonl"))[:: 5 if given.quick else 1]
     if given.part:
         items = [item for item in items if bool(item.get("held_out")) == (given.part == "held_out")]
     phrases = list(lines(given.corpus / "statement_parts.jsonl"))
-    made = [answer(item, given.corpus, given.framed) for item in items]
-    parts = [part(item) for item in phrases]
+    made = [answer(item, given.corpus, given.framed, agent) for item in items]
+    parts = [part(item, agent) for item in phrases]
     count = Counter((item["kind"], result["outcome"]) for item, result in zip(items, made, strict=True))
     if given.show:
         for item, result in zip(items, made, strict=True):

@@ -38,9 +38,10 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from pipeline_magic.agents.specification.llm import ModelParser
+    from pipeline_magic.ports import Engine, LanguageModel
     from pipeline_magic.wiring import Ports
 
-__all__ = ["Flow", "model_parser"]
+__all__ = ["Flow", "model_parser", "parser_with"]
 
 
 class Flow:
@@ -246,21 +247,26 @@ class Flow:
 
 def model_parser(ports: Ports, settings: Settings) -> Callable[[], ModelParser] | None:
     """Makes the parser that asks the language model; None where none is configured."""
-    model = ports.language_model
-    if model is None:
+    if ports.language_model is None:
         return None
+    return parser_with(ports.language_model, settings, ports.engine)
+
+
+def parser_with(model: LanguageModel, settings: Settings, engine: Engine | None = None) -> Callable[[], ModelParser]:
+    """Makes the parser that asks this model; the engine reads sample values, where sending them is switched on."""
 
     def make() -> ModelParser:
         from pipeline_magic.agents.specification.llm import ModelParser
         from pipeline_magic.agents.specification.llm.values import sample_values
 
+        drawn = engine if settings.send_sample_values else None
         return ModelParser(
             model,
             budget_tokens=settings.model_budget_tokens,
             budget_usd=settings.model_budget_usd,
             price=settings.model_price,
             timeout=settings.model_timeout,
-            samples=(lambda tables: sample_values(ports.engine, tables)) if settings.send_sample_values else None,
+            samples=None if drawn is None else lambda tables: sample_values(drawn, tables),
         )
 
     return make

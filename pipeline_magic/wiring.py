@@ -15,7 +15,7 @@ from pipeline_magic.config import Settings
 from pipeline_magic.errors import ConfigurationError
 from pipeline_magic.ports import Catalog, Clock, CodeHost, Deployer, Engine, LanguageModel, Store
 
-__all__ = ["Ports", "wire", "with_model"]
+__all__ = ["Ports", "language_model", "wire", "with_model"]
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ def with_model(ports: Ports, settings: Settings) -> Ports:
     Raises:
         ConfigurationError: The settings ask for a model and name none, or name one that cannot be used.
     """
-    model = None if settings.local else _language_model(settings)
+    model = None if settings.local else language_model(settings)
     if settings.planner == "llm" and model is None:
         raise ConfigurationError(
             "The planner is to be a language model, and "
@@ -91,7 +91,7 @@ def with_model(ports: Ports, settings: Settings) -> Ports:
     )
 
 
-def _language_model(settings: Settings) -> LanguageModel | None:
+def language_model(settings: Settings) -> LanguageModel | None:
     """The adapter of the model that is configured: Databricks by name, then Azure, then OpenAI and its like."""
     from pydantic import SecretStr
 
