@@ -6,7 +6,7 @@ import re
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
-from pipeline_magic.agents.specification.planner.intent import Group, Item, Use, col
+from pipeline_magic.agents.specification.planner.intent import Group, Item, Segment, Use, col, measure_ref
 from pipeline_magic.agents.specification.planner.periods import date_column
 from pipeline_magic.spec.names import slug
 
@@ -90,6 +90,11 @@ def _key(c: Context, i: int, avoid: str = "") -> tuple[int, list[tuple[str, str]
     if i >= c.end(i - 1):
         return None
     unit = c.tokens[i].stem
+    for segment in c.of(Segment):
+        words = segment.column.split("_")
+        for size in (len(words), 1):
+            if [token.stem for token in c.tokens[i : i + size]] == words[-size:] and i + size <= c.end(i - 1):
+                return i + size, [(segment.column, measure_ref(segment.column))], "", []
     exact = c.linker.column_at(i, tables=c.linker.scope, least=0.95) if c.linker.scope else None
     table = c.table_at(i)
     if exact is not None and exact.end <= c.end(i - 1) and (table is None or exact.end > table.end):

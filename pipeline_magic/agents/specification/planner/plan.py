@@ -14,6 +14,7 @@ from pipeline_magic.agents.catalog.index import CatalogIndex
 from pipeline_magic.agents.specification.planner import scan as scanning
 from pipeline_magic.agents.specification.planner.assemble import assemble
 from pipeline_magic.agents.specification.planner.context import Context
+from pipeline_magic.agents.specification.planner.contradictions import consistent
 from pipeline_magic.agents.specification.planner.destination import set_target, set_trigger
 from pipeline_magic.agents.specification.planner.draft import Plan
 from pipeline_magic.agents.specification.planner.effect import without_effect
@@ -88,6 +89,8 @@ def parse_statement(
     read = scanning.scan(context, marked)
     clauses = scanning.clauses(statement, tokens, starts, read)
     items, pivoting = spread(context, settle(context, read.items))
+    words_of = {place: statement[tokens[x.start].start : tokens[x.end - 1].end] for place, x in enumerate(items)}
+    items, contradicting = consistent(items, context.answers, words_of)
     read.items, ties = resolve(context, items)
     plan = Plan(read.items, tables, context.graph, lambda item: _clauses_of(item, tokens, clauses), context.answers)
     plan.together, plan.parts = context.together, parts
@@ -101,6 +104,7 @@ def parse_statement(
         *found.questions,
         *read.questions,
         *pivoting,
+        *contradicting,
         *ties,
         *_not_understood(clauses, statement, tokens, starts, context.answers),
     ]

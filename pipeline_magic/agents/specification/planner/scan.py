@@ -23,6 +23,7 @@ from pipeline_magic.agents.specification.planner.intent import Item, Measure, Pl
 from pipeline_magic.agents.specification.planner.joinwords import read_join, read_keep, read_lacking, read_sources
 from pipeline_magic.agents.specification.planner.keeping import read_kept
 from pipeline_magic.agents.specification.planner.latest import read_latest
+from pipeline_magic.agents.specification.planner.leftout import read_left_out
 from pipeline_magic.agents.specification.planner.lexicon import CARRIERS, FILLER, STOP
 from pipeline_magic.agents.specification.planner.matching import is_loose, read_matching
 from pipeline_magic.agents.specification.planner.measures import read_measure
@@ -55,6 +56,7 @@ READERS: tuple[Reader, ...] = (
     read_named,
     read_change,
     read_sources,
+    read_left_out,
     read_check,
     read_latest,
     read_segment,

@@ -6,7 +6,8 @@ import re
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.formulas import formula_at
-from pipeline_magic.agents.specification.planner.intent import Flag, Item, Segment, Use, measures_in
+from pipeline_magic.agents.specification.planner.idioms import wide_state_at
+from pipeline_magic.agents.specification.planner.intent import Filter, Flag, Item, Segment, Use, measures_in
 from pipeline_magic.agents.specification.planner.predicates import condition_at
 from pipeline_magic.agents.specification.planner.text import number_of
 from pipeline_magic.agents.specification.planner.values import comparison_at, value_at
@@ -29,6 +30,8 @@ _SEGMENT = (
     "divide",
     "group",
     "sort",
+    "flag",
+    "assign",
 )
 _HIGH = {
     "high value": "high_value",
@@ -124,9 +127,11 @@ _STOP_LABEL = {
 
 def _labelled(c: Context, i: int) -> Found | None:
     """``segment suppliers by balance into gold (over 9000), silver (over 5000) and bronze (the rest)``."""
-    at = c.skip(i + 1, "the|all|each|every|our")
-    link = c.table_at(at)
-    at = link.end if link is not None else c.skip(at, "rows|row|them|results|groups|it")
+    at = c.skip(i + 1, "the|all|each|every|our|a|an")
+    state = wide_state_at(c, at)
+    which = state if state is not None and c.table_at(state.end) is not None else None
+    link = c.table_at(which.end if which is not None else at)
+    at = link.end if link is not None else c.skip(at, "rows|row|them|results|groups|it|those")
     subject = None
     by = c.match(at, "by their|by the|by|based on the|based on their|based on|on")
     if by is not None:
@@ -137,14 +142,31 @@ def _labelled(c: Context, i: int) -> Found | None:
     into = c.match(at, "into|as|in|to be|:|into the classes|into the segments|into segments|into tiers")
     if into is None:
         return None
+    into, name, subject = _bands(c, into, subject)
     rules, otherwise, end, subject = _rules(c, into, subject)
     if not rules:
         return None
     word = slug(" ".join(token.stem for token in c.tokens[link.start : link.end])) if link is not None else "row"
     uses: tuple[Item, ...] = (Use(link.start, link.end, link.table.name),) if link is not None else ()
+    if which is not None and link is not None:
+        uses = (*uses, Filter(i, link.end, which.expression, which.assumed))
     entity = link.table.name if link is not None else ""
-    made = Segment(i, end, f"{word}_segment", tuple(rules), subject, otherwise, entity)
+    made = Segment(i, end, name or f"{word}_segment", tuple(rules), subject, otherwise, entity)
     return Found(end, "segment", (*uses, made))
+
+
+def _bands(c: Context, i: int, subject: str | None) -> tuple[int, str, str | None]:
+    """``into price bands using list price, …``: the name of the column, and what is compared."""
+    for size in (1, 2, 3):
+        by = c.match(i + size, "using the|using|by the|by their|by|based on the|based on|according to|from the|on the")
+        if by is None or any(token.kind != "word" for token in c.tokens[i : i + size]):
+            continue
+        formula = formula_at(c, by)
+        if formula is None or formula.operators:
+            continue
+        name = slug("_".join(token.stem for token in c.tokens[i : i + size]))
+        return c.skip(formula.end, ",|:|-"), name, formula.expression
+    return i, "", subject
 
 
 def _rules(
@@ -162,6 +184,11 @@ def _rules(
                 break
             otherwise, end = label[1], label[0]
             break
+        banded = _band(c, at, subject) if subject is not None else None
+        if banded is not None:
+            rules.append((banded[2], banded[1], None))
+            end = at = banded[0]
+            continue
         label = _label(c, at)
         if label is None:
             break
@@ -179,6 +206,22 @@ def _rules(
         rules.append((label[1], condition, top))
         end = at = c.skip(after, ")") if closing is not None else after
     return rules, otherwise, end, subject
+
+
+def _band(c: Context, i: int, subject: str) -> tuple[int, str, str] | None:
+    """``under 50 'budget'``, ``50 to 150: standard``: the condition before its label."""
+    low = value_at(c, i, None)
+    high = value_at(c, low[0] + 1, None) if low is not None and c.low(low[0]) in {"to", "-", "and"} else None
+    compared = comparison_at(c, i)
+    value = value_at(c, compared[0], None) if compared is not None else None
+    if low is not None and high is not None:
+        end, text = high[0], f"{subject} BETWEEN {low[1]} AND {high[1]}"
+    elif compared is not None and value is not None:
+        end, text = value[0], f"{subject} {compared[1]} {value[1]}"
+    else:
+        return None
+    label = _label(c, c.skip(end, "is|are|as|=|:|being|get|gets|(|becomes"))
+    return (c.skip(label[0], ")"), text, label[1]) if label is not None else None
 
 
 def _label(c: Context, i: int) -> tuple[int, str] | None:

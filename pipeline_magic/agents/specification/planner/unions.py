@@ -141,8 +141,6 @@ def _plain(column: ColumnInfo, table: TableInfo) -> tuple[str, ...]:
 
 
 def _alike(a: ColumnInfo, b: ColumnInfo, of_a: TableInfo, of_b: TableInfo) -> bool:
-    if set(a.words) & {"key", "id"} and _plain(a, of_a) == ("key",) and a.words != b.words:
-        return True
     return a.words == b.words or (_plain(a, of_a) == _plain(b, of_b) and bool(_plain(a, of_a)))
 
 
