@@ -16,6 +16,7 @@ from pipeline_magic.agents.specification.planner.intent import (
 )
 from pipeline_magic.agents.specification.planner.joining import multiplied
 from pipeline_magic.agents.specification.planner.layout import Layout
+from pipeline_magic.agents.specification.planner.offers import group_options, measure_options
 from pipeline_magic.runs import Option, Question
 from pipeline_magic.spec.paths import Edit
 
@@ -180,6 +181,7 @@ def _what_each(plan: Plan) -> Question:
         id="measure:missing",
         text="What should be computed for each group?",
         why="The statement names groups and nothing to count, sum or average in them.",
+        options=measure_options(plan.tables, plan.wanted()),
         path="steps",
         clauses=plan.clauses(*plan.groups),
     )
@@ -190,7 +192,7 @@ def _doubtful_keys(made: Assembly, plan: Plan, layout: Layout, names: Sequence[s
     shown = [layout.name(item.ref) for item in plan.selected if _is_amount(plan, item.ref)]
     amounts = [name for name in shown if name in names]
     alone = not names and any(measures_in(item.expression) for item in plan.filters)
-    if amounts or alone:
+    if (amounts or alone) and plan.answers.get("group:by") != "as_said":
         made.questions.append(
             Question(
                 id="group:by",
@@ -198,6 +200,7 @@ def _doubtful_keys(made: Assembly, plan: Plan, layout: Layout, names: Sequence[s
                 why=f"Grouping by {amounts[0]}, a number, would give one row a value."
                 if amounts
                 else "A condition on groups needs groups, and the statement names none.",
+                options=group_options(plan.tables, plan.wanted(), as_said=bool(amounts)),
                 path="steps",
                 clauses=plan.clauses(*(plan.selected if amounts else plan.filters)),
             )

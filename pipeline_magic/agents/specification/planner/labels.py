@@ -15,6 +15,7 @@ from pipeline_magic.agents.specification.planner.intent import (
     refs_in,
 )
 from pipeline_magic.agents.specification.planner.layout import Layout
+from pipeline_magic.agents.specification.planner.offers import number_options
 from pipeline_magic.runs import Option, Question
 from pipeline_magic.spec.paths import Edit
 
@@ -39,6 +40,7 @@ def add_segment(made: Assembly, plan: Plan, layout: Layout, segment: Segment) ->
                 id="segment:by",
                 text="By which number are they ranked?",
                 why="The statement names none.",
+                options=number_options(plan.tables, plan.wanted()),
                 path="steps",
                 clauses=plan.clauses(segment),
             )

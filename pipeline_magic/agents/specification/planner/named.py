@@ -127,6 +127,9 @@ def _body(c: Context, i: int, limit: int) -> _Body | None:
         )
     over = c.match(end, "over|across|of|for|in|among|over all|for all")
     about = c.table_at(c.skip(over, "the|all|each")) if over is not None else None
+    behind = c.table_at(end - 1)
+    if about is None and behind is not None and behind.end == end:
+        about = behind  # `amount for transactions` was read as one
     if about is not None and about.end <= limit:
         end = about.end
         condition = condition_at(c, end, about=about.table, opened=c.low(end) in {"of", "with", "where", "that"})

@@ -71,6 +71,7 @@ def find_together(
         tag, labels, span = _tag(tokens, end, tables)
         if tag and tag.casefold() in {name.casefold() for name, _ in columns}:
             return None
+        end = _into_one(tokens, end)
         made = Together(
             _name(tables), tuple(parts), columns, tag, labels, i, end, span,
             distinct="distinct" in text.split(".")[0].split() or "without duplicates" in text,
@@ -79,6 +80,22 @@ def find_together(
         rest = {name: other for name, other in linker.tables.items() if name not in parts}
         return made, table, rest
     return None
+
+
+def _into_one(tokens: Sequence[Token], end: int) -> int:
+    """``into one list of partners``: the words that say what they become."""
+    at = end
+    words = [token.low for token in tokens[at : at + 8]]
+    if words[:1] not in (["into"], ["as"], ["in"], ["to"]):
+        return end
+    size = 1
+    while size < len(words) and words[size] in {"one", "a", "an", "single", "combined", "common", "unified", "the", "same"}:
+        size += 1
+    if size < len(words) and tokens[at + size].kind == "word":
+        size += 1
+        if words[size : size + 1] == ["of"] and at + size + 1 < len(tokens) and tokens[at + size + 1].kind == "word":
+            size += 2
+    return at + size
 
 
 def _parts(tokens: Sequence[Token], linker: Linker, at: int) -> tuple[list[str], int]:
