@@ -52,6 +52,7 @@ class PipelineMagics(Magics):
         parser = Parser(prog="%%pipeline", add_help=False)
         parser.add_argument("--auto", action="store_true")
         parser.add_argument("--new", action="store_true")
+        parser.add_argument("--edit", metavar="NAME", default="")
         parser.add_argument("--planner", choices=("embedded", "llm"), default="")
         options = parser.parse_args(words)
 
@@ -59,9 +60,15 @@ class PipelineMagics(Magics):
             from pipeline_magic.snapshots import can_generate
 
             orchestrator = self._ready()
-            run = orchestrator.open(cell, new=options.new, planner=options.planner)
+            if options.edit:
+                run = orchestrator.open_change(options.edit, cell)
+            else:
+                run = orchestrator.open(cell, new=options.new, planner=options.planner)
             held.show(self._panel(orchestrator.snapshot(run.id)), run.id)
-            snapshot = orchestrator.start(cell, progress=held.progress)
+            if options.edit:
+                snapshot = orchestrator.resume(run.id, progress=held.progress)
+            else:
+                snapshot = orchestrator.start(cell, progress=held.progress)
             if options.auto and can_generate(snapshot) and snapshot.run.state != "planned":
                 snapshot = orchestrator.generate(run.id, progress=held.progress)
             return snapshot
@@ -233,6 +240,7 @@ def _help() -> str:
     width = max(len(verb.name) for verb in VERBS)
     lines = [
         "%%pipeline [--auto] [--new] [--planner embedded|llm]   build a pipeline from the statement in the cell",
+        "%%pipeline --edit NAME   change a pipeline by the words in the cell",
         "%pipeline VERB [...]:",
     ]
     return "\n".join([*lines, *(f"  {verb.name.ljust(width)}  {verb.help}" for verb in VERBS)])

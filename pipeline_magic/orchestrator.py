@@ -17,7 +17,7 @@ from pipeline_magic.config import Settings, load_settings
 from pipeline_magic.errors import Cancelled, NotFound, StatementError, UsageError
 from pipeline_magic.flow import Flow
 from pipeline_magic.ports import Progress
-from pipeline_magic.runs import Answer, Prepared, Run, Snapshot, StageEvent
+from pipeline_magic.runs import Answer, Prepared, Run, Snapshot, StageEvent, Validated
 from pipeline_magic.spec.paths import Edit
 from pipeline_magic.stages import Work
 
@@ -116,6 +116,27 @@ class PipelineBuilderOrchestrator:
         """Reject a plan, with a reason. Nothing of it is deployed; the run can be edited and planned again."""
         return self._result(self.reject(approval_id, approver, reason))
 
+    def edit_pipeline(self, name_or_id: str, words: str, *, progress: Progress = silent) -> PipelineResult:
+        """Change a pipeline in words ("make it weekly, drop the segment"); all that is not said stays as it is.
+
+        Args:
+            name_or_id: The pipeline's name (its latest run), or a run's id.
+            words: What should be different.
+            progress: Told of every stage.
+
+        Returns:
+            A new run of the same statement with the change, planned as by `build_pipeline`; the earlier one is
+            superseded unless it is what is deployed.
+
+        Raises:
+            StatementError: Some of the words are not understood, or could mean two things; nothing is changed.
+            SpecError: The change makes the spec wrong; nothing is changed.
+        """
+        snapshot = self.resume(self.open_change(name_or_id, words).id, progress=progress)
+        if snapshots.can_generate(snapshot):
+            snapshot = self.generate(snapshot.run.id, progress=progress)
+        return self._result(snapshot)
+
     # --- for the panel and the command line ----------------------------------------------------------------------
 
     def open(self, statement: str, *, new: bool = False, planner: str = "") -> Run:
@@ -142,6 +163,27 @@ class PipelineBuilderOrchestrator:
         earlier = None if new else planning.earlier_run(self.ports.store, text, self.settings.environment)
         run = earlier or planning.new_run(self.ports, text, self.settings.environment)
         return self.ports.store.update_run(run, planner=planner) if planner not in {"", run.planner} else run
+
+    def open_change(self, name_or_id: str, words: str) -> Run:
+        """A run with the change that the words ask for, ready to be resumed; see `edit_pipeline`."""
+        from pipeline_magic.agents.specification.editing import read_change
+
+        store = self.ports.store
+        run = planning.run_named(store, name_or_id)
+        validated = snapshots.stage_result(store, run.id, "validate", Validated)
+        if validated is None:
+            raise UsageError(f"Run `{run.id}` was never read.", hint=f"`%pipeline resume {run.id}` goes on with it.")
+        before = planning.require_complete(validated)
+        edits = read_change(words, before)
+        planning.try_out(self.ports, run.model_copy(update={"edits": (*run.edits, *edits)}))
+        made = planning.successor(self.ports, run, edits)
+        planning.audit_changes(self.ports, made, "spec.edit", {"edits": edits})
+        if run.state in {"awaiting_input", "planned"} and store.deployment(run.id) is None:
+            approval = snapshots.approval_of(store, run)
+            if approval is not None and approval.state in {"pending", "partly_approved"}:
+                self._flow.approvals.void(approval.id, f"Changed in words by run {made.id}.")
+            Work(store, self.ports.clock, run, silent, threading.Event()).move("superseded")
+        return made
 
     def start(self, statement: str, *, new: bool = False, planner: str = "", progress: Progress = silent) -> Snapshot:
         """Stages 1 and 2 of a statement, up to the pause; on to the plan where the statement had one before.

@@ -6,7 +6,7 @@ files, its target) counts as unchanged, so that running the same cell again find
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pipeline_magic.agents.approval.policy import Policy, read_policy
@@ -32,6 +32,7 @@ from pipeline_magic.runs import (
     Validated,
 )
 from pipeline_magic.snapshots import stage_result
+from pipeline_magic.spec.paths import Edit
 from pipeline_magic.spec.schema import TableSchema
 from pipeline_magic.spec.typed import TypedSpec
 
@@ -58,6 +59,8 @@ __all__ = [
     "policy_of",
     "prepare",
     "require_complete",
+    "run_named",
+    "successor",
     "try_out",
 ]
 
@@ -85,6 +88,31 @@ def new_run(ports: Ports, statement: str, environment: str) -> Run:
             created=now,
             updated=now,
         )
+    )
+
+
+def run_named(store: Store, given: str) -> Run:
+    """The run of that id, else the latest of the pipeline of that name.
+
+    Raises:
+        NotFound: There is none.
+    """
+    if given.startswith("r-"):
+        return store.run(given)
+    named = store.runs(name=given, limit=1)
+    if not named:
+        raise NotFound(f"No run or pipeline is called `{given}`.", hint="`%pipeline list` shows what there is.")
+    return named[0]
+
+
+def successor(ports: Ports, run: Run, edits: Sequence[Edit]) -> Run:
+    """A fresh run of the same statement as it was read, with the answers and edits of `run` and further edits."""
+    made = new_run(ports, run.statement, run.environment)
+    read = ports.store.stage(run.id, "parse")
+    if read is not None:
+        ports.store.save_stage(made.id, "parse", *read, ports.clock.now().isoformat())
+    return ports.store.update_run(
+        made, name=run.name, planner=run.planner, answers=run.answers, edits=(*run.edits, *edits)
     )
 
 

@@ -188,6 +188,11 @@ def _edit(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, p
     return _shown(orchestrator.edit(run_id_of(orchestrator, args.run), edits, progress=progress))
 
 
+def _change(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    made = orchestrator.open_change(args.name, " ".join(args.words))
+    return _shown(orchestrator.resume(made.id, progress=progress))
+
+
 def _waive(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
     run_id = run_id_of(orchestrator, args.run)
     return _shown(orchestrator.waive(run_id, args.finding, args.reason, progress=progress))
@@ -327,6 +332,15 @@ VERBS: tuple[Verb, ...] = (
         _edit,
         ((("edits",), {"nargs": "+", "metavar": "PATH=VALUE"}), _RUN),
         slow=True,
+    ),
+    Verb(
+        "change",
+        "Change a pipeline in words; all that is not said stays.",
+        _change,
+        (
+            (("name",), {"help": "pipeline name or run"}),
+            (("words",), {"nargs": "+", "help": "what should be different"}),
+        ),
     ),
     Verb("generate", "Generate the files, check them and prepare the pull request.", _generate, (_ID,), slow=True),
     Verb(

@@ -27,10 +27,15 @@ _NAMES = ("id", "alias", "name", "label", "column", "left")
 
 
 class Edit(Model):
-    """Set the field at `path` to `value`; None removes an element of a list, or empties an optional field."""
+    """Set the field at `path` to `value`; None removes an element of a list, or empties an optional field.
+
+    Attributes:
+        said: The words that asked for it, where a change was made in words.
+    """
 
     path: str
     value: JsonValue = None
+    said: str = ""
 
 
 def name_of(element: Any) -> str | None:

@@ -25,7 +25,8 @@ class Clause(Model):
         start: Offset of the first character.
         end: Offset after the last.
         kind: What it was read as: ``source``, ``join``, ``measure``, ``filter``, ``segment``, ``check``,
-            ``target``, ``schedule``, ``layout``, ``comment``; ``filler`` for words that ask for nothing; ``unmatched``
+            ``target``, ``schedule``, ``layout``, ``comment``; ``change`` for words of an `--edit`;
+            ``filler`` for words that ask for nothing; ``unmatched``
             for what was not understood.
     """
 

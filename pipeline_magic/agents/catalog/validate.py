@@ -13,7 +13,7 @@ from pipeline_magic.spec.automatic import automatic_expectations
 from pipeline_magic.spec.legality import illegal
 from pipeline_magic.spec.model import Draft, Expectation, PipelineSpec
 from pipeline_magic.spec.paths import Edit, apply_edits, complete, draft_of
-from pipeline_magic.spec.provenance import Origin, Provenance
+from pipeline_magic.spec.provenance import Clause, Origin, Provenance
 from pipeline_magic.spec.schema import TableSchema
 from pipeline_magic.spec.typed import TypedSpec, type_spec
 
@@ -181,14 +181,27 @@ def _findings(problems: Iterable[Problem]) -> tuple[Finding, ...]:
 
 
 def _with_people(parsed: Parsed, answers: Sequence[Answer], edits: Sequence[Edit]) -> Provenance:
-    """The provenance, with answers and edits as the origin of what they set."""
+    """The provenance, with answers and edits as the origin of what they set.
+
+    An edit that was asked for in words is traced to them: they stand behind the statement, each as a clause.
+    """
     origins = dict(parsed.provenance.origins)
+    statements, clauses = list(parsed.provenance.statements), list(parsed.provenance.clauses)
     for answer in answers:
         for edit in edits_of_answers(parsed.questions, [answer]):
             _replace(origins, edit.path, Origin(kind="answer", question=answer.question))
+    said: dict[str, str] = {}
     for edit in edits:
-        _replace(origins, edit.path, Origin(kind="edit"))
-    return parsed.provenance.model_copy(update={"origins": origins})
+        if edit.said and edit.said not in said:
+            said[edit.said] = f"e{len(said) + 1}"
+            clauses.append(
+                Clause(id=said[edit.said], statement=len(statements), start=0, end=len(edit.said), kind="change")
+            )
+            statements.append(edit.said)
+        origin = Origin(kind="clause", clauses=(said[edit.said],)) if edit.said else Origin(kind="edit")
+        _replace(origins, edit.path, origin)
+    changed = {"statements": tuple(statements), "clauses": tuple(clauses), "origins": origins}
+    return parsed.provenance.model_copy(update=changed)
 
 
 def _replace(origins: dict[str, Origin], path: str, origin: Origin) -> None:

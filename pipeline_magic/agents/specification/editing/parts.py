@@ -1,0 +1,371 @@
+"""What a wish may ask: one reader for each thing. A reader gives edits, or None where the wish is not of its kind.
+
+Every pattern matches the whole wish, so that no word of it is passed over.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+from pydantic import JsonValue
+
+from pipeline_magic.agents.specification.editing.present import Present, Unclear, sql_name
+from pipeline_magic.agents.specification.planner.timing import read_timing
+from pipeline_magic.spec.model import Aggregate, Derive, Segment, Select, Top
+from pipeline_magic.spec.names import slug
+from pipeline_magic.spec.paths import Edit
+
+__all__ = ["READERS"]
+
+_TIME_WORDS = re.compile(
+    r"\b(?:make|it|run|runs|the|pipeline|job|schedule|scheduled|should|to|be|instead|please|now|change|set|a|on|basis|"
+    r"refresh|trigger|triggered)\b|[\s,]",
+    re.IGNORECASE,
+)
+_PART = r"(?:`[^`]+`|\w+)"
+_WHEN = "from|since|after|before|until|up to|in|of"
+_YEARS = (
+    rf"(?:only |just |keep |take )*(?:the )?(?:(?!(?:{_WHEN})\b)(\w+) )?(?:({_WHEN}) )?(\d{{4}})"
+    r"( on| onwards?| and later| or later)?(?: only)?"
+)
+_KINDS = {
+    "left": "left",
+    "left outer": "left",
+    "inner": "inner",
+    "right": "right",
+    "full": "full",
+    "full outer": "full",
+}
+_MODES = {"overwrite": "overwrite", "replace": "overwrite", "append": "append", "merge": "merge", "upsert": "merge"}
+_OPERATORS = {
+    "=": "=", "is": "=", "equals": "=", "equal to": "=", "is not": "<>", "!=": "<>", "<>": "<>", "not": "<>", ">": ">",
+    "<": "<", ">=": ">=", "<=": "<=", "over": ">", "above": ">", "more than": ">", "at least": ">=", "under": "<",
+    "below": "<", "less than": "<", "at most": "<=", "after": ">", "before": "<", "since": ">=",
+}  # fmt: skip
+
+
+def _match(pattern: str, wish: str) -> re.Match[str] | None:
+    return re.fullmatch(pattern, wish.strip(), re.IGNORECASE)
+
+
+def _schedule(wish: str, present: Present) -> list[Edit] | None:
+    found = read_timing(wish)
+    if len(found) != 1:
+        return None
+    timed = found[0]
+    if _TIME_WORDS.sub("", wish[: timed.start] + wish[timed.end :]):
+        return None
+    if timed.problem:
+        nearest = ", ".join(label for _, label, _ in timed.options)
+        raise Unclear(f"{timed.problem} {f'Nearest: {nearest}.' if nearest else ''}".strip())
+    if timed.kind != "schedule":
+        value: dict[str, JsonValue] = {"kind": timed.kind}
+        return [Edit(path="trigger", value={**value, "tables": []} if timed.kind == "table_update" else value)]
+    if timed.cron is None:
+        return None
+    zone = timed.timezone or getattr(present.spec.trigger, "timezone", "UTC")
+    return [Edit(path="trigger", value={"kind": "schedule", "cron": timed.cron, "timezone": zone})]
+
+
+def _target(wish: str, present: Present) -> list[Edit] | None:
+    match = _match(
+        rf"(?:write|save|store|put|output)s?(?: it| the (?:result|output)s?)? (?:in)?to ({_PART}(?:\.{_PART}){{0,2}})"
+        r"(?: instead)?",
+        wish,
+    )
+    if match is None:
+        return None
+    parts = re.findall(_PART, match[1])
+    kept = re.findall(_PART, present.spec.target.table)
+    return [Edit(path="target.table", value=".".join([*kept[: 3 - len(parts)], *parts]))]
+
+
+def _mode(wish: str, present: Present) -> list[Edit] | None:
+    match = _match(rf"(?:use )?({'|'.join(_MODES)})(?: mode)?(?: instead(?: of \w+)?)?(?: on (.+))?", wish)
+    if match is None:
+        return None
+    mode = _MODES[match[1].lower()]
+    edits = [Edit(path="target.mode", value=mode)]
+    if match[2]:
+        columns = present.columns(present.last)
+        names: list[JsonValue] = [
+            present.named(word, columns, "the result").name for word in re.split(r",| and ", match[2])
+        ]
+        edits.append(Edit(path="target.keys", value=names))
+    elif mode == "merge" and not present.spec.target.keys:
+        raise Unclear("A merge needs the columns that identify a row: “merge on …”.")
+    return edits
+
+
+def _join(wish: str, present: Present) -> list[Edit] | None:
+    kinds = "|".join(sorted(_KINDS, key=len, reverse=True))
+    match = _match(
+        rf"(?:use|make it|do|with)(?: an?)? ({kinds}) join(?: (?:for|with|to) (?:the )?(\w+))?(?: instead(?: of .*)?)?",
+        wish,
+    )
+    if match is None:
+        return None
+    joins = present.joins
+    if match[2]:
+        joins = [step for step in joins if match[2].lower() in {step.id, step.left, step.right}]
+    if len(joins) != 1:
+        ids = ", ".join(f"`{step.id}`" for step in present.joins)
+        raise Unclear(f"The joins are {ids}; say “… for` and one of them." if ids else "Nothing is joined.")
+    return [Edit(path=f"steps.{joins[0].id}.how", value=_KINDS[match[1].lower()])]
+
+
+def _top(wish: str, present: Present) -> list[Edit] | None:
+    match = _match(
+        r"(?:only |keep |make it |show |use |take )?(?:the )?top (\d+)( ?%| percent)?"
+        r"(?: instead(?: of (?:the )?(?:top )?(\d+)(?: ?%| percent)?)?)?",
+        wish,
+    )
+    if match is None:
+        return None
+    number, share, old = int(match[1]), bool(match[2]), match[3]
+    if share:
+        rules = [
+            (step, rule)
+            for step in present.spec.steps
+            if isinstance(step, Segment)
+            for rule in step.rules
+            if rule.top is not None and (old is None or abs(rule.top - int(old) / 100) < 1e-9)
+        ]
+        if len(rules) != 1:
+            raise Unclear("There is no such share." if not rules else "Several segments have one; name it in the form.")
+        step, rule = rules[0]
+        if not 0 < number <= 100:
+            raise Unclear("A share is between 1 and 100 percent.")
+        return [Edit(path=f"steps.{step.id}.rules.{rule.label}.top", value=number / 100)]
+    tops = [s for s in present.spec.steps if isinstance(s, Top) and (old is None or s.n == int(old))]
+    if len(tops) != 1:
+        said = f"top {old}" if old else "“top” step"
+        raise Unclear(f"There is no {said}." if not tops else "Several steps keep the first rows; edit the form.")
+    return [Edit(path=f"steps.{tops[0].id}.n", value=number)]
+
+
+def _drop(wish: str, present: Present) -> list[Edit] | None:
+    match = _match(r"(?:drop|remove|delete|leave out|without|take out)(?: the)? (?:(column|check|step) )?(.+)", wish)
+    if match is None:
+        return None
+    what, words = (match[1] or "").lower(), re.sub(r" (?:column|check|step)$", "", match[2].strip())
+    if what == "check" or match[2].lower().endswith(" check"):
+        return _drop_check(words, present)
+    named = {column.name.casefold() for column in present.columns(present.last)}
+    if words in present.steps and (what == "step" or (not what and words.casefold() not in named)):
+        return present.without(words)
+    if re.fullmatch(r"segments?|segmentation", words, re.IGNORECASE):
+        return present.without(present.only(Segment, "segment").id)
+    column = present.named(words, present.columns(present.last), "the result").name
+    return _drop_column(column, present)
+
+
+def _drop_check(words: str, present: Present) -> list[Edit]:
+    wanted = slug(words)
+    found = [check for check in present.spec.expectations if check.id == wanted]
+    if not found:
+        ids = ", ".join(f"`{check.id}`" for check in present.spec.expectations)
+        raise Unclear(f"No check is called “{words}”; they are {ids}." if ids else "There are no checks.")
+    check = found[0]
+    path = f"expectations.{check.id}"
+    return [Edit(path=f"{path}.enabled", value=False) if check.automatic else Edit(path=path)]
+
+
+def _drop_column(column: str, present: Present) -> list[Edit]:
+    last = present.steps.get(present.last)
+    if isinstance(last, Select):
+        left: list[JsonValue] = [name for name in last.columns if name != column]
+        if not left:
+            raise Unclear(f"`{column}` is the only column.")
+        return [Edit(path=f"steps.{last.id}.columns", value=left)]
+    maker = present.maker(column)
+    users = present.users(column, maker.id) if maker is not None else []
+    if users:
+        raise Unclear(f"`{column}` is used by {', '.join(f'`{user}`' for user in users)}.")
+    if isinstance(maker, Segment):
+        return present.without(maker.id)
+    if isinstance(maker, Aggregate):
+        if column in maker.group_by:
+            raise Unclear(
+                f"Rows are grouped by `{column}`; without it they would be other rows. Edit the form for that."
+            )
+        if len(maker.measures) == 1:
+            raise Unclear(f"`{column}` is all that is measured.")
+        return [Edit(path=f"steps.{maker.id}.measures.{column}")]
+    if isinstance(maker, Derive):
+        return (
+            present.without(maker.id) if len(maker.columns) == 1 else [Edit(path=f"steps.{maker.id}.columns.{column}")]
+        )
+    keep: list[JsonValue] = [item.name for item in present.columns(present.last) if item.name != column]
+    if not keep:
+        raise Unclear(f"`{column}` is the only column.")
+    return _append(present, "keep_columns", {"kind": "select", "columns": keep})
+
+
+def _add(wish: str, present: Present) -> list[Edit] | None:
+    by = _match(r"(?:also |break it down |split it |group )+by (.+?)(?: too| as well)?", wish)
+    match = by or _match(r"(?:add|include|show|bring|keep)(?: the)?(?: column)? (.+?)(?: too| as well)?", wish)
+    if match is None:
+        return None
+    last = present.steps.get(present.last)
+    if isinstance(last, Select) and by is None:
+        column = present.named(match[1], present.columns(last.input), f"`{last.input}`").name
+        if column in last.columns:
+            raise Unclear(f"`{column}` is there already.")
+        return [Edit(path=f"steps.{last.id}.columns", value=[*last.columns, column])]
+    groups = [step for step in present.spec.steps if isinstance(step, Aggregate)]
+    if not groups and by is None:
+        held = ", ".join(f"`{column.name}`" for column in present.columns(present.last)[:12])
+        raise Unclear(f"All columns of the joined tables are there already ({held}); read another table by editing.")
+    step = present.only(Aggregate, "grouping")
+    assert isinstance(step, Aggregate)  # `only` gives that kind
+    column = present.named(match[1], present.columns(step.input), f"`{step.input}`").name
+    if column in step.group_by:
+        raise Unclear(f"`{column}` is there already.")
+    if by is None and not _depends(column, step, present):
+        raise Unclear(
+            f"Rows are grouped, and no declared key says that each group has one `{column}`. "
+            f"Write “also group by {column}” for one row for each of its values."
+        )
+    return [Edit(path=f"steps.{step.id}.group_by", value=[*step.group_by, column])]
+
+
+def _depends(column: str, step: Aggregate, present: Present) -> bool:
+    """Whether a declared key among the groups decides the column, so that no group is split by it."""
+    return any(
+        schema.column(column) is not None and key and set(key) <= set(step.group_by)
+        for schema in present.typed.tables.values()
+        for key in (schema.primary_key, *schema.unique_keys)
+    )
+
+
+def _rename(wish: str, present: Present) -> list[Edit] | None:
+    match = _match(r"(?:rename|call)(?: the)?(?: column)? (.+?) (?:to |as |into )?[\"`“]?(\w+)[\"`”]?", wish)
+    if match is None:
+        return None
+    column = present.named(match[1], present.columns(present.last), "the result").name
+    held = {item.name.casefold() for item in present.columns(present.last)}
+    if match[2].casefold() in held:
+        raise Unclear(f"There is a column `{match[2]}` already.")
+    if column in {*present.spec.target.keys, *present.spec.target.partition_by, *present.spec.target.cluster_by}:
+        raise Unclear(f"`{column}` is a key or layout column of the target; change that in the form.")
+    return _append(present, f"rename_{column}", {"kind": "rename", "columns": [{"column": column, "name": match[2]}]})
+
+
+def _append(present: Present, base: str, step: dict[str, JsonValue]) -> list[Edit]:
+    """A new step behind all others."""
+    taken = {*present.steps, *(source.alias for source in present.spec.sources)}
+    name, number = slug(base)[:55], 2
+    while name in taken:
+        name, number = f"{slug(base)[:55]}_{number}", number + 1
+    return [
+        Edit(path=f"steps.{name}", value={"id": name, "input": present.last, **step}),
+        Edit(path="target.input", value=name),
+    ]
+
+
+def _years(wish: str, present: Present) -> list[Edit] | None:
+    match = _match(_YEARS, wish)
+    if match is None or not re.match(r"(?:only|just|from|since|keep)\b", wish, re.IGNORECASE):
+        return None
+    alias, column = _date_of(match[1] if (match[1] or "").lower() not in {"", "data", "rows"} else "", present)
+    word, year, on = (match[2] or "").lower(), int(match[3]), bool(match[4])
+    name = sql_name(column)
+    start, end = f"DATE '{year:04d}-01-01'", f"DATE '{year + 1:04d}-01-01'"
+    if on or word in {"since"} or (word == "from" and on):
+        condition = f"{name} >= {start}"
+    elif word in {"before", "until", "up to"}:
+        if word != "before":
+            raise Unclear(f"Is {year} itself meant? Write “before {year}” or “before {year + 1}”.")
+        condition = f"{name} < {start}"
+    elif word == "after":
+        condition = f"{name} >= {end}"
+    else:
+        condition = f"{name} >= {start} AND {name} < {end}"
+    return _filter(alias, condition, present)
+
+
+def _date_of(table: str, present: Present) -> tuple[str, str]:
+    found = [
+        (source.alias, column.name)
+        for source in present.spec.sources
+        if not table or table.lower().rstrip("s") == source.alias.rstrip("s")
+        for column in present.columns(source.alias)
+        if column.type in {"date", "timestamp", "timestamp_ntz"}
+    ]
+    if not found and table:
+        raise Unclear(f"“{table}” is no table that is read with a date.")
+    if len(found) != 1:
+        names = ", ".join(f"`{alias}.{column}`" for alias, column in found)
+        raise Unclear(f"Which date? Write “only where {found[0][1]} >= 1997-01-01”; the dates are {names}."
+                      if found else "No table that is read has a date.")  # fmt: skip
+    return found[0]
+
+
+def _condition(wish: str, present: Present) -> list[Edit] | None:
+    operators = "|".join(re.escape(word) for word in sorted(_OPERATORS, key=len, reverse=True))
+    match = _match(
+        rf"(?:(only|keep only|keep)|(exclude|leave out|without))(?: rows)?(?: where| whose| with)?"
+        rf" (.+?)(?: is| are)? ({operators}) ?(.+)",
+        wish,
+    )
+    if match is None:
+        return None
+    if match[2] and match[4].lower() in {"is not", "!=", "<>", "not"}:
+        raise Unclear("Write “only where … = …” in place of a double negation.")
+    alias, column = present.source_column(match[3])
+    value = _literal(match[5].strip(), column.type)
+    condition = f"{sql_name(column.name)} {_OPERATORS[match[4].lower()]} {value}"
+    return _filter(alias, f"NOT ({condition})" if match[2] else condition, present)
+
+
+def _literal(text: str, kind: str) -> str:
+    """A value as a literal of the column's type."""
+    plain = text[1:-1] if len(text) > 1 and text[0] == text[-1] and text[0] in "'\"" else text
+    if kind in {"date", "timestamp", "timestamp_ntz"}:
+        if not re.fullmatch(r"\d{4}-\d{2}-\d{2}", plain):
+            raise Unclear(f"“{text}” is no date; write it as 1997-01-31.")
+        return f"DATE '{plain}'"
+    if kind.startswith(("bigint", "int", "smallint", "tinyint", "decimal", "double", "float")):
+        number = plain.replace(",", "")
+        if not re.fullmatch(r"-?\d+(?:\.\d+)?", number):
+            raise Unclear(f"“{text}” is no number.")
+        return number
+    if kind == "boolean" and plain.lower() in {"true", "false"}:
+        return plain.lower()
+    if kind.startswith(("string", "char", "varchar")):
+        return "'" + plain.replace("\\", "\\\\").replace("'", "\\'") + "'"
+    raise Unclear(f"A condition on a `{kind}` is set in the form.")
+
+
+def _filter(alias: str, condition: str, present: Present) -> list[Edit]:
+    """The source's filter, with what it had before."""
+    before = next(source.filter for source in present.spec.sources if source.alias == alias)
+    return [Edit(path=f"sources.{alias}.filter", value=f"({before}) AND ({condition})" if before else condition)]
+
+
+def _deployment(wish: str, present: Present) -> list[Edit] | None:
+    match = _match(
+        r"(?:deploy|run) (?:it )?as an? (job|notebook|declarative pipeline|lakeflow pipeline|dlt pipeline)", wish
+    )
+    if match is None:
+        return None
+    return [Edit(path="deployment", value="job" if match[1].lower() in {"job", "notebook"} else "declarative")]
+
+
+Reader = Callable[[str, Present], "list[Edit] | None"]
+
+READERS: tuple[Reader, ...] = (
+    _deployment,
+    _schedule,
+    _target,
+    _mode,
+    _join,
+    _top,
+    _years,
+    _condition,
+    _drop,
+    _rename,
+    _add,
+)
