@@ -57,12 +57,19 @@ def load(ports: Ports, run_id: str) -> Snapshot:
         deployment=deployment,
         audit=tuple(store.audit(run_id)),
         policy={} if prepared is None else prepared.plan.policy,
-        ports=ports.describe,
-        leaves_machine=ports.leaves_machine,
+        ports={**ports.describe, **_parser(ports, run)},
+        leaves_machine=ports.leaves_machine if run.planner != "embedded" else ports.leaves_otherwise,
         warnings=ports.warnings,
         error=run.message if run.state == "failed" else "",
     )
     return snapshot.model_copy(update={"stages": _stages(store, snapshot)})
+
+
+def _parser(ports: Ports, run: Run) -> dict[str, str]:
+    """Who reads this run, where that was said for it alone."""
+    if run.planner == "embedded":
+        return {"parser": "embedded planner"}
+    return {"parser": ports.language_model.name} if run.planner == "llm" and ports.language_model else {}
 
 
 def as_unchanged(snapshot: Snapshot) -> Snapshot:

@@ -6,9 +6,10 @@ Settings that name a service whose adapter is not in this version are refused, n
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from pipeline_magic import redact
 from pipeline_magic.config import Settings
@@ -16,6 +17,8 @@ from pipeline_magic.errors import ConfigurationError
 from pipeline_magic.ports import Catalog, Clock, CodeHost, Deployer, Engine, LanguageModel, Store
 
 __all__ = ["Ports", "language_model", "wire", "with_model"]
+
+_THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,7 @@ class Ports:
         place: Where pipelines run: ``local`` or ``databricks``.
         describe: Name of each port's adapter, for the panel's header and `doctor`.
         leaves_machine: What goes elsewhere, as sentences; empty when all is local.
+        leaves_otherwise: The same for a run that the embedded planner reads.
         language_model: Reads statements where it is asked to; None without one.
         planner: Who reads a statement where nobody says: ``embedded`` or ``llm``.
         warnings: What is not as it should be, though the work can go on.
@@ -43,6 +47,7 @@ class Ports:
     place: str = "local"
     describe: dict[str, str] = field(default_factory=dict)
     leaves_machine: tuple[str, ...] = ()
+    leaves_otherwise: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     prepare: Callable[[Callable[[str], None]], None] = lambda say: None
 
@@ -79,6 +84,9 @@ def with_model(ports: Ports, settings: Settings) -> Ports:
             hint="Set OPENAI_API_KEY, AZURE_OPENAI_* or OPENAI_BASE_URL, and take `local` out; or set the planner to "
             "`embedded`.",
         )
+    ports = replace(
+        ports, warnings=(*ports.warnings, *_half_configured(settings)), leaves_otherwise=ports.leaves_machine
+    )
     if model is None:
         return ports
     planner = "embedded" if settings.planner == "embedded" else "llm"
@@ -116,9 +124,25 @@ def language_model(settings: Settings) -> LanguageModel | None:
     return OpenAIModel(made)
 
 
+def _half_configured(settings: Settings) -> Iterator[str]:
+    """What is set of a language model and leads to none, or to one that is spoken to in the clear."""
+    if settings.local:
+        return
+    azure = ("azure_openai_endpoint", "azure_openai_api_key", "azure_openai_deployment")
+    for names in (azure, ("databricks_model", "databricks_host", "databricks_token")):
+        missing = [name for name in names if not getattr(settings, name)]
+        if getattr(settings, names[0]) and missing:
+            listed = " and ".join(f"`{name}`" for name in missing)
+            yield f"`{names[0]}` is set and {listed} is not: this language model is not used."
+    for name in ("openai_base_url", "azure_openai_endpoint"):
+        address = getattr(settings, name) or ""
+        if address.startswith("http://") and urlsplit(address).hostname not in _THIS_MACHINE:
+            yield f"`{name}` begins with http: the key and every statement are sent in the clear."
+
+
 def _leaves(model: LanguageModel, planner: str, settings: Settings) -> tuple[str, ...]:
     host = model.host.rpartition(":")[0] or model.host
-    if host in {"127.0.0.1", "localhost", "::1"}:
+    if host in _THIS_MACHINE:
         return ()
     when = "" if planner == "llm" else " when a run is read with `--planner llm`"
     values = (

@@ -81,6 +81,20 @@ def test_what_leaves_the_machine_is_said(tmp_path: Path) -> None:
     assert ports_of(tmp_path).leaves_machine == ()
 
 
+@pytest.mark.parametrize(
+    ("settings", "says"),
+    [
+        ({"azure_openai_endpoint": "https://x"}, "`azure_openai_api_key` and `azure_openai_deployment` is not"),
+        ({"databricks_model": "m"}, "`databricks_host` and `databricks_token` is not"),
+        ({"openai_base_url": "http://models.example/v1", "openai_api_key": KEY}, "sent in the clear"),
+    ],
+)
+def test_half_a_configuration_is_said(tmp_path: Path, settings: dict[str, Any], says: str) -> None:
+    """A model that is named and cannot be used, or is spoken to in the clear, is a warning in header and doctor."""
+    [warning] = ports_of(tmp_path, **settings).warnings
+    assert says in warning
+
+
 @pytest.mark.parametrize("settings", [{}, {"local": True, "openai_api_key": KEY}])
 def test_a_model_that_is_asked_for_and_not_there(tmp_path: Path, settings: dict[str, Any]) -> None:
     """`planner=llm` without a model, or with everything local, is refused with what to set."""
@@ -228,6 +242,7 @@ class TestWhenTheModelFails:
         snapshot = made.start(STATEMENT, planner="embedded")
         assert (snapshot.run.id, snapshot.run.planner, snapshot.parsed.parser) == (run.id, "embedded", "embedded")
         assert snapshot.run.state == "awaiting_input"
+        assert (snapshot.ports["parser"], snapshot.leaves_machine) == ("embedded planner", ())
         made.close()
         for path in home.rglob("*"):
             if path.is_file():

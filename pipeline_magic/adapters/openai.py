@@ -2,9 +2,10 @@
 
 One call is one request: no retry of the client's own, no stream, no tracing, an explicit address. Nothing in the
 environment sends a request elsewhere or copies it (`LANGSMITH_GATEWAY`, `LANGSMITH_TRACING` and their kin are
-overruled). Every way in which a service fails becomes a LanguageModelError with a `kind`, in plain words and without
-the key (`openai_errors`). Where a model does not accept a setting (a temperature, a seed, a JSON schema as its answer's
-form), the next request goes without it. Importing the library takes two seconds: it is done by the first request.
+overruled); a proxy that the environment names for every program is used. Every way in which a service fails becomes a
+LanguageModelError with a `kind`, in plain words and without the key (`openai_errors`). Where a model does not accept a
+setting (a temperature, a seed, a JSON schema as its answer's form), the next request goes without it. Importing the
+library takes two seconds: it is done by the first request.
 
 Not tried on the real services of OpenAI, Azure or Databricks; tested against stand-ins that speak their protocol.
 """

@@ -15,7 +15,7 @@ from pydantic import JsonValue
 from pipeline_magic.adapters.database import Database
 from pipeline_magic.digests import GENESIS, chain_hash
 from pipeline_magic.errors import NotFound, StaleState
-from pipeline_magic.runs import TRANSITIONS, Answer, AuditDraft, Decision, Deployment, Run
+from pipeline_magic.runs import TRANSITIONS, Answer, AuditDraft, Decision, Deployment, Exchange, Run
 from pipeline_magic.spec.paths import Edit
 from tests.support.postgres import postgres_url  # noqa: F401  (a fixture)
 from tests.support.trust import AT, approval, deployment, plan, run
@@ -281,6 +281,20 @@ def test_effect_once(store: Database) -> None:
 
 
 # --- audit -----------------------------------------------------------------------------------------------------------
+
+
+def test_exchanges_with_language_models(store: Database) -> None:
+    """In the order they were sent, each replaced by what came back, with its audit entry; of one run alone."""
+    first = Exchange(id="x-1", run_id="r-1", at=AT, model="m", host="h", request="a\x00b", request_sha256="0" * 64)
+    other = first.model_copy(update={"id": "x-2", "run_id": "r-2"})
+    store.save_exchange(first, audit=draft("model.request"))
+    store.save_exchange(first.model_copy(update={"id": "x-3"}))
+    store.save_exchange(other)
+    done = first.model_copy(update={"status": "answered", "answer": "\U0001f600 é", "tokens_in": 3, "cost_usd": 0.5})
+    store.save_exchange(done, audit=draft("model.answer"))
+    assert list(store.exchanges("r-1")) == [done, first.model_copy(update={"id": "x-3"})]
+    assert list(store.exchanges("r-2")) == [other]
+    assert [entry.event for entry in store.audit()] == ["model.request", "model.answer"]
 
 
 def test_audit_chain(store: Database) -> None:

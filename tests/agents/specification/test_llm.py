@@ -400,7 +400,7 @@ def test_repairs_count_against_the_budget() -> None:
     """A model that is wrong for ever is stopped by what is left of the budget."""
     model = Scripted(seed(WRONG["hallucinated column"]))
     with pytest.raises(LanguageModelError) as caught:
-        read(model, budget_tokens=26_000)
+        read(model, budget_tokens=34_000)
     assert caught.value.kind == "budget"
     assert 1 <= len(model.asked) < 4
 
@@ -410,7 +410,7 @@ def test_a_model_without_a_price_has_an_unknown_cost() -> None:
     kept = Kept()
     assert "cost unknown" in read(Scripted(seed(), model="my-endpoint"), ledger=kept).notes[-1]
     assert kept.lines[0]["cost"] is None
-    parsed = read(Scripted(seed(), model="my-endpoint"), ledger=kept, price=(10.0, 100.0))
+    parsed = read(Scripted(seed(), model="my-endpoint"), ledger=kept, price=(10.0, 100.0), budget_usd=9.0)
     assert "about $0.0200" in parsed.notes[-1]
 
 

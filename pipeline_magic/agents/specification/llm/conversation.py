@@ -51,7 +51,7 @@ class Conversation:
         ledger: Ledger | None,
         *,
         timeout: float = 60.0,
-        max_tokens: int = 8000,
+        max_tokens: int = 16_000,
         say: Callable[[str], None] = lambda message: None,
         check: Callable[[], None] = lambda: None,
         sleep: Callable[[float], None] = time.sleep,

@@ -66,7 +66,8 @@ def system_text() -> str:
 
 
 def retrieved(statement: str, catalog: CatalogIndex) -> dict[str, TableSchema]:
-    """The tables a model is told of, by full name: those the statement names in full, then the best found."""
+    """The tables a model is told of, by full name: those the statement names in full, the best found, and those
+    that these declare references to."""
     found: dict[str, TableSchema] = {}
     for name in _NAME.findall(statement):
         table = catalog.table(name.replace("`", ""))
@@ -77,6 +78,10 @@ def retrieved(statement: str, catalog: CatalogIndex) -> dict[str, TableSchema]:
         table = catalog.table(hit.table)
         if table is not None and len(found) < _MOST_TABLES:
             found.setdefault(table.table, table)
+    for key in [key for table in found.values() for key in table.foreign_keys]:
+        parent = catalog.table(key.to_table)
+        if parent is not None and len(found) < _MOST_TABLES:
+            found.setdefault(parent.table, parent)
     return found
 
 
