@@ -94,8 +94,7 @@ def test_a_changed_pipeline_is_planned(orchestrator: PipelineBuilderOrchestrator
     assert edited.run_id != built.run_id
     assert edited.snapshot.run.state == "planned"
     assert edited.approval_id and edited.approval_id != built.approval_id
-    assert edited.snapshot.prepared is not None
-    assert edited.snapshot.prepared.plan.spec.target.table == "analytics.gold.elsewhere"
+    assert spec_of(edited.snapshot).target.table == "analytics.gold.elsewhere"
     assert orchestrator.ports.store.approval(built.approval_id).state == "void"
 
 
