@@ -13,7 +13,7 @@ from pipeline_magic.agents.specification.planner.entities import ColumnInfo
 from pipeline_magic.agents.specification.planner.intent import Check, Item, Measure, Note, col, measure_ref
 from pipeline_magic.agents.specification.planner.predicates import condition_at
 from pipeline_magic.agents.specification.planner.rules import NULL, Rule, freshness_at, row_bound_at, rule_at
-from pipeline_magic.agents.specification.planner.text import number_of, stem
+from pipeline_magic.agents.specification.planner.text import number_of, stems_of
 from pipeline_magic.agents.specification.planner.values import value_at
 
 __all__ = ["read_check"]
@@ -243,7 +243,7 @@ def _measure(c: Context, i: int) -> tuple[int, str] | None:
             continue
         words = [token.stem for token in c.tokens[i : i + size]]
         for item in c.of(Measure):
-            if [stem(part) for part in item.name.split("_")] == words or (size == 1 and c.low(i) == item.name):
+            if list(stems_of(item.name)) == words or (size == 1 and c.low(i) == item.name):
                 return i + size, item.name
     return None
 

@@ -18,7 +18,7 @@ from pipeline_magic.agents.specification.planner.intent import (
 )
 from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS
 from pipeline_magic.agents.specification.planner.linking import TableLink
-from pipeline_magic.agents.specification.planner.text import lemmas, stem
+from pipeline_magic.agents.specification.planner.text import lemmas, stem, stems_of
 from pipeline_magic.spec.names import slug
 
 __all__ = ["read_columns", "read_derive"]
@@ -149,7 +149,7 @@ def _measured(c: Context, i: int) -> tuple[int, Item] | None:
         return None
     words = [stem(ABBREVIATIONS.get(word, word)) for word in c.low(i).split("_")]
     for item in c.of(Measure):
-        if [stem(word) for word in item.name.split("_")] == words:
+        if list(stems_of(item.name)) == words:
             return i + 1, item
     return None
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import lru_cache
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline_magic.agents.specification.planner.entities import TableInfo
 from pipeline_magic.agents.specification.planner.intent import Item, Measure
@@ -39,9 +39,14 @@ class Found:
 
 
 @lru_cache(maxsize=4096)
-def _alternatives(pattern: str) -> tuple[tuple[str, ...], ...]:
-    made = [tuple(part.split()) for part in pattern.split("|")]
-    return tuple(sorted(made, key=len, reverse=True))
+def _alternatives(pattern: str) -> dict[str, tuple[tuple[str, ...], ...]]:
+    """The phrases of a pattern by their first word, longest first."""
+    found: dict[str, list[tuple[str, ...]]] = {}
+    for part in pattern.split("|"):
+        words = tuple(part.split())
+        if words:
+            found.setdefault(words[0], []).append(words)
+    return {first: tuple(sorted(phrases, key=len, reverse=True)) for first, phrases in found.items()}
 
 
 @lru_cache(maxsize=4096)
@@ -78,6 +83,7 @@ class Context:
     together: Together | None = None
     loose: bool = False
     free: Callable[[int], bool] = lambda _: True
+    _kinds: dict[type[Item], tuple[int, list[Any]]] = field(default_factory=dict, repr=False)
 
     def low(self, i: int, limit: int | None = None) -> str:
         """The word at `i`, in lower case; empty past the end of the segment."""
@@ -91,8 +97,11 @@ class Context:
         """The index after one of the phrases of `pattern` (``more than|over``), when it stands at `i`."""
         if i >= len(self.tokens):
             return None
+        phrases = _alternatives(pattern).get(self.tokens[i].low)
+        if phrases is None:
+            return None
         limit = self.end(i)
-        for words in _alternatives(pattern):
+        for words in phrases:
             if i + len(words) <= limit and all(self.tokens[i + n].low == word for n, word in enumerate(words)):
                 return i + len(words)
         return None
@@ -111,7 +120,13 @@ class Context:
 
     def of(self, kind: type[_Item]) -> list[_Item]:
         """What was read so far of that kind."""
-        return [item for item in self.items if isinstance(item, kind)]
+        seen, found = self._kinds.get(kind, (0, []))
+        if seen > len(self.items):
+            seen, found = 0, []
+        if seen < len(self.items):
+            found = [*found, *(item for item in self.items[seen:] if isinstance(item, kind))]
+            self._kinds[kind] = len(self.items), found
+        return list(found)
 
     def table_at(self, i: int) -> TableLink | None:
         """The table named at `i`, inside its segment."""

@@ -10,6 +10,8 @@ from pipeline_magic.runs import Option, Question
 
 __all__ = ["consistent"]
 
+_MOST = 60
+"""Most conditions that are compared with each other."""
 _COLUMN = "\ue000[^\ue002]*\ue002"
 _ONE = re.compile(rf"({_COLUMN}) (=|<>|>=|<=|>|<) (?:DATE )?('[^']*'|-?\d+(?:\.\d+)?)")
 _LIST = re.compile(rf"({_COLUMN}) IN \(([^()]*)\)")
@@ -25,7 +27,7 @@ def consistent(
     """
     answer = answers.get("filter:contradiction", "")
     kept = list(items)
-    filters = [(place, item) for place, item in enumerate(items) if isinstance(item, Filter)]
+    filters = [(place, item) for place, item in enumerate(items) if isinstance(item, Filter)][:_MOST]
     for first, (place, one) in enumerate(filters):
         inner = _impossible([one.expression])
         for other_place, other in [*filters[first + 1 :], *([(place, one)] if inner else [])]:

@@ -9,10 +9,12 @@ from dataclasses import dataclass, replace
 
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.intent import Derive, Measure, col, measure_ref
-from pipeline_magic.agents.specification.planner.text import number_of, stem
+from pipeline_magic.agents.specification.planner.text import number_of, stems_of
 
 __all__ = ["Formula", "derived_at", "formula_at"]
 
+_DEEPEST = 20
+"""Brackets that may open directly inside each other."""
 _PLUS = {"+": "+|plus|added to", "-": "-|minus|less"}
 _TIMES = {"*": "*|x|times|multiplied by", "/": "/|divided by|over"}
 
@@ -61,11 +63,13 @@ def _term(c: Context, i: int) -> Formula | None:
     if i >= len(c.tokens) or i >= c.end(i):
         return None
     if c.low(i) == "(":
+        if i >= _DEEPEST and all(c.low(j) == "(" for j in range(i - _DEEPEST, i)):
+            return None
         inner = formula_at(c, i + 1)
         if inner is None or c.low(inner.end) != ")":
             return None
         return Formula(inner.end + 1, f"({inner.expression})", inner.operators, inner.words, inner.table)
-    if c.low(i) == "-":
+    if c.low(i) == "-" and c.low(i + 1) != "-":
         negated = _term(c, i + 1)
         return replace(negated, expression=f"-{negated.expression}", operators=1) if negated is not None else None
     absolute = c.match(i, "absolute value of the|absolute value of|absolute|abs (|abs")
@@ -115,7 +119,7 @@ def _computed(c: Context, i: int) -> Formula | None:
             continue
         words = [token.stem for token in c.tokens[i : i + size]]
         for name in (*(item.name for item in c.of(Derive)), *(item.name for item in c.of(Measure))):
-            if [stem(part) for part in name.split("_")] == words or (size == 1 and c.low(i) == name):
+            if list(stems_of(name)) == words or (size == 1 and c.low(i) == name):
                 return Formula(i + size, measure_ref(name), 0, " ".join(words))
     return None
 
@@ -127,6 +131,6 @@ def derived_at(c: Context, i: int) -> tuple[int, Derive] | None:
             continue
         words = [token.stem for token in c.tokens[i : i + size]]
         for item in c.of(Derive):
-            if [stem(part) for part in item.name.split("_")] == words or (size == 1 and c.low(i) == item.name):
+            if list(stems_of(item.name)) == words or (size == 1 and c.low(i) == item.name):
                 return i + size, item
     return None

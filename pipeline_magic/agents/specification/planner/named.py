@@ -21,6 +21,8 @@ from pipeline_magic.spec.names import slug
 __all__ = ["Named", "find_named", "named_at", "read_named"]
 
 _MEANS = "is|=|means|is defined as|is calculated as|is computed as|equals|are|: =|refers to|being|, i.e.|, that is"
+_LONGEST = 60
+"""Most tokens of an explanation in brackets."""
 _SKIP = {"the", "a", "an", "where", "with", "of", "total", "each"}
 
 
@@ -55,7 +57,10 @@ def find_named(c: Context) -> list[Named]:
 
 def _in_brackets(c: Context, i: int) -> Named | None:
     """``revenue (quantity times unit price)``: the words right before the bracket are the name."""
-    close = next((j for j in range(i + 1, c.end(i)) if c.low(j) == ")" and not _inner(c, i + 1, j)), None)
+    if i == c.starts[i] or c.tokens[i - 1].kind != "word":
+        return None
+    far = min(c.end(i), i + _LONGEST)
+    close = next((j for j in range(i + 1, far) if c.low(j) == ")" and not _inner(c, i + 1, j)), None)
     body = _body(c, c.skip(i + 1, "the|that is|i.e.|=|is"), close) if close is not None else None
     first = i
     while (

@@ -53,10 +53,11 @@ def group_options(tables: Mapping[str, TableInfo], wanted: Sequence[str], *, as_
         found += [
             Option(id=f"column:{name}:{column.name}", label=f"One row for each {column.name}")
             for column in tables[name].of_kind("text")
-            if column.values or set(column.words) & {"type", "status", "category", "segment", "country", "city", "region"}
+            if column.values
+            or set(column.words) & {"type", "status", "category", "segment", "country", "city", "region"}
         ]
     last = [Option(id="as_said", label="One row for each combination of the columns that are named")] if as_said else []
-    return tuple([*found[: _MOST - 1], *last])
+    return (*found[: _MOST - 1], *last)
 
 
 def number_options(tables: Mapping[str, TableInfo], wanted: Sequence[str]) -> tuple[Option, ...]:
@@ -121,11 +122,15 @@ def _summed(c: Context, item: Item) -> Item:
     if column is None or column not in _amounts(c.linker.tables[item.ref.table]):
         return item
     ref = Ref(item.ref.table, item.ref.column)
-    return Measure(item.start, item.end, f"total_{ref.column}", f"sum({col(ref)})", ref.table, assumed="as was answered")
+    return Measure(
+        item.start, item.end, f"total_{ref.column}", f"sum({col(ref)})", ref.table, assumed="as was answered"
+    )
 
 
 def _segment(c: Context, items: list[Item], answer: str) -> list[Item]:
     column = _column(c, answer)
     if column is None:
         return items
-    return [replace(item, by=col(column.ref)) if isinstance(item, Segment) and item.by is None else item for item in items]
+    return [
+        replace(item, by=col(column.ref)) if isinstance(item, Segment) and item.by is None else item for item in items
+    ]

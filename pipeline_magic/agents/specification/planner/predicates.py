@@ -31,7 +31,7 @@ from pipeline_magic.agents.specification.planner.periods import (
     happened_in,
     in_period,
 )
-from pipeline_magic.agents.specification.planner.text import stem
+from pipeline_magic.agents.specification.planner.text import stems_of
 from pipeline_magic.agents.specification.planner.values import (
     ARTICLES,
     Condition,
@@ -105,7 +105,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
     i = c.skip(i, _OPENERS)
     opened = opened or i > start
     negated = c.match(i, "not|no longer|never")
-    if negated is not None:
+    if negated is not None and c.match(negated, "not|never") is None:
         inner = _single(c, negated, about, opened, least)
         return Condition(inner.end, f"NOT ({inner.expression})", inner.assumed, inner.tied) if inner else None
     for read in (
@@ -159,7 +159,7 @@ def _measure_compared(c: Context, i: int, about: TableInfo | None, least: float)
     said = {word for word in words if word not in {"the", "a", "an", "their", "its", "of"}}
     if not said:
         return None
-    fitting = [m for m in measures if said <= {stem(w) for w in (*m.words, *m.name.split("_"))}]
+    fitting = [m for m in measures if said <= {*stems_of("_".join(m.words)), *stems_of(m.name)}]
     if not fitting:
         return None
     compared = comparison_at(c, c.skip(j, _COPULA))

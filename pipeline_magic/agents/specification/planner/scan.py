@@ -7,6 +7,7 @@ neighbours. What is left over is `unmatched`, and stays visible: nothing of a st
 from __future__ import annotations
 
 import re
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -100,9 +101,10 @@ def segments(statement: str, tokens: Sequence[Token]) -> tuple[list[int], list[i
         breaks |= {match.end() for match in re.finditer(r"\n", statement)}
     starts: list[int] = []
     first = 0
+    places = sorted(breaks)
     for index, token in enumerate(tokens):
         if index and (
-            any(tokens[index - 1].end <= at <= token.start for at in breaks)
+            bisect_right(places, token.start) > bisect_left(places, tokens[index - 1].end)
             or tokens[index - 1].text in {";", "?", "!"}
             or (
                 tokens[index - 1].text == "."
@@ -248,15 +250,17 @@ def clauses(statement: str, tokens: Sequence[Token], starts: Sequence[int], made
         if kinds[index] == "unmatched" and _within(token, bullets):
             kinds[index] = ""
     runs: list[list[int]] = []
+    last = ""
     for index in range(len(tokens)):
         if runs and starts[index] == starts[runs[-1][0]]:
-            last = _kind(runs[-1], kinds)
             if kinds[index] == "" or last in {"", kinds[index]}:
                 runs[-1].append(index)
+                last = last or kinds[index]
                 continue
             runs.append([*_handed_on(tokens, kinds, runs[-1]), index])
         else:
             runs.append([index])
+        last = kinds[index]
     return tuple(
         Clause(id=f"c{number}", start=tokens[run[0]].start, end=tokens[run[-1]].end, kind=_kind(run, kinds) or "filler")
         for number, run in enumerate(runs, start=1)

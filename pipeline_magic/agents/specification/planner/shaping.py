@@ -105,6 +105,8 @@ def _add_select(made: Assembly, plan: Plan, layout: Layout) -> None:
         + [segment.column for segment in plan.segments]
         + [name for item in plan.windows for name in (item.name, *(each for each, _ in item.columns))]
     )
+    if plan.together is not None and plan.together.tag:
+        names.append(plan.together.tag)
     names = list(dict.fromkeys(names))
     if not names:
         return

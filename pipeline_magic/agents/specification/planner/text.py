@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 
 from pipeline_magic.english import stem, words_of
 
-__all__ = ["Token", "lemmas", "number_of", "stem", "tokenise", "words_of"]
+__all__ = ["Token", "lemmas", "number_of", "stem", "stems_of", "tokenise", "words_of"]
 
 _TOKEN = re.compile(
     r"""
@@ -79,6 +80,12 @@ def _plain(raw: str) -> str:
     if low.endswith("'s"):
         return low[:-2]
     return low
+
+
+@lru_cache(maxsize=4096)
+def stems_of(name: str) -> tuple[str, ...]:
+    """Stems of the parts of a name such as ``order_count``."""
+    return tuple(stem(part) for part in name.split("_"))
 
 
 def lemmas(word: str) -> frozenset[str]:

@@ -89,7 +89,17 @@ def _into_one(tokens: Sequence[Token], end: int) -> int:
     if words[:1] not in (["into"], ["as"], ["in"], ["to"]):
         return end
     size = 1
-    while size < len(words) and words[size] in {"one", "a", "an", "single", "combined", "common", "unified", "the", "same"}:
+    while size < len(words) and words[size] in {
+        "one",
+        "a",
+        "an",
+        "single",
+        "combined",
+        "common",
+        "unified",
+        "the",
+        "same",
+    }:
         size += 1
     if size < len(words) and tokens[at + size].kind == "word":
         size += 1
