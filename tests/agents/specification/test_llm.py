@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import random
 from collections.abc import Iterator
 from typing import Any
 
@@ -258,6 +259,38 @@ def test_a_model_may_say_that_it_cannot() -> None:
     with pytest.raises(StatementError, match="needs a forecast") as caught:
         read(Scripted(seed(put("cannot", "It needs a forecast.\x1b[31m\u202e"))))
     assert "\x1b" not in str(caught.value) and "\u202e" not in str(caught.value)
+
+
+HOSTILE = (
+    *(None, "", 0, -1, 1e308, True, [], {}, "x" * 300, "'; DROP TABLE x; --", "c_custkey", "target", "steps.metrics"),
+    *("\u202e\x00", ["a"], {"a": 1}, "sum(o_totalprice)", "samples.tpch.orders", 10**30),
+)
+
+
+def scrambled(source: random.Random) -> dict[str, Any]:
+    """The right answer with one to four of its values, somewhere, replaced by something hostile."""
+    answer = seed()
+    for _ in range(source.randint(1, 4)):
+        node: Any = answer
+        while isinstance(node, (dict, list)) and node:
+            key = source.choice(list(node) if isinstance(node, dict) else range(len(node)))
+            if source.random() < 0.35 or not isinstance(node[key], (dict, list)):
+                node[key] = source.choice(HOSTILE)
+                break
+            node = node[key]
+    return answer
+
+
+def test_scrambled_answers_end_in_a_spec_or_an_error_of_ours() -> None:
+    """Whatever is replaced in an answer: a draft that types, or one of our errors; never a traceback."""
+    tables = {table.table: table for table in SAMPLES}
+    for number in range(80):
+        try:
+            parsed = read(Scripted(scrambled(random.Random(number))))
+        except PipelineMagicError as caught:
+            assert str(caught), number
+        else:
+            typed_draft(parsed.draft, tables)
 
 
 # --- failures of the service -------------------------------------------------------------------------------------
