@@ -21,7 +21,7 @@ from pipeline_magic.english import ABBREVIATIONS, DATA_WORDS, stem
 from pipeline_magic.spec.names import split_table
 from pipeline_magic.spec.schema import TableSchema
 
-__all__ = ["LONG_FORMS", "Terms", "Texts", "compounds", "forms_of", "name_words", "terms_of", "texts_of"]
+__all__ = ["LONG_FORMS", "Names", "Terms", "Texts", "compounds", "forms_of", "name_words", "terms_of", "texts_of"]
 
 LONGEST = 40
 """Characters of a word that count."""
@@ -99,8 +99,20 @@ def texts_of(table: TableSchema) -> Texts:
     return Texts(table.table, table.comment, [column.name for column in columns], said)
 
 
-def terms_of(texts: Texts) -> Terms:
-    """The words of a table."""
+class Names(dict[str, tuple[str, ...]]):
+    """The words of each identifier as they are kept; remembered, since the same columns stand in many tables."""
+
+    def __missing__(self, name: str) -> tuple[str, ...]:
+        made = self[name] = tuple(dict.fromkeys(chain.from_iterable(map(_part_forms, _parts(name)))))
+        return made
+
+
+def terms_of(texts: Texts, names: Names) -> Terms:
+    """The words of a table.
+
+    Args:
+        names: What is known of names already; the same one for all tables of a refresh.
+    """
     place, _, name = texts.table.rpartition(".")
     if "`" in texts.table:
         catalog, schema, name = split_table(texts.table)
@@ -108,15 +120,15 @@ def terms_of(texts: Texts) -> Terms:
     comment = dict.fromkeys(_prose(texts.comment, _COMMENT_WORDS)) if texts.comment else {}
     for _, said in texts.said:
         comment.update(dict.fromkeys(_repeated(said)))
-    columns = dict.fromkeys(chain.from_iterable(map(_name_forms, texts.columns)))
-    return Terms(_name_forms(name), _place(place), tuple(columns), tuple(comment), len(name_words(name)))
+    columns = dict.fromkeys(chain.from_iterable(map(names.__getitem__, texts.columns)))
+    return Terms(names[name], _place(place), tuple(columns), tuple(comment), len(name_words(name)))
 
 
 @lru_cache(maxsize=20_000)
 def _place(place: str) -> tuple[str, ...]:
     """Words of catalog and schema. A catalog `prod` is no product: what catalogs are called is not written out."""
     catalog, _, schema = place.partition(".")
-    return tuple(dict.fromkeys([*_name_forms(schema), *(stem(word) for word in name_words(catalog))]))
+    return tuple(dict.fromkeys([*Names()[schema], *(stem(word) for word in name_words(catalog))]))
 
 
 @lru_cache(maxsize=100_000)
@@ -127,12 +139,6 @@ def name_words(name: str) -> tuple[str, ...]:
     (('cust', 'orders', '2023'), ('cust', 'orders'), ('grosse',))
     """
     return tuple(piece for part in _parts(name) for piece in _cut(part))
-
-
-@lru_cache(maxsize=400_000)
-def _name_forms(name: str) -> tuple[str, ...]:
-    """The words of an identifier as they are kept; the same columns stand in many tables."""
-    return tuple(dict.fromkeys(chain.from_iterable(map(_part_forms, _parts(name)))))
 
 
 def _parts(name: str) -> list[str]:

@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
-from pipeline_magic.agents.catalog.index.terms import Terms, Texts, compounds, forms_of, terms_of, texts_of
+from pipeline_magic.agents.catalog.index.terms import Names, Terms, Texts, compounds, forms_of, terms_of, texts_of
 from pipeline_magic.spec.schema import Model, TableSchema
 
 __all__ = ["VERSION", "Refreshed", "lay_out", "meta", "rewrite", "set_meta"]
@@ -88,6 +88,7 @@ def rewrite(db: sqlite3.Connection, tables: Iterable[TableSchema]) -> Refreshed:
     stale: list[int] = []
     fresh: list[tuple[str, bytes, Terms]] = []
     seen: set[str] = set()
+    names = Names()
     for table in tables:
         if table.table in seen:
             continue
@@ -99,7 +100,7 @@ def rewrite(db: sqlite3.Connection, tables: Iterable[TableSchema]) -> Refreshed:
             continue
         if number:
             stale.append(number)
-        fresh.append((table.table, digest, terms_of(texts)))
+        fresh.append((table.table, digest, terms_of(texts, names)))
     changed = len(stale)
     stale.extend(number for number, _ in known.values())
     _forget(db, stale)
