@@ -6,6 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -32,3 +33,19 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     counted = sys.modules.get("tests.support.random_runs")
     for line in counted.FIGURES if counted else ():
         terminalreporter.write_line(line)
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _no_real_language_model() -> Iterator[None]:
+    """No test asks a model that is not on this machine, whatever it configures."""
+    from pipeline_magic.adapters.openai import OpenAIModel
+
+    complete = OpenAIModel.complete
+
+    def guarded(self: OpenAIModel, **request: Any) -> Any:
+        assert self.host.partition(":")[0] == "127.0.0.1", f"a test would ask {self.host}"
+        return complete(self, **request)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(OpenAIModel, "complete", guarded)
+        yield

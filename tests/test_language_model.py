@@ -256,3 +256,14 @@ class TestWhenTheModelFails:
         said = capsys.readouterr()
         assert status == 2
         assert "No language model is configured" in said.err and "Traceback" not in said.err
+
+    def test_the_ledger_on_the_command_line(self, home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """The request that was refused stands there, as a table and as JSON; a number that is none is said."""
+        assert cli.main(["--home", str(home), "ledger"]) == 0
+        assert "refused the key" in capsys.readouterr().out
+        assert cli.main(["--home", str(home), "--json", "ledger"]) == 0
+        [exchange] = json.loads(capsys.readouterr().out)["exchanges"]
+        assert (exchange["status"], exchange["answer"], exchange["cost_usd"]) == ("failed", "", None)
+        assert STATEMENT.splitlines()[1] in json.loads(exchange["request"])["messages"][1]["content"]
+        assert cli.main(["--home", str(home), "ledger", "--show", "2"]) == 11
+        assert "has no request 2" in capsys.readouterr().err

@@ -259,6 +259,12 @@ def test_an_unreadable_address_of_the_key_is_not_shown() -> None:
     assert KEY not in repr(made) + repr(made._endpoint)
 
 
+def test_no_test_asks_a_real_model() -> None:
+    """Whatever a test configures, only models on this machine are asked."""
+    with pytest.raises(AssertionError, match=r"would ask api\.openai\.com"):
+        ask(model("https://api.openai.com/v1"))
+
+
 class TestLlmock:
     """The same against a third party's stand-in."""
 
