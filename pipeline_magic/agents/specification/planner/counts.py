@@ -200,7 +200,7 @@ def share_of(c: Context, i: int) -> Found | None:
             end,
             (
                 "that were|that are|which were|which are|that was|who are|that have|that had|with|whose|that|"
-                "where|having|being"
+                "where|having|being|was|were|is|are|that is"
             ),
         )
         condition = condition_at(

@@ -207,7 +207,7 @@ class Plan:
             or self.keeps
             or self.joins
             or self.read
-            or self.windows
+            or any(item.over is None or item.over or item.order for item in self.windows)
         )
         return tables.pop() if plain and len(tables) == 1 else ""
 

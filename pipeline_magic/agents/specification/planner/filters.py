@@ -81,6 +81,9 @@ def _excluded(c: Context, i: int, at: int) -> Found | None:
         found = condition_at(c, table.end, about=table.table, opened=True) or condition_at(c, table.end, opened=True)
     else:
         found = condition_at(c, at, opened=True)
+        if found is None and c.low(i) == "without":
+            lacking = condition_at(c, i, opened=True)  # `without phone`
+            return _found(c, i, lacking) if lacking is not None and lacking.expression.endswith("IS NULL") else None
     if found is None:
         return None
     expression = found.expression

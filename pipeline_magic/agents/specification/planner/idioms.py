@@ -208,9 +208,11 @@ def in_place(c: Context, i: int, about: TableInfo | None, least: float) -> Condi
         or c.table_at(at) is not None
     ):
         return None
-    near = tuple(c.linker.tables[name] for name in c.linker.near) if c.low(at - 1) != c.low(i) else ()
+    near = _by_distance(c) if c.low(at - 1) != c.low(i) else ()
     for table in (about,) if about else (*c.focus(i)[:2], *near):
         columns = [column for column in table.of_kind("text") if _PLACES & set(column.words) and not column.values]
+        if _PLACES & set(table.words) and not columns:
+            columns = [column for column in table.of_kind("text") if column.words == ("name",)]
         if len(columns) == 1:
             value = value_at(c, at, columns[0])
             if value is not None:
@@ -220,6 +222,12 @@ def in_place(c: Context, i: int, about: TableInfo | None, least: float) -> Condi
                     f"a place is looked for in {columns[0].name}, without regard to case",
                 )
     return None
+
+
+def _by_distance(c: Context) -> tuple[TableInfo, ...]:
+    """The tables near by, those that are joined over fewer others first."""
+    paths = {name: c.graph.path(c.linker.scope, name) for name in c.linker.near} if c.linker.scope else {}
+    return tuple(c.linker.tables[name] for name in sorted(paths, key=lambda name: len(paths[name] or ()) or 9))
 
 
 def unit_compared(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:

@@ -87,7 +87,7 @@ def _inner(c: Context, start: int, j: int) -> bool:
 
 def _explained(c: Context, i: int) -> Named | None:
     """``where NAME is BODY`` anywhere, ``NAME is BODY`` as a sentence; the name is used elsewhere in the statement."""
-    opened = c.match(i, "where|with|, where|, with|and")
+    opened = c.match(i, "where|with|, where|, with|and|,")
     at = c.skip(opened if opened is not None else i, "the")
     if opened is None and i != c.starts[i]:
         return None

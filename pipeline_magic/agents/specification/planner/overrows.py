@@ -10,7 +10,7 @@ from pipeline_magic.agents.specification.planner.intent import Windowed, measure
 from pipeline_magic.agents.specification.planner.layout import Layout
 from pipeline_magic.runs import Question
 
-__all__ = ["add_windows"]
+__all__ = ["add_windows", "window_names"]
 
 _PERIODS = {"hour", "day", "week", "month", "quarter", "year"}
 
@@ -19,6 +19,16 @@ def add_windows(made: Assembly, plan: Plan, layout: Layout) -> None:
     """A window step for each, and a step for what is computed from it."""
     for item in plan.windows:
         _add(made, plan, layout, item)
+    names = window_names(plan)
+    for late in plan.filters:
+        if names & set(measures_in(late.expression)):
+            step = {"id": "filter_over_all", "kind": "filter", "condition": sql(layout, late.expression)}
+            made.said(f"steps.{made.step(step)}.condition", plan.clauses(late))
+
+
+def window_names(plan: Plan) -> set[str]:
+    """Columns that windows make."""
+    return {name for item in plan.windows for name in (item.name, *(each for each, _ in item.columns))}
 
 
 def _add(made: Assembly, plan: Plan, layout: Layout, item: Windowed) -> None:

@@ -51,6 +51,11 @@ def dated_at(c: Context, i: int, column: ColumnInfo) -> Condition | None:
     word = c.low(i)
     two = c.match(i, "between|from")
     first = period_at(c, two) if two is not None else None
+    if first is None and two is not None and c.low(two) in MONTHS and c.low(two + 1) in {"and", "to", "until", "till", "-"}:
+        last = period_at(c, two + 2)  # `between March and May 2025`
+        if last is not None and last.year is not None and last.month is not None and last.high is not None:
+            low = f"DATE '{last.year:04d}-{MONTHS[c.low(two)]:02d}-01'"
+            return Condition(last.end, _and(f"{name} >= {low}", f"{name} < {last.high}"))
     if first is not None and c.low(first.end) in {"and", "to", "until", "through", "till", "-"}:
         second = period_at(c, first.end + 1)
         if second is not None:
@@ -209,7 +214,10 @@ def _dated_tables(c: Context, i: int) -> tuple[TableInfo, ...]:
         if link is not None and link.end == i and not any(item.start <= start < item.end for item in groups):
             found.append(link.table.name)
     found += [item.table for item in c.of(Measure) if item.table]
-    names = dict.fromkeys([*found, *(table.name for table in c.focus(i))])
+    parting = {group.entity for group in groups if group.entity}
+    near = [table.name for table in c.focus(i)]
+    near.sort(key=lambda name: name in parting)  # `per store in the last 6 months` is no date of stores
+    names = dict.fromkeys([*found, *near])
     return tuple(c.linker.tables[name] for name in names)
 
 

@@ -216,6 +216,9 @@ def _compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
     compared = comparison_at(c, at)
     if compared is not None:
         after, operator = compared
+        whole = _whole_average(c, after, column) if column.kind == "number" else None
+        if whole is not None:
+            return Condition(whole[0], f"{name} {operator} {measure_ref(f'{whole[1]}_of_all_{column.name}')}")
         value = value_at(c, after, column)
         if value is not None and column.kind != "text":
             return Condition(value[0], f"{name} {operator} {value[1]}")
@@ -241,6 +244,26 @@ def _compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
             return Condition(less, f"{name} <= {value[1]}")
         return Condition(value[0], equal_to(c, column, value[1]))
     return None
+
+
+def _whole_average(c: Context, i: int, column: ColumnInfo) -> tuple[int, str] | None:
+    """``above the average [principal] [of all loans]``: over all rows, of the column that is compared."""
+    at = c.skip(i, "the|overall|their|its|an")
+    function = "avg" if c.match(at, "average|mean|avg") is not None else "median" if c.low(at) == "median" else ""
+    if not function:
+        return None
+    end = at + 1
+    link = c.linker.column_at(end, kinds=("number",), least=0.6)
+    if link is not None and link.column.name != column.name:
+        return None
+    end = link.end if link is not None else end
+    of = c.match(end, "of all the|of all|across all|over all|of the|overall|of every")
+    owner = c.table_at(of) if of is not None else None
+    if owner is not None and owner.table.name == column.ref.table:
+        end = owner.end
+    elif of is not None and c.low(of - 1) == "overall":
+        end = of
+    return end, function
 
 
 def _text_compared(name: str, operator: str, value: str, column: ColumnInfo) -> str:
@@ -294,7 +317,8 @@ def _like(c: Context, i: int, column: ColumnInfo) -> Condition | None:
             and c.tokens[after].kind in {"quoted", "word"}
         ):
             token = c.tokens[after]
-            if token.kind == "word" and not token.text[0].isupper():
+            sure = pattern.startswith(("starts", "ends")) and c.low(after - 1) in {"with", "in"}
+            if token.kind == "word" and not token.text[0].isupper() and not sure:
                 continue
             text = token.low if token.kind == "quoted" else token.text
             return Condition(after + 1, pattern.format(col(column.ref), literal(text)))

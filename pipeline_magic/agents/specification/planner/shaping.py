@@ -17,7 +17,7 @@ from pipeline_magic.agents.specification.planner.joining import stands_before, t
 from pipeline_magic.agents.specification.planner.labels import add_segment, add_top, segment_on_rows
 from pipeline_magic.agents.specification.planner.layout import Layout
 from pipeline_magic.agents.specification.planner.nested import add_outer
-from pipeline_magic.agents.specification.planner.overrows import add_windows
+from pipeline_magic.agents.specification.planner.overrows import add_windows, window_names
 
 __all__ = ["add_rest", "add_row_steps"]
 
@@ -37,7 +37,10 @@ def add_row_steps(made: Assembly, plan: Plan, layout: Layout) -> None:
             trace_filter(made, plan, item, f"steps.{identity}.condition")
     rows = [item for item in plan.derives if on_rows(plan, item.expression)]
     _add_derives(made, plan, layout, rows, "derive")
+    late = window_names(plan)
     for item in plan.filters:
+        if late & set(measures_in(item.expression)):
+            continue
         if measures_in(item.expression) and on_rows(plan, item.expression):
             identity = made.step({"id": "filter_derived", "kind": "filter", "condition": sql(layout, item.expression)})
             trace_filter(made, plan, item, f"steps.{identity}.condition")
@@ -71,8 +74,11 @@ def add_rest(made: Assembly, plan: Plan, layout: Layout) -> None:
     over = [item for item in plan.derives if not on_rows(plan, item.expression)]
     _add_derives(made, plan, layout, over, "derive_metrics")
     made.columns += [item.name for item in over] if made.columns else []
+    late = window_names(plan)
     for item in plan.filters:
         if measures_in(item.expression) and not on_rows(plan, item.expression):
+            if late & set(measures_in(item.expression)):
+                continue
             _add_having(made, plan, layout, item)
     for flag in plan.flags:
         column = {"name": flag.name, "expression": f"coalesce({sql(layout, flag.expression)}, false)"}

@@ -21,6 +21,7 @@ from pipeline_magic.agents.specification.planner.intent import (
     Keep,
     Latest,
     Measure,
+    Outer,
     Segment,
     Selected,
     Top,
@@ -39,7 +40,7 @@ __all__ = ["completed"]
 
 def completed(c: Context, items: Sequence[Item]) -> list[Item]:
     """The items, with what they leave half said."""
-    made = _named_source(c, list(items))
+    made = _wholes(c, _named_source(c, list(items)))
     made = _own_values(c, made)
     made = _sums_beside_groups(c, made)
     made = _sums_under_windows(made)
@@ -66,6 +67,21 @@ def _named_source(c: Context, items: list[Item]) -> list[Item]:
     held = {ref.table for item in items for text in texts_of(item) for ref in refs_in(text)}
     held |= {item.ref.table for item in items if isinstance(item, Selected)} | {sources[0].table}
     return [item for item in items if not isinstance(item, Use) or item.table in held]
+
+
+def _wholes(c: Context, items: list[Item]) -> list[Item]:
+    """``above the average of all``: the value over all rows, which the condition compares with."""
+    made = list(items)
+    for item in items:
+        if not isinstance(item, Filter):
+            continue
+        for name in measures_in(item.expression):
+            function, mark, column = name.partition("_of_all_")
+            ref = next((ref for ref in refs_in(item.expression) if ref.column == column), None)
+            if mark and ref is not None and function in {"avg", "median"}:
+                text = f"{function}({col(ref)})"
+                made.insert(0, Windowed(item.start, item.end, name, text, (), (), assumed="over all rows that are read"))
+    return made
 
 
 def _own_values(c: Context, items: list[Item]) -> list[Item]:
@@ -370,6 +386,8 @@ def _pointing(items: list[Item], group: Group, name: str, text: str, pointer: Re
     for item in items:
         if item is group:
             made.append(changed)
+        elif isinstance(item, Outer) and name in item.inner:
+            made.append(replace(item, inner=tuple(pointer.column if part == name else part for part in item.inner)))
         elif isinstance(item, Top) and name in item.per:
             made.append(replace(item, per=tuple(pointer.column if part == name else part for part in item.per)))
         elif not (alone and isinstance(item, Use) and item.table == table.name and not item.read):
