@@ -2,8 +2,10 @@
 
 A small catalog is given whole. Of a large one the index gives the names, and only the tables found are read; whether
 the index is up to date is asked by the catalog's digest, so that a run of an unchanged catalog reads no other columns.
-Found are, for each part of the statement, the tables that fit its words best, those it names in full, and those that
-declared keys lead to. Not here: what the statement means by them; that is the parsers' work.
+Found are, for each part of the statement, the tables that fit its words best, those it names in full, those that
+declared keys lead to, and others of the schemas found (``revenue by nation`` rests on a table that no word names).
+
+Not here: what the statement means by them; that is the parsers' work.
 """
 
 from __future__ import annotations
@@ -19,6 +21,7 @@ from pipeline_magic.agents.catalog.index import CatalogIndex
 from pipeline_magic.agents.catalog.index.stored import StoredIndex
 from pipeline_magic.errors import CatalogError, TableNotFound
 from pipeline_magic.ports import Catalog
+from pipeline_magic.spec.names import split_table
 from pipeline_magic.spec.schema import TableSchema
 
 __all__ = ["TableFinder"]
@@ -26,8 +29,11 @@ __all__ = ["TableFinder"]
 SMALL = 200
 """Tables up to which a catalog is given whole."""
 
-_FOUND = 60
-_KEYS_LEAD_TO = 12
+_FOUND = 30
+_KEYS_LEAD_TO = 10
+_MOST = 60
+"""Tables given of a large catalog; the planner looks at so many without choosing among them."""
+_SCHEMAS = 3
 _PARTS = 40
 _WORDS = 12
 _PART = r"(?:`[^`\n]{1,255}`|[A-Za-z_]\w{0,254})"
@@ -80,7 +86,9 @@ class TableFinder:
             if found is None:
                 found = self._read(names)
                 linked = dict.fromkeys(key.to_table for table in found for key in table.foreign_keys)
-                found += self._read([name for name in linked if name not in names][:_KEYS_LEAD_TO])
+                more = [name for name in linked if name not in names][:_KEYS_LEAD_TO]
+                beside = [name for name in self._beside(names) if name not in (*names, *more)]
+                found += self._read([*more, *beside][: _MOST - len(names)])
         return CatalogIndex(table for table in found if table.table != without)
 
     def search(self, words: str, limit: int = 20) -> tuple[str, ...]:
@@ -146,6 +154,13 @@ class TableFinder:
         ranked = [[hit.table for hit in index.search(words, _FOUND)] for words in parts[:_PARTS]]
         turns = (found[place] for place in range(_FOUND) for found in ranked if place < len(found))
         return list(islice(dict.fromkeys([*filter(None, exact), *turns]), _FOUND))
+
+    def _beside(self, names: Sequence[str]) -> list[str]:
+        """Tables of the same schemas, of the best found first; those with short names before others."""
+        assert self._index is not None  # as above
+        schemas = dict.fromkeys(split_table(name)[:2] for name in names)
+        held = [self._index.of_schema(*schema, limit=_MOST) for schema in islice(schemas, _SCHEMAS)]
+        return [found[place] for place in range(_MOST) for found in held if place < len(found)]
 
     def _read(self, names: Sequence[str]) -> list[TableSchema]:
         found = []

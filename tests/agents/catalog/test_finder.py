@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
 
 from pipeline_magic.adapters.samples import SAMPLES
 from pipeline_magic.agents.catalog.finder import TableFinder
+from pipeline_magic.agents.catalog.index import CatalogIndex
+from pipeline_magic.agents.specification import SpecificationParserAgent
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.errors import TableNotFound
 from pipeline_magic.spec.schema import Column, ForeignKey, TableSchema
 
 SAID = STOP | FILLER
+STATEMENTS = Path(__file__).parents[3] / "examples" / "statements"
 STATEMENT = "Join customers and orders and calculate revenue by market segment into gold.analytics.revenue, daily."
 
 
@@ -74,7 +78,7 @@ def test_of_a_large_catalog_only_what_fits_is_read(large: Counted, tmp_path: Pat
     finds = finder(large, tmp_path)
     found = {made.table for made in finds.tables(STATEMENT, said=SAID).tables}
     assert {"samples.tpch.customer", "samples.tpch.orders"} <= found
-    assert len(found) <= 72
+    assert len(found) <= 60
     assert set(large.read) == found
     assert large.listed == 1
     again = finder(large, tmp_path)
@@ -170,4 +174,15 @@ def test_a_long_statement_is_searched_in_bounded_time(large: Counted, tmp_path: 
     finds = finder(large, tmp_path)
     found = finds.tables("join orders with customers, " * 700, said=SAID)
     assert found.table("samples.tpch.orders") is not None
-    assert len(found.tables) <= 72
+    assert len(found.tables) <= 60
+
+
+@pytest.mark.parametrize("name", sorted(path.stem for path in STATEMENTS.glob("*.txt")))
+def test_a_large_catalog_reads_as_a_small_one(large: Counted, tmp_path: Path, name: str) -> None:
+    """The examples' drafts are the same whether the sample tables stand alone or among hundreds of others."""
+    text = (STATEMENTS / f"{name}.txt").read_text("utf-8")
+    found = finder(large, tmp_path).tables(text, said=SAID)
+    parser = SpecificationParserAgent()
+    now = datetime(2026, 11, 22, 12, tzinfo=timezone.utc)
+    alone = parser.parse(text, catalog=CatalogIndex(SAMPLES), now=now)
+    assert parser.parse(text, catalog=found, now=now).draft == alone.draft

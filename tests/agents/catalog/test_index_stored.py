@@ -303,3 +303,13 @@ def test_names(index: StoredIndex) -> None:
     assert index.name("B.B.TWO") == "b.b.Two"
     assert index.name("b.b.three") is None
     assert index.names(1) == ("a.b.one",)
+
+
+def test_tables_of_a_schema(index: StoredIndex) -> None:
+    """Those of exactly that schema, short names first, in any case of letters."""
+    names = ("a.b.long_name", "a.b.one", "a.bb.two", "a.`b.c`.three", "A.B.Four", "a.b_c.five")
+    index.refresh(lambda: [table(name) for name in names])
+    assert set(index.of_schema("a", "b", 10)) == {"a.b.long_name", "a.b.one", "A.B.Four"}
+    assert index.of_schema("a", "b", 10)[-1] == "a.b.long_name"
+    assert index.of_schema("a", "b.c", 10) == ("a.`b.c`.three",)
+    assert index.of_schema("x", "y", 10) == ()

@@ -23,6 +23,7 @@ from pipeline_magic.agents.catalog.index.query import Query, Vocabulary, read_qu
 from pipeline_magic.agents.catalog.index.ranking import Candidate, rank
 from pipeline_magic.agents.catalog.index.writing import VERSION, Refreshed, lay_out, meta, rewrite, set_meta
 from pipeline_magic.errors import CatalogError
+from pipeline_magic.spec.names import join_table
 from pipeline_magic.spec.schema import Model, TableSchema
 
 __all__ = ["Found", "Refreshed", "StoredIndex"]
@@ -94,6 +95,13 @@ class StoredIndex:
         """The first names in their order."""
         sql = "SELECT name FROM entry ORDER BY name COLLATE NOCASE LIMIT ?"
         return self._reading(lambda db: tuple(str(row[0]) for row in db.execute(sql, (limit,))), ())
+
+    def of_schema(self, catalog: str, schema: str, limit: int) -> tuple[str, ...]:
+        """Tables of one schema, those with the fewest words in their names first."""
+        before = join_table(catalog, schema, "x")[:-1]
+        sql = "SELECT name FROM entry WHERE name >= ?1 COLLATE NOCASE AND name < ?2 COLLATE NOCASE ORDER BY id LIMIT ?3"
+        bounds = (before, before[:-1] + "/", limit)  # the slash comes next after the dot
+        return self._reading(lambda db: tuple(str(row[0]) for row in db.execute(sql, bounds)), ())
 
     def remove(self) -> None:
         """Delete the file, if there is one."""
