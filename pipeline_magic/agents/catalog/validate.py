@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 
 from pipeline_magic.agents.catalog.effects import measure
+from pipeline_magic.agents.catalog.readings import same_today, watch
 from pipeline_magic.agents.catalog.resolve import missing_places, privilege_findings, source_tables, target_table
 from pipeline_magic.errors import Problem, SpecError
 from pipeline_magic.ports import Catalog, Engine
@@ -86,14 +87,18 @@ class UnityCatalogAgent:
         if misplaced:
             return result.model_copy(update={"target": target, "problems": _findings(misplaced)})
         say("Measuring what the open questions would change") if questions and self._engine else None
+        measured, watched = self._measured(questions, draft, tables, target, edits, run_time)
+        if watched:
+            typed = typed_with_checks(draft, tables, target, edits, tuple(watched.values()))
+            spec = typed.spec
         return Validated(
             draft=draft_of(spec),
-            provenance=_with_automatic(provenance, spec),
+            provenance=_watched(_with_automatic(provenance, spec), watched),
             spec=spec,
             typed=typed,
             tables=tables,
             target=target,
-            questions=self._measured(questions, draft, tables, target, edits, run_time),
+            questions=measured,
             findings=(
                 *privilege_findings(self._catalog, draft),
                 *(
@@ -112,14 +117,25 @@ class UnityCatalogAgent:
         target: TableSchema | None,
         edits: Sequence[Edit],
         run_time: str,
-    ) -> tuple[Question, ...]:
+    ) -> tuple[tuple[Question, ...], dict[str, Expectation]]:
+        """The questions with their effects; those whose readings are the same today give a check by their path."""
         if self._engine is None:
-            return questions
+            return questions, {}
 
         def typed_for(option_edits: tuple[Edit, ...]) -> TypedSpec:
             return typed_with_checks(apply_edits(draft, option_edits), tables, target, edits)
 
-        return tuple(measure(question, typed_for, self._engine, run_time) for question in questions)
+        asked: list[Question] = []
+        watched: dict[str, Expectation] = {}
+        for question in questions:
+            made = measure(question, typed_for, self._engine, run_time)
+            taken = [item.id for item in (*draft.expectations, *watched.values())]
+            check = watch(made, draft, taken) if made.id.startswith("join:") else None
+            if check is not None and same_today(made, typed_for, self._engine, run_time):
+                watched[made.path] = check
+            else:
+                asked.append(made)
+        return tuple(asked), watched
 
 
 def edits_of_answers(questions: Iterable[Question], answers: Iterable[Answer]) -> tuple[Edit, ...]:
@@ -149,12 +165,16 @@ def edits_of_answers(questions: Iterable[Question], answers: Iterable[Answer]) -
 
 
 def typed_with_checks(
-    draft: Draft, tables: dict[str, TableSchema], target: TableSchema | None, edits: Sequence[Edit]
+    draft: Draft,
+    tables: dict[str, TableSchema],
+    target: TableSchema | None,
+    edits: Sequence[Edit],
+    more: tuple[Expectation, ...] = (),
 ) -> TypedSpec:
-    """The draft as a typed spec with its automatic checks, which edits may have changed or switched off."""
+    """The draft as a typed spec with its automatic checks and `more`, which edits may have changed or switched off."""
     spec = complete(draft)
     typed = type_spec(spec, tables, target=target)
-    automatic = automatic_expectations(typed)
+    automatic = (*automatic_expectations(typed), *more)
     if not automatic:
         return typed
     full = draft_of(spec.model_copy(update={"expectations": (*spec.expectations, *automatic)}))
@@ -223,11 +243,25 @@ def _with_automatic(provenance: Provenance, spec: PipelineSpec) -> Provenance:
     return provenance.model_copy(update={"origins": origins})
 
 
+def _watched(provenance: Provenance, watched: dict[str, Expectation]) -> Provenance:
+    """The choice between readings that are the same today is an assumption that says so."""
+    origins = dict(provenance.origins)
+    for path, check in watched.items():
+        old = origins.get(path, Origin(kind="assumption"))
+        reason = (
+            f"{old.reason}; every reading gives the same rows today, and the check `{check.id}` tells when they part"
+        )
+        origins[path] = old.model_copy(update={"kind": "assumption", "reason": reason.lstrip("; "), "question": ""})
+    return provenance.model_copy(update={"origins": origins})
+
+
 def _why(expectation: Expectation) -> str:
     if expectation.kind in {"not_null", "unique"} and expectation.on == "target":
         return "These columns identify a row of the target."
     if expectation.kind == "not_null":
         return "A NULL in a join key never finds a partner."
+    if expectation.kind == "referential":
+        return "A row without a partner is where a left and an inner join part."
     if expectation.kind == "row_count":
         return "An empty target is seldom meant."
     if expectation.kind == "freshness":

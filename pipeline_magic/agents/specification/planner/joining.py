@@ -312,6 +312,9 @@ def add_joins(made: Assembly, plan: Plan, layout: Layout, heads: dict[str, str])
         path = f"steps.{identity}"
         if said:
             made.said(f"{path}.how", clauses)
+        elif _always_matches(plan, layout, joined.link):
+            reason = "the catalog declares the key and that it is never NULL, so that every row has its partner"
+            made.assumed(f"{path}.how", reason, (), clauses)
         elif joined.table in plan.read or joined.link.left in plan.read or how == "inner":
             _ask_how(made, plan, joined.link, alias, path, clauses, how)
         else:
@@ -328,6 +331,23 @@ def add_joins(made: Assembly, plan: Plan, layout: Layout, heads: dict[str, str])
         )
         made.assumed(f"{path}.keys", f"joined on {keys_text(joined.link)}: {why}", clauses=clauses)
         _tied_keys(made, plan, joined.link, path, clauses)
+
+
+def _always_matches(plan: Plan, layout: Layout, link: Link) -> bool:
+    """A declared constraint makes a left and an inner join the same: a foreign key that is never NULL, unfiltered."""
+    foreign = plan.tables[link.left].schema.foreign_keys
+    declared = any(
+        key.to_table.casefold() == link.right.casefold()
+        and dict(zip(key.columns, key.to_columns, strict=False)) == dict(link.keys)
+        for key in foreign
+    )
+    columns = [plan.tables[link.left].column(left) for left, _ in link.keys]
+    filtered = any(stands_before(plan, layout, item) == link.right for item in plan.filters)
+    whole = all(column is not None and not column.nullable for column in columns)
+    kept = link.left == layout.base or all(
+        joined.how == "inner" for joined in layout.joins if joined.table == link.left
+    )
+    return declared and whole and kept and not filtered and not any(item.table == link.right for item in plan.latest)
 
 
 def _tied_keys(made: Assembly, plan: Plan, link: Link, path: str, clauses: Sequence[str]) -> None:

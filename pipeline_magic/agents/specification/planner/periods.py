@@ -51,7 +51,12 @@ def dated_at(c: Context, i: int, column: ColumnInfo) -> Condition | None:
     word = c.low(i)
     two = c.match(i, "between|from")
     first = period_at(c, two) if two is not None else None
-    if first is None and two is not None and c.low(two) in MONTHS and c.low(two + 1) in {"and", "to", "until", "till", "-"}:
+    if (
+        first is None
+        and two is not None
+        and c.low(two) in MONTHS
+        and c.low(two + 1) in {"and", "to", "until", "till", "-"}
+    ):
         last = period_at(c, two + 2)  # `between March and May 2025`
         if last is not None and last.year is not None and last.month is not None and last.high is not None:
             low = f"DATE '{last.year:04d}-{MONTHS[c.low(two)]:02d}-01'"

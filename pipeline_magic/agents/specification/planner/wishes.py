@@ -80,7 +80,9 @@ def _wholes(c: Context, items: list[Item]) -> list[Item]:
             ref = next((ref for ref in refs_in(item.expression) if ref.column == column), None)
             if mark and ref is not None and function in {"avg", "median"}:
                 text = f"{function}({col(ref)})"
-                made.insert(0, Windowed(item.start, item.end, name, text, (), (), assumed="over all rows that are read"))
+                made.insert(
+                    0, Windowed(item.start, item.end, name, text, (), (), assumed="over all rows that are read")
+                )
     return made
 
 
