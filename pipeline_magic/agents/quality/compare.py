@@ -44,14 +44,17 @@ def difference_query(columns: Sequence[Column], left: str, right: str, *, whole:
         whole: False: only rows that `right` lacks altogether.
     """
     taken = {column.name.casefold() for column in columns}
-    one, two, left_n, right_n = (_free(name, taken) for name in ("in_left", "in_right", "left_rows", "right_rows"))
+    left_n, right_n = (_free(name, taken) for name in ("left_rows", "right_rows"))
     names = ", ".join(quote(column.name) for column in columns)
+    both = ", ".join(f"coalesce(a.{quote(c.name)}, b.{quote(c.name)}) AS {quote(c.name)}" for c in columns)
+    same = " AND ".join(f"a.{quote(column.name)} <=> b.{quote(column.name)}" for column in columns)
     wrong = f"{left_n} <> {right_n}" if whole else f"{left_n} > 0 AND {right_n} = 0"
+    # Not a UNION ALL that is grouped: Sail fails on one whose sides differ in which columns can be NULL.
     return (
-        f"SELECT * FROM (SELECT {names}, sum({one}) AS {left_n}, sum({two}) AS {right_n} FROM ("
-        f"SELECT {names}, 1 AS {one}, 0 AS {two} FROM ({left}) AS a UNION ALL "
-        f"SELECT {names}, 0 AS {one}, 1 AS {two} FROM ({right}) AS b"
-        f") AS u GROUP BY {names}) AS g WHERE {wrong}"
+        f"SELECT * FROM (SELECT {both}, coalesce({left_n}, 0) AS {left_n}, coalesce({right_n}, 0) AS {right_n} FROM "
+        f"(SELECT {names}, count(*) AS {left_n} FROM ({left}) AS l GROUP BY {names}) AS a FULL JOIN "
+        f"(SELECT {names}, count(*) AS {right_n} FROM ({right}) AS r GROUP BY {names}) AS b ON {same}"
+        f") AS g WHERE {wrong}"
     )
 
 
