@@ -19,7 +19,7 @@ from pipeline_magic.agents.specification.planner.destination import set_target, 
 from pipeline_magic.agents.specification.planner.draft import Plan
 from pipeline_magic.agents.specification.planner.effect import without_effect
 from pipeline_magic.agents.specification.planner.entities import TableInfo, describe
-from pipeline_magic.agents.specification.planner.intent import Item, Note, Shape
+from pipeline_magic.agents.specification.planner.intent import Item, Note, Shape, Timing
 from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.agents.specification.planner.linking import Linker
@@ -102,7 +102,7 @@ def parse_statement(
     clauses = without_effect(clauses, made, read.items, plan)
     made.questions += [
         *found.questions,
-        *read.questions,
+        *_with_words(read.questions, read.items, plan),
         *pivoting,
         *contradicting,
         *ties,
@@ -137,6 +137,17 @@ def parse_statement(
     provenance = Provenance(statements=(statement,), clauses=clauses, origins=made.origins)
     questions = tuple({question.id: question for question in made.questions}.values())
     return Parsed(draft=draft, provenance=provenance, questions=questions, notes=tuple(made.notes))
+
+
+def _with_words(questions: Sequence[Question], items: Sequence[Item], plan: Plan) -> list[Question]:
+    """Questions about the schedule, with the words they are about."""
+    timings = plan.clauses(*[item for item in items if isinstance(item, Timing)])
+    return [
+        question.model_copy(update={"clauses": timings})
+        if question.id.startswith("trigger:") and not question.clauses
+        else question
+        for question in questions
+    ]
 
 
 def _some(catalog: CatalogIndex) -> str:
