@@ -99,6 +99,9 @@ def _key(c: Context, i: int, avoid: str = "") -> tuple[int, list[tuple[str, str]
     table = c.table_at(i)
     if exact is not None and exact.end <= c.end(i - 1) and (table is None or exact.end > table.end):
         return exact.end, [(exact.column.name, col(exact.ref))], "", []
+    part = _part_of_time(c, i)
+    if part is not None:
+        return part[0], [part[1]], "", []
     if unit in _UNITS:
         made = _bucket(c, i, unit, i + 1, avoid)
         if made is not None:
@@ -122,7 +125,21 @@ def _key(c: Context, i: int, avoid: str = "") -> tuple[int, list[tuple[str, str]
     link = c.linker.column_at(i)
     if link is not None and link.end <= c.end(i - 1):
         return link.end, [(link.column.name, col(link.ref))], "", []
-    return None
+    general = _general(c, i)
+    return (i + 1, [(general.name, col(general.ref))], "", []) if general is not None else None
+
+
+def _general(c: Context, i: int) -> ColumnInfo | None:
+    """``per country`` where one table near by, and no nearer one, has such a column."""
+    if i >= c.end(i - 1) or c.tokens[i].kind != "word" or not c.linker.scope:
+        return None
+    found: dict[int, list[ColumnInfo]] = {}
+    for name in c.linker.near:
+        for column in c.linker.tables[name].columns:
+            if column.words == (c.tokens[i].stem,) and column.kind == "text":
+                found.setdefault(len(c.graph.path(c.linker.scope, name) or ()), []).append(column)
+    nearest = found[min(found)] if found else []
+    return nearest[0] if len(nearest) == 1 else None
 
 
 def _bucket(c: Context, i: int, unit: str, end: int, avoid: str = "") -> tuple[int, tuple[str, str]] | None:
@@ -135,6 +152,23 @@ def _bucket(c: Context, i: int, unit: str, end: int, avoid: str = "") -> tuple[i
     if found is None:
         return None
     return end, (unit, _trunc(unit, found[0]))
+
+
+_PARTS = {
+    "weekday": ("weekday|weekdays|day of week|day of the week|week day", "dayofweek"),
+    "hour_of_day": ("hour of day|hour of the day|hours of the day", "hour"),
+    "month_of_year": ("month of year|month of the year|calendar month", "month"),
+}
+
+
+def _part_of_time(c: Context, i: int) -> tuple[int, tuple[str, str]] | None:
+    """``by weekday``, ``per hour of the day``: a part of the date, over all weeks or days."""
+    for name, (words, function) in _PARTS.items():
+        end = c.match(i, words)
+        found = date_column(c, i, None) if end is not None else None
+        if end is not None and found is not None and not found[1]:
+            return end, (name, f"{function}({col(found[0].ref)})")
+    return None
 
 
 def _trunc(unit: str, column: ColumnInfo) -> str:

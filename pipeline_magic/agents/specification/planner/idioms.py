@@ -215,6 +215,11 @@ def in_place(c: Context, i: int, about: TableInfo | None, least: float) -> Condi
             columns = [column for column in table.of_kind("text") if column.words == ("name",)]
         if len(columns) == 1:
             value = value_at(c, at, columns[0])
+            more = c.match(value[0], "or|and|,|, or") if value is not None else None
+            second = value_at(c, more, columns[0]) if more is not None else None
+            if value is not None and second is not None:
+                text = f"lower({col(columns[0].ref)}) IN ({value[1].lower()}, {second[1].lower()})"
+                return Condition(second[0], text, f"places are looked for in {columns[0].name}, without regard to case")
             if value is not None:
                 return Condition(
                     value[0],

@@ -228,7 +228,7 @@ def _never_done(c: Context, i: int) -> Found | None:
         return None
     for name in c.linker.near:
         table = c.linker.tables[name]
-        if name != subject and forms & set(table.words) and len(table.words) == 1 and c.graph.links(subject, name):
+        if name != subject and forms & set(table.words) and c.graph.links(subject, name):
             how: Literal["anti", "semi"] = "anti" if negated is not None else "semi"
             return Found(verb + 1, "join", (Keep(i, verb + 1, subject, name, how),))
     dates = [column for column in c.linker.tables[subject].of_kind("date", "timestamp") if done_by & set(column.words)]
@@ -252,7 +252,8 @@ def read_lacking(c: Context, i: int) -> Found | None:
             (
                 "with at least one|that have at least one|who have at least one|having at least one|that have "
                 "any|who have placed|that have placed|who placed at least one|who have a|who has a|that have a|"
-                "having a|who own a|who took a|who have an|that have an|who own an"
+                "having a|who own a|who took a|who have an|that have an|who own an|that had a|who had a|which had a|"
+                "that had an|who had an|having both a|having both|that have both a|who have both a|with both a|having an"
             ),
         )
         how = "semi"
@@ -271,7 +272,26 @@ def read_lacking(c: Context, i: int) -> Found | None:
     items: list[Item] = [Keep(i, end, subject, other.table.name, how)]
     if state is not None and inside is not None:
         items.append(Filter(start, other.end, state.expression, state.assumed))
-    return Found(end, "join", tuple(items))
+    return _and_more(c, i, end, subject, other.table.name, items)
+
+
+def _and_more(c: Context, i: int, end: int, subject: str, first: str, items: list[Item]) -> Found:
+    """``… a loan and a savings account``, ``… an alert and no maintenance job``: a second table of the same kind."""
+    lacking = c.match(end, "and no|but no|and without|but without|and without any|and have no|but have no|and never a")
+    having = c.match(end, "and a|and an|as well as a") if lacking is None else None
+    start = lacking if lacking is not None else having
+    if start is None or not any(isinstance(item, Keep) and item.how == "semi" for item in items):
+        return Found(end, "join", tuple(items))
+    state = state_at(c, start, None)
+    inside = state.end if state is not None and c.table_at(state.end) is not None else None
+    other = c.table_at(inside if inside is not None else start)
+    if other is None or other.table.name in {subject, first}:
+        return Found(end, "join", tuple(items))
+    how: Literal["anti", "semi"] = "anti" if lacking is not None else "semi"
+    items.append(Keep(i, other.end, subject, other.table.name, how))
+    if state is not None and inside is not None:
+        items.append(Filter(start, other.end, state.expression, state.assumed))
+    return Found(other.end, "join", tuple(items))
 
 
 def _keep(

@@ -18,7 +18,38 @@ __all__ = ["read_latest"]
 
 def read_latest(c: Context, i: int) -> Found | None:
     """``keep only the latest order per customer [by order date]``, ``deduplicate orders on o_orderkey …``."""
-    return _latest_per(c, i) or _deduplicate(c, i)
+    return _latest_per(c, i) or _one_row_per(c, i) or _deduplicate(c, i)
+
+
+def _one_row_per(c: Context, i: int) -> Found | None:
+    """``keep one row per email from customers, the newest by signup date``."""
+    at = c.match(
+        i,
+        "keep one row|keep only one row|keep a single row|keep one record|keep only one record|retain one row|"
+        "keep exactly one row|keep one entry|keep one|keep only one",
+    )
+    per = c.match(at, "per|for each|for every|by|of each") if at is not None else None
+    if per is None:
+        return None
+    column = c.linker.column_at(c.skip(per, "the|each"), least=0.6)
+    if column is None or column.end > c.end(i):
+        return None
+    end = column.end
+    of = c.match(end, "from|of|in")
+    owner = c.table_at(c.skip(of, "the|all")) if of is not None else None
+    table = owner.table if owner is not None else c.linker.tables[column.ref.table]
+    own = table.column(column.ref.column)
+    if own is None:
+        return None
+    end = owner.end if owner is not None else end
+    uses = (Use(owner.start, owner.end, table.name),) if owner is not None else ()
+    which = c.match(c.skip(end, ",|and|keeping|keep|taking|namely"), "the newest|the latest|the most recent|the last")
+    first = c.match(c.skip(end, ",|and|keeping|keep|taking|namely"), "the oldest|the earliest|the first")
+    found = which if which is not None else first
+    order = None
+    if found is not None:
+        order, end = _by_date(c, c.skip(found, "row|record|one|entry"), table)
+    return _dedup(c, i, end, table, (own.ref,), order, first is None, *uses)
 
 
 def _latest_per(c: Context, i: int) -> Found | None:

@@ -23,6 +23,7 @@ from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Kin
 from pipeline_magic.agents.specification.planner.formulas import derived_at, formula_at
 from pipeline_magic.agents.specification.planner.idioms import (
     state_at,
+    wide_state_at,
 )
 from pipeline_magic.agents.specification.planner.intent import (
     Derive,
@@ -127,22 +128,31 @@ def _by_first_word(c: Context, i: int) -> TableLink | None:
 
 
 def _state_sums(c: Context, i: int) -> Found | None:
-    """``total deposits``: the amounts of the rows that are deposits, where a table keeps one amount and their type."""
+    """``total deposits``, ``average temperature``: the one amount of a table, of the rows of one kind."""
     at = c.match(c.skip(i, "the|their"), "total amount of|total|sum of|sum of the|total value of")
-    if at is None or c.linker.column_at(at, kinds=("number",), least=0.6) is not None or c.table_at(at) is not None:
+    name = "sum"
+    if at is None:
+        function = _function(c, i)
+        if function is None or function.name not in {"avg", "min", "max"}:
+            return None
+        at, name = c.skip(function.end, "of|the|of the"), function.name
+    if c.linker.column_at(at, kinds=("number",), least=0.6) is not None or c.table_at(at) is not None:
         return None
-    state = state_at(c, at, None)
+    state = wide_state_at(c, at)
     refs = refs_in(state.expression) if state is not None else ()
-    if state is None or not refs or c.table_at(state.end) is not None or c.tokens[at].low == c.tokens[at].stem:
+    if state is None or not refs or c.table_at(state.end) is not None:
+        return None
+    if name == "sum" and c.tokens[at].low == c.tokens[at].stem:
         return None
     table = c.linker.tables[refs[0].table]
     amounts = [column for column in table.of_kind("number") if column.type.startswith(("decimal", "double", "float"))]
     if len(amounts) != 1:
         return None
-    name = slug(f"total_{c.low(at)}")
-    text = f"sum(CASE WHEN {state.expression} THEN {col(amounts[0].ref)} END)"
-    reason = f"{state.assumed}; their {amounts[0].name} is summed"
-    return Found(state.end, "measure", (Measure(i, state.end, name, text, table.name, said(c, i, state.end), reason),))
+    text = f"{name}(CASE WHEN {state.expression} THEN {col(amounts[0].ref)} END)"
+    reason = f"{state.assumed}; of their {amounts[0].name}"
+    end = c.skip(state.end, "value|values|reading")
+    label = slug(f"{_NAMES[name]}_{c.low(at)}")
+    return Found(end, "measure", (Measure(i, end, label, text, table.name, said(c, i, end), reason),))
 
 
 def _based_on(c: Context, found: Found) -> Found:

@@ -47,7 +47,7 @@ def find_named(c: Context) -> list[Named]:
     """Every explanation of the statement, in order."""
     found: list[Named] = []
     for i, token in enumerate(c.tokens):
-        if token.kind == "punct" and token.text != "(":
+        if token.kind == "punct" and token.text not in {"(", ","}:
             continue
         made = _in_brackets(c, i) if token.text == "(" else _explained(c, i)
         if made is not None and not any(old.start < made.end and made.start < old.end for old in found):

@@ -145,6 +145,11 @@ def _missing_first(c: Context, i: int, about: TableInfo | None, least: float) ->
 def _measure_compared(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
     """``average exceeds 20``: a value computed before, called by a word of its name."""
     measures = c.of(Measure)
+    pronoun = c.match(i, "it|this|that|the total|that number|this number|the number|the count|the value")
+    bound = comparison_at(c, c.skip(pronoun, _COPULA)) if pronoun is not None and measures else None
+    number = value_at(c, bound[0], None) if bound is not None else None
+    if bound is not None and number is not None:
+        return Condition(number[0], f"{measure_ref(measures[-1].name)} {bound[1]} {number[1]}")
     words = []
     j = i
     while (

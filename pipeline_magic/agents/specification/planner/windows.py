@@ -47,7 +47,7 @@ _BY_ORDER = (
 _UNITS = "day|week|month|quarter|year"
 _OVER = "|".join(f"{unit} over {unit}|{unit} - over - {unit}|{unit} on {unit}" for unit in _UNITS.split("|"))
 _CHANGES = "change|growth|difference|delta|increase|development|growth rate|change rate|variation|comparison"
-_PERCENT = "in percent|in %|in percentage|as a percentage|as percent|as a percent|%|percent|( in percent )|( % )|rate"
+_PERCENT = "in percent|, in percent|, in %|, in percentage|in %|in percentage|as a percentage|as percent|as a percent|%|percent|( in percent )|( % )|rate"
 
 
 def read_window(c: Context, i: int) -> Found | None:
@@ -321,7 +321,8 @@ def _period_change(c: Context, i: int) -> Found | None:
 
 _PREVIOUS = (
     "the previous|previous|the prior|the preceding|the one before|the last|prior|preceding|the month before|"
-    "the day before|the week before|the year before"
+    "the day before|the week before|the year before|the quarter before|the period before|month before|quarter before|"
+    "year before|week before|day before"
 )
 _THAT = "day|week|month|quarter|year|period|one|value|row|reading|order|record|entry|one before"
 

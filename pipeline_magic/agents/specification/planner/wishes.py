@@ -5,6 +5,7 @@ Each rule looks at the items that were read and adds or changes one, and says wh
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -45,7 +46,7 @@ def completed(c: Context, items: Sequence[Item]) -> list[Item]:
     made = _sums_beside_groups(c, made)
     made = _sums_under_windows(made)
     made = _counts_beside_groups(c, made)
-    made = _lost_formulas(made)
+    made = _one_kind(_lost_formulas(made))
     made = _conditions_of_counts(c, made)
     return _pointers(c, _keys_instead(c, made))
 
@@ -254,6 +255,27 @@ def _lost_formulas(items: list[Item]) -> list[Item]:
                     ("the average",),
                 )
             )
+        else:
+            made.append(item)
+    return made
+
+
+_CASE = re.compile(r"(avg|min|max)\(CASE WHEN (.+) THEN ([^ ]+) END\)")
+
+
+def _one_kind(items: list[Item]) -> list[Item]:
+    """``average temperature per site``: where all that is measured are rows of one kind, the others are left out."""
+    measures = [item for item in items if isinstance(item, Measure)]
+    cases = [_CASE.fullmatch(item.expression) for item in measures]
+    conditions = {match[2] for match in cases if match is not None}
+    if not measures or not all(cases) or len(conditions) != 1 or any(isinstance(item, Keep) for item in items):
+        return items
+    first = measures[0]
+    made: list[Item] = [Filter(first.start, first.end, conditions.pop(), first.assumed)]
+    for item in items:
+        match = _CASE.fullmatch(item.expression) if isinstance(item, Measure) else None
+        if isinstance(item, Measure) and match is not None:
+            made.append(replace(item, expression=f"{match[1]}({match[3]})"))
         else:
             made.append(item)
     return made
