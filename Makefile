@@ -50,7 +50,7 @@ format: $(READY)  ## Mend the style
 	@$(BIN)/ruff format .
 
 bench: $(READY)  ## Run the benchmarks in their quick form (statements.py needs a --corpus of yours)
-	@for name in own_cost generated_vs_hand; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py --quick || exit 1; done
+	@for name in own_cost generated_vs_hand catalog_index store; do echo "== $$name"; $(BIN)/python benchmarks/$$name.py --quick || exit 1; done
 
 clean:  ## Remove the environment and what tests left
 	@rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist build

@@ -110,6 +110,7 @@ class Flow:
                 run.answers,
                 run.edits,
                 run_time=now.isoformat(),
+                others=lambda: planning.other_specs(ports.code_host, parsed.draft.name or ""),
                 say=lambda message: work.say(message, stage="validate"),
             ),
             during="parsing",

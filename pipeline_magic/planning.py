@@ -32,6 +32,7 @@ from pipeline_magic.runs import (
     Validated,
 )
 from pipeline_magic.snapshots import stage_result
+from pipeline_magic.spec.model import PipelineSpec
 from pipeline_magic.spec.paths import Edit
 from pipeline_magic.spec.schema import TableSchema
 from pipeline_magic.spec.typed import TypedSpec
@@ -240,7 +241,7 @@ def make_plan(
         files=generated.files,
         base_files=base,
         schemas=schemas,
-        parameters={"target": spec.target.table, **{f"source_{item.alias}": item.table for item in spec.sources}},
+        parameters=_tables(ports, validated, run.environment),
         settings={"creates": list(validated.creates)},
         environment=run.environment,
         policy=policy_of(ports, run.environment).model_dump(mode="json"),
@@ -249,6 +250,16 @@ def make_plan(
         compiler_version=VERSION,
         verdict=quality.verdict,
     )
+
+
+def _tables(ports: Ports, validated: Validated, environment: str) -> dict[str, str]:
+    """The tables a run of the environment's job is given: those of the spec, with the catalogs mapped."""
+    from pipeline_magic.compiler.jobs import parameters
+
+    environments = environments_of(ports)
+    known = {item.name: item for item in environments.environments}
+    made = parameters(require_complete(validated), known.get(environment, environments.environments[0]))
+    return {name: value for name, value in made.items() if not name.startswith("run_")}
 
 
 def observe(ports: Ports, run: Run, plan: Plan) -> Plan:
@@ -300,18 +311,30 @@ def prepare(
 
 def _parts(code_host: CodeHost, typed: TypedSpec) -> PullRequestParts:
     """What the compiler says of the change; the earlier spec is the one on the base branch, where it can be read."""
+    from pipeline_magic.compiler.pull_request import pull_request_parts
+
+    return pull_request_parts(typed, _spec_at(code_host, f"pipelines/{typed.spec.name}/spec.yml"))
+
+
+def other_specs(code_host: CodeHost, name: str) -> tuple[PipelineSpec, ...]:
+    """The specs of the other pipelines on the base branch, as far as they can be read."""
+    paths = [path for path in code_host.paths("pipelines") if path.endswith("/spec.yml")]
+    found = (_spec_at(code_host, path) for path in paths if path != f"pipelines/{name}/spec.yml")
+    return tuple(spec for spec in found if spec is not None)
+
+
+def _spec_at(code_host: CodeHost, path: str) -> PipelineSpec | None:
+    """A spec of the base branch; None where there is none, or none of this version (a hand edit is a finding)."""
     from pydantic import ValidationError
     from yaml import YAMLError
 
-    from pipeline_magic.compiler.pull_request import pull_request_parts
     from pipeline_magic.compiler.specfile import read_spec
 
-    text = code_host.read(f"pipelines/{typed.spec.name}/spec.yml")
+    text = code_host.read(path)
     try:
-        earlier = None if text is None else read_spec(text)
+        return None if text is None else read_spec(text)
     except (ValidationError, YAMLError, ValueError):
-        earlier = None  # edited by hand, or of another version: a finding of its own
-    return pull_request_parts(typed, earlier)
+        return None
 
 
 def notebook_text(prepared: Prepared) -> str:

@@ -203,6 +203,10 @@ class CodeHost(Protocol):
         """Text of a file on a branch (the base branch when empty); None when it is not there."""
         ...
 
+    def paths(self, folder: str) -> Sequence[str]:
+        """Paths of the files below a folder of the base branch, sorted; empty when it is not there."""
+        ...
+
     def last_generated(self, path: str) -> str | None:
         """Text of a file as we wrote it last, found by our commits; None when we never wrote it."""
         ...

@@ -223,6 +223,11 @@ class Git:
                     raise self.failed(error, "cat-file") from None
         return None
 
+    def files(self, commit: str, folder: str) -> list[str]:
+        """Paths of the files of a commit below a folder."""
+        listed = self.text("ls-tree", "-r", "-z", "--name-only", "--full-tree", commit, "--", f"{folder}/")
+        return [path for path in listed.split("\0") if path]
+
     def contents(self, names: Sequence[str]) -> list[bytes | None]:
         """Many files at once, each named ``<commit>:<path>``; None where there is no such file."""
         if not names:

@@ -77,6 +77,12 @@ class LocalGit:
         commit = self._open().resolve(f"refs/heads/{_branch(ref or self.base)}")
         return None if commit is None else self._text(commit, path)
 
+    def paths(self, folder: str) -> Sequence[str]:
+        """Paths of the files below a folder of the base branch, sorted; empty when it is not there."""
+        git = self._open()
+        commit = git.resolve(f"refs/heads/{self.base}")
+        return () if commit is None else tuple(sorted(git.files(commit, _path(folder))))
+
     def last_generated(self, path: str) -> str | None:
         """Text of a file as we wrote it last into the base branch; None when we never did, or took it away."""
         git = self._open()

@@ -104,7 +104,7 @@ def _resource_file(typed: TypedSpec, environments: Environments) -> dict[str, An
 
 def _is_table(parameter: str) -> bool:
     """Whether a parameter of the notebook names a table; the others are of the run."""
-    return not parameter.startswith("run_")
+    return not parameter.startswith(("run_", "spark."))
 
 
 def _tables(typed: TypedSpec, environment: Environment) -> dict[str, str]:

@@ -14,6 +14,7 @@ from pipeline_magic.compiler.describe import (
     markdown,
 )
 from pipeline_magic.compiler.lineage import column_lineage
+from pipeline_magic.compiler.staging import describe_staging
 from pipeline_magic.spec.typed import TypedSpec
 
 __all__ = ["mermaid", "readme"]
@@ -68,7 +69,8 @@ def readme(typed: TypedSpec, assumptions: Sequence[str] = ()) -> str:
         parts.append(markdown(spec.description))
     parts.append(
         f"{markdown(describe_target(spec.target))}. Runs: {markdown(describe_trigger(spec.trigger))}. "
-        "Generated from `spec.yml`; a change made here or in the notebook is not taken over."
+        + (f"{markdown(staging)}. " if (staging := describe_staging(typed)) and spec.deployment == "job" else "")
+        + "Generated from `spec.yml`; a change made here or in the notebook is not taken over."
     )
     parts.append(f"## Lineage\n\n```mermaid\n{mermaid(typed)}\n```")
     parts.append("## Steps\n\n" + "\n".join(_steps(typed)))

@@ -138,6 +138,7 @@ def pipeline_settings(typed: TypedSpec, environment: Environment, source_path: s
     """
     catalog, schema, _ = split_table(physical(typed.spec.target.table, environment))
     values = {name: value for name, value in parameters(typed, environment).items() if not name.startswith("run_")}
+    values["spark.sql.session.timeZone"] = "UTC"  # as the notebook sets it
     made: dict[str, Any] = {
         "name": f"{typed.spec.name} ({environment.name})",
         "catalog": catalog,

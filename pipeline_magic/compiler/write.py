@@ -48,7 +48,9 @@ def columns_check(typed: TypedSpec, program: Program) -> Cell:
 
 def _constants(typed: TypedSpec) -> list[Column]:
     """Columns of the target that hold one value in a run: its key, and how far it read."""
-    made = technical_columns(typed.spec, {node.id: node for node in typed.nodes})
+    # A notebook marks its rows also where it only tries out what a Lakeflow pipeline will do.
+    spec = typed.spec.model_copy(update={"deployment": "job"})
+    made = technical_columns(spec, {node.id: node for node in typed.nodes})
     return [item for item in made if item.name not in {START_AT, END_AT}]
 
 

@@ -91,15 +91,16 @@ _WATERMARK = "_watermark_"
 def technical_columns(spec: PipelineSpec, nodes: Mapping[str, Node]) -> tuple[Column, ...]:
     """Columns that the target has beside those of its input.
 
-    `append` marks each row with the key of the run that wrote it. `scd2` gives each version its validity, under the
-    names that Lakeflow uses, so that moving a pipeline there breaks no reader; a version that is valid has no end.
+    `append` marks each row with the key of the run that wrote it; a Lakeflow pipeline keeps its own place instead.
+    `scd2` gives each version its validity, under the names that Lakeflow uses, so that moving a pipeline there breaks
+    no reader; a version that is valid has no end.
     A source read by watermark leaves the highest value that was read, so that target and place move in one commit.
 
     Args:
         nodes: Typed nodes by id; those that could not be typed may be missing.
     """
     made: list[Column] = []
-    if spec.target.mode == "append":
+    if spec.target.mode == "append" and spec.deployment == "job":
         made.append(Column(name=RUN_KEY, type="string", comment="Key of the run that wrote the row"))
     if spec.target.mode == "scd2":
         node, wanted = nodes.get(spec.target.input), (spec.target.sequence_by or "").casefold()

@@ -125,6 +125,15 @@ def test_conflict_names_the_paths(host: CodeHost) -> None:
     assert found is not None and found.state == "open"
 
 
+def test_paths_of_a_folder(host: CodeHost) -> None:
+    """The files below a folder of the base branch, sorted; of no other folder that begins alike; none of no folder."""
+    assert host.paths("pipelines") == ()
+    merged(host, "b-1", "one", "pipelines/b/spec.yml")
+    merged(host, "b-2", "two", "pipelines/a/spec.yml")
+    merged(host, "b-3", "three", "pipelines_old/a/spec.yml")
+    assert tuple(host.paths("pipelines")) == ("pipelines/a/spec.yml", "pipelines/b/spec.yml")
+
+
 def test_last_generated(host: CodeHost) -> None:
     """It is what our last merged change wrote; a change that is only open does not count."""
     host.open_pull_request(change("b/open", files=files("open\n")))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from pipeline_magic.agents.catalog.effects import measure
 from pipeline_magic.agents.catalog.readings import same_today, watch
@@ -50,6 +50,7 @@ class UnityCatalogAgent:
         edits: Sequence[Edit] = (),
         *,
         run_time: str,
+        others: Callable[[], Sequence[PipelineSpec]] = tuple,
         say: Callable[[str], None] = lambda message: None,
     ) -> Validated:
         """Complete and check the draft.
@@ -59,6 +60,7 @@ class UnityCatalogAgent:
             answers: To its questions; those whose option carries edits are applied here.
             edits: The person's own, applied after the answers, in order.
             run_time: The time that relative dates are measured from, ISO 8601.
+            others: Gives the specs of the other pipelines; asked for who reads a table that is there already.
             say: Told what is being done, for the progress.
 
         Returns:
@@ -79,7 +81,7 @@ class UnityCatalogAgent:
             return result
         target = target_table(self._catalog, draft)
         try:
-            typed = typed_with_checks(draft, tables, target, edits)
+            typed = typed_with_checks(draft, tables, target, edits, readers=_readers(target, others))
         except SpecError as error:
             return result.model_copy(update={"target": target, "problems": _findings(error.problems)})
         spec = typed.spec
@@ -170,17 +172,30 @@ def typed_with_checks(
     target: TableSchema | None,
     edits: Sequence[Edit],
     more: tuple[Expectation, ...] = (),
+    *,
+    readers: Mapping[str, Sequence[str]] | None = None,
 ) -> TypedSpec:
     """The draft as a typed spec with its automatic checks and `more`, which edits may have changed or switched off."""
     spec = complete(draft)
-    typed = type_spec(spec, tables, target=target)
+    typed = type_spec(spec, tables, target=target, readers=readers)
     automatic = (*automatic_expectations(typed), *more)
     if not automatic:
         return typed
     full = draft_of(spec.model_copy(update={"expectations": (*spec.expectations, *automatic)}))
     held = {f"{_AUTOMATIC}" + item.id.removeprefix("auto_") for item in automatic}
     mine = [edit for edit in edits if any(edit.path == path or edit.path.startswith(path + ".") for path in held)]
-    return type_spec(complete(apply_edits(full, mine)), tables, target=target)
+    return type_spec(complete(apply_edits(full, mine)), tables, target=target, readers=readers)
+
+
+def _readers(
+    target: TableSchema | None, others: Callable[[], Sequence[PipelineSpec]]
+) -> dict[str, tuple[str, ...]] | None:
+    """Which other pipelines read which column of the table that is to be written."""
+    if target is None:
+        return None
+    from pipeline_magic.compiler.readers import readers_by_column, readers_of
+
+    return readers_by_column(readers_of(target.table, others()), target.columns)
 
 
 def _plain(edits: Sequence[Edit]) -> list[Edit]:

@@ -111,7 +111,8 @@ class PipelineOperator:
         say: Callable[[str], None],
     ) -> Deployment:
         spec, digest = prepared.plan.spec, prepared.digest
-        catalog, schema, _ = split_table(spec.target.table)
+        target = _target(prepared)
+        catalog, schema, _ = split_table(target)
         if not self._catalog.has_schema(catalog, schema):
             say(f"Creating schema {catalog}.{schema}")
             effects.once("schema.create", f"{catalog}.{schema}", lambda: self._create(catalog, schema))
@@ -128,7 +129,7 @@ class PipelineOperator:
             key=f"deploy-{digest[:24]}",
             tags={HEAD_TAG: "{}:{}".format(*self._store.audit_head())},
         )
-        versions = [item.version for item in self._engine.history(spec.target.table)[:1]]
+        versions = [item.version for item in self._engine.history(target)[:1]]
         before = effects.once("target.version", digest, lambda: versions[0] if versions else None)
         placed = effects.once("job.deploy", digest, lambda: self._deployer.deploy(request).model_dump(mode="json"))
         made = Deployment.model_validate({**_mapping(placed), "run_id": record.run_id})
@@ -137,7 +138,7 @@ class PipelineOperator:
             say("Running it once")
             rows = self._first_run(made.id, record.run_id, digest, effects)
             effects.once("table.describe", digest, lambda: self._describe(prepared))
-        after = [item.version for item in self._engine.history(spec.target.table)[:1]]
+        after = [item.version for item in self._engine.history(target)[:1]]
         return self._store.save_deployment(
             record.model_copy(
                 update={
@@ -179,7 +180,7 @@ class PipelineOperator:
     def _describe(self, prepared: Prepared) -> None:
         spec = prepared.plan.spec
         self._catalog.describe(
-            spec.target.table,
+            _target(prepared),
             comment=spec.target.comment or spec.description,
             columns={},
             tags={"pipeline_magic.pipeline": spec.name, "pipeline_magic.digest": prepared.digest[:12]},
@@ -189,6 +190,11 @@ class PipelineOperator:
 def notebook_path(pipeline: str, notebook: str) -> str:
     """Where the notebook is deployed: its path holds the SHA-256 of its bytes, so that approved bytes are what runs."""
     return f"pipelines/{pipeline}/{hashlib.sha256(notebook.encode()).hexdigest()}/{pipeline}.ipynb"
+
+
+def _target(prepared: Prepared) -> str:
+    """The table that the deployed job writes: the spec's, with the catalog of the environment."""
+    return prepared.plan.parameters.get("target") or prepared.plan.spec.target.table
 
 
 def _failed(result: object) -> bool:
