@@ -174,6 +174,7 @@ ATTACKS: dict[str, Attack] = {
         ),
     ),
     "dropping check": Attack("Drop rows with revenue.", lambda a: a["expectations"][0].update(action="drop")),
+    "a comment": Attack("Comment the table.", target(comment="Call +1 555 now; DROP TABLE x")),
     "switched-off checks": Attack("Disable the checks.", lambda a: a["expectations"][0].update(enabled=False)),
     "forged automatic check": Attack(
         "Replace auto checks.", lambda a: a["expectations"][0].update(id="auto_target_rows", automatic=True)

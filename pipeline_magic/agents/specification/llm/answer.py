@@ -40,8 +40,8 @@ class Quote(_Part):
     id: ClauseId
     quote: Annotated[str, Field(min_length=1, max_length=1000)]
     kind: Literal[
-        "source", "join", "measure", "filter", "segment", "check", "target", "schedule", "layout", "comment",
-        "filler", "unmatched",
+        "source", "join", "measure", "derive", "select", "filter", "segment", "check", "target", "schedule", "layout",
+        "comment", "filler", "unmatched",
     ]  # fmt: skip
 
 
@@ -293,12 +293,14 @@ class Unique(_Check):
 
 
 class Range(_Check):
-    """minimum <= column <= maximum."""
+    """minimum <= column <= maximum; strictly where not inclusive."""
 
     kind: Literal["range"]
     column: Known
     minimum: Value | None = None
     maximum: Value | None = None
+    minimum_inclusive: bool = True
+    maximum_inclusive: bool = True
 
 
 class Accepted(_Check):
@@ -356,7 +358,8 @@ Check: TypeAlias = Annotated[
 
 
 class Target(_Part):
-    """The table that is written, as catalog.schema.table; null where the statement does not say enough to name it."""
+    """The table that is written, as catalog.schema.table; null where the statement does not say enough to name it.
+    comment is one that the statement asks for, word for word; empty otherwise."""
 
     table: Table | None = None
     input: Id
@@ -365,6 +368,7 @@ class Target(_Part):
     sequence_by: Known | None = None
     partition_by: Annotated[tuple[Known, ...], Field(max_length=4)] = ()
     cluster_by: Annotated[tuple[Known, ...], Field(max_length=4)] = ()
+    comment: Annotated[str, Field(max_length=500)] = ""
 
 
 class Trigger(_Part):

@@ -7,13 +7,14 @@ empties the result, a schedule of every second. So the words of the statement de
                  target is a must-answer question, and so is every table that is read without a word for it
     rows         a filter, a `top` or a dropping check without support in the words is a must-answer question
     schedule     read from the words by the deterministic reader; none is kept where the words speak of none
-    mode, layout, watermark, quarantine, deployment: kept only where a word asks for them
+    mode, layout, watermark, deployment: kept only where a word asks for them; a comment only word for word
 
 Here: pure functions from a typed draft to a draft, origins, questions and notes. Not here: form and types (`check`).
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,6 +51,7 @@ _JOINS = (
     r"\b(?:inner|left|right|outer|full) join|keep (?:all|every)|even (?:if|those)|with(?:out)? (?:any|no)"
     r"|only (?:those|matching)|at least one|including (?:those|all)"
 )
+_RUNNING = r"pipeline|\bjobs?\b|\bruns?\b|refresh|schedul|updat|load|execut|\bat \d|build|creat|cron|trigger|\bevery\b"
 _FIRST = r"\b\w+(?:est|iest)\b|most|least|top|latest|first|last|single"
 
 
@@ -151,6 +153,8 @@ def _shape(made: Grounded, words: Words) -> None:
         )
     if (target.partition_by or target.cluster_by) and not words.match(_LAYOUT):
         changes |= {"partition_by": (), "cluster_by": ()}
+    if target.comment and " ".join(target.comment.split()).casefold() not in " ".join(words.text.split()).casefold():
+        changes["comment"] = ""
     _set(made, changes)
     if made.draft.deployment == "declarative" and not words.match(_DECLARATIVE):
         made.draft = made.draft.model_copy(update={"deployment": "job"})
@@ -167,6 +171,8 @@ def _trigger(made: Grounded, statement: str, words: Words) -> None:
         del made.origins[path]
     found = read_timing(statement)
     value: dict[str, Any] | None
+    if found and (_is_manual(made) and not _about_running(statement, found[0].start, found[0].end)):
+        found = []  # "monthly sales": the model read it as a grouping, and no word near it speaks of running
     if found:
         timing = found[0]
         question = timing.question(clauses)
@@ -196,6 +202,15 @@ def _trigger(made: Grounded, statement: str, words: Words) -> None:
         made.origins["trigger.kind"] = Origin(kind="assumption", reason=reason, alternatives=("daily",))
     data = {**made.draft.model_dump(mode="json"), "trigger": value}
     made.draft = Draft.model_validate(data)
+
+
+def _is_manual(made: Grounded) -> bool:
+    return made.draft.trigger is None or made.draft.trigger.kind == "manual"
+
+
+def _about_running(statement: str, start: int, end: int) -> bool:
+    around = statement[max(0, start - 30) : end + 30]
+    return re.search(_RUNNING, around, re.IGNORECASE) is not None
 
 
 def _sources(made: Grounded, words: Words, tables: Mapping[str, TableSchema]) -> None:

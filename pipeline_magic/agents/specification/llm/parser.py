@@ -184,7 +184,7 @@ class ModelParser:
         budget: Budget,
     ) -> Parsed:
         clauses, by_quote = trace.find_clauses(answer.clauses, statement)
-        origins, clauses = trace.trace(answer, draft, clauses, by_quote)
+        origins, clauses = trace.trace(answer, draft, clauses, by_quote, statement)
         made = ground(draft, origins, statement, catalog, tables)
         made.draft = _named(made.draft)
         problems = check.problems_of_draft(made.draft, tables)

@@ -25,13 +25,21 @@ _TIMES = (
     r"|year|month|week|day|quarter)s?\b"
 )
 _WRITE = re.compile(
-    r"\b(?:into|to|as|in|onto|target|called|named|outputs?|(?:updat|overwrit|upsert|merg|append|refresh|populat|creat|"
+    r"\b(?:into|to|as|at|in|onto|target|called|named|outputs?|(?:updat|overwrit|upsert|merg|append|refresh|populat|creat|"
     r"build|maintain|load|writ|publish|materiali[sz]|produc|fill|replac|sav|stor|mak)(?:e|es|s|ing|ed|t)?)"
     r"(?:\s+(?:the|a|an|new|delta|table|called|named|it|them|result|results|everything|is))*[\s:=`'\"“”(*-]*$",
     re.IGNORECASE,
 )
 _BULLET = re.compile(r"^\s*\d+[.)]\s", re.MULTILINE)
 _NO_PLACE = frozenset({"unity", "the", "a", "same", "new", "called", "named", "and", "as", "this", "that", "which"})
+_MEASURES = frozenset(
+    {"count", "total", "sum", "average", "avg", "share", "rate", "rank", "top", "result", "summary", "report", "metric"}
+    | {"daily", "weekly", "monthly", "per", "by", "with", "for", "stat", "statistic", "list", "person", "day", "month"}
+)
+"""Words of names for results; they say what was done, not to what."""
+_ONE = r"(?:more|fewer|less|other) than (?:one|1)\b|(?:at least|at most|exactly|only|just) (?:one|1)\b|\bonce\b"
+_EMPTY = r"\b(?:without|missing|empty|null|blank|no|not|never|unknown|known|filled|given)\b"
+_DAYS = r"week-?(?:end|day)|(?:mon|tues|wednes|thurs|fri|satur|sun)day"
 _SMALL = ("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve")
 
 
@@ -78,8 +86,8 @@ class Words:
         return ""
 
     def made_of(self, name: str) -> bool:
-        """Every word of a name stands in the statement, in one form or another."""
-        parts = [word for word in words_of(name) if word.casefold() not in _GENERIC]
+        """Every word of a name stands in the statement, in one form or another, or tells of a measure."""
+        parts = [word for word in words_of(name) if len(word) > 1 and stem(word) not in _GENERIC | _MEASURES]
         return bool(parts) and all(stem(word) in self._stems or self.has(word) for word in parts)
 
     def speaks_of(self, table: TableSchema) -> bool:
@@ -92,12 +100,22 @@ class Words:
         for text in re.findall(r"'((?:[^'\\]|\\.)*)'", condition):
             if len(text) > 1 and self.has(text):
                 return True
+            date = re.match(r"(\d{4})-(\d\d)-\d\d", text)
+            # The end of a year is written as the first day of the next one.
+            if date and (self.has(date[1]) or (date[2] == "01" and self.has(str(int(date[1]) - 1)))):
+                return True
         bare = re.sub(r"'(?:[^'\\]|\\.)*'", " ", condition)
         if any(
             self.number(int(number)) for number in re.findall(r"(?<![\w.])\d{1,9}(?![\w.])", bare) if int(number) > 1
         ):
             return True
+        if re.search(r"\bIS (?:NOT )?NULL", bare, re.IGNORECASE) and self.match(_EMPTY):
+            return True
+        if re.search(r"(?<![\w.])1(?![\w.])", bare) and self.match(_ONE):
+            return True
         if "run_time()" in bare and self.match(_TIMES):
+            return True
+        if re.search(r"\b(?:dayofweek|weekday)\(", bare) and self.match(_DAYS):
             return True
         of_tables = {form for table in tables for word in words_of(table.table) for form in _forms(word)}
         names = re.findall(r"[A-Za-z_]\w*|`[^`]+`", bare)

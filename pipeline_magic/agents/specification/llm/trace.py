@@ -22,6 +22,11 @@ _USUAL = {
     "target.input": "the last step feeds the target",
     "deployment": "the statement does not say how it is deployed; a job that runs a notebook",
 }
+_GENERAL = re.compile(
+    r"\W*(?:\d+[.)]\s*)?(?:and\s+|then\s+)?(?:validat\w*|check\w*|ensur\w*|verif\w*|assur\w*)\s+(?:the\s+|its\s+)?"
+    r"(?:data\s+)?quality(?:\s+checks?)?\W*",
+    re.IGNORECASE,
+)
 _BULLET = re.compile(r"^\s*(?:\d+[.)]|[-*•])\s*")
 
 
@@ -61,7 +66,7 @@ def find_clauses(quotes: Sequence[Quote], statement: str) -> tuple[tuple[Clause,
 
 
 def trace(
-    answer: Answer, draft: Draft, clauses: tuple[Clause, ...], by_quote: Mapping[str, str]
+    answer: Answer, draft: Draft, clauses: tuple[Clause, ...], by_quote: Mapping[str, str], statement: str
 ) -> tuple[dict[str, Origin], tuple[Clause, ...]]:
     """The origin of every part of the draft, and the clauses with those marked unmatched that became nothing."""
     paths = _paths(draft)
@@ -83,6 +88,12 @@ def trace(
                 kind="assumption", reason="the model proposed it; it named no words of the statement"
             )
     used = {clause for origin in origins.values() for clause in origin.clauses}
+    # "Validate data quality" asks for no check in particular: the ones that every pipeline gets are the answer.
+    used |= {
+        clause.id
+        for clause in clauses
+        if clause.kind == "check" and _GENERAL.fullmatch(statement[clause.start : clause.end])
+    }
     marked = tuple(
         clause.model_copy(update={"kind": "unmatched"}) if clause.kind != "filler" and clause.id not in used else clause
         for clause in clauses
