@@ -197,8 +197,8 @@ def _order(c: Context, i: int) -> Found | None:
         "always order results|order results|order the results|ordered by|order by|sorted by|sort by|"
         "order the results by|sort the results by|order results by|ordered from|sort them by|order them "
         "by|"
-        "in ascending order|in descending order|in order|starting from the top|ordered|sorted descending|sorted ascending|"
-        "sorted",
+        "in ascending order|in descending order|in order|starting from the top|ordered|sorted descending|"
+        "sorted ascending|sorted",
     )
     if at is None:
         at = c.match(i, _FIRST)

@@ -186,7 +186,8 @@ def _said_best(timings: Sequence[Timing]) -> Timing | None:
     """``a daily table … run it daily at 02:00``: the one that leaves least open; None where two contradict."""
     best = min(timings, key=lambda timing: len(timing.assumed))
     days = {tuple(timing.cron.split()[3:]) for timing in timings if timing.cron}
-    loose = all(timing is best or "hour" in timing.assumed for timing in timings)
+    often = {timing.cron.split()[2].isdigit() for timing in timings if timing.cron}
+    loose = len(often) <= 1 and all(timing is best or "hour" in timing.assumed for timing in timings)
     same = len({timing.kind for timing in timings}) == 1 and all(timing.cron for timing in timings)
     return best if len(timings) == 1 or (same and len(days) == 1 and loose) else None
 

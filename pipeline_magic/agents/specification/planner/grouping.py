@@ -99,9 +99,9 @@ def _key(c: Context, i: int, avoid: str = "") -> tuple[int, list[tuple[str, str]
     table = c.table_at(i)
     if exact is not None and exact.end <= c.end(i - 1) and (table is None or exact.end > table.end):
         return exact.end, [(exact.column.name, col(exact.ref))], "", []
-    part = _part_of_time(c, i)
-    if part is not None:
-        return part[0], [part[1]], "", []
+    timed = _part_of_time(c, i)
+    if timed is not None:
+        return timed[0], [timed[1]], "", []
     if unit in _UNITS:
         made = _bucket(c, i, unit, i + 1, avoid)
         if made is not None:

@@ -237,7 +237,7 @@ def _add_latest(made: Assembly, plan: Plan, latest: Latest, alias: str) -> None:
     identity = made.step({"id": f"latest_{alias}"[:63], "kind": "deduplicate", "keys": list(keys), "order_by": order})
     made.said(f"steps.{identity}.keys", clauses)
     loose = [name for name in keys if (column := table.column(name)) is not None and column.nullable]
-    if loose and not table.key_declared or any(name not in table.key for name in loose):
+    if any(not table.key_declared or name not in table.key for name in loose):
         made.notes.append(f"rows of {table.short} in which {' and '.join(loose)} is NULL count as the same row")
     if latest.order is None:
         made.questions.append(_which_order(identity, table.columns, clauses))

@@ -253,7 +253,8 @@ def read_lacking(c: Context, i: int) -> Found | None:
                 "with at least one|that have at least one|who have at least one|having at least one|that have "
                 "any|who have placed|that have placed|who placed at least one|who have a|who has a|that have a|"
                 "having a|who own a|who took a|who have an|that have an|who own an|that had a|who had a|which had a|"
-                "that had an|who had an|having both a|having both|that have both a|who have both a|with both a|having an"
+                "that had an|who had an|having both a|having both|that have both a|who have both a|with both a|"
+                "having an"
             ),
         )
         how = "semi"

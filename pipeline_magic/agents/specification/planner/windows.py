@@ -47,7 +47,10 @@ _BY_ORDER = (
 _UNITS = "day|week|month|quarter|year"
 _OVER = "|".join(f"{unit} over {unit}|{unit} - over - {unit}|{unit} on {unit}" for unit in _UNITS.split("|"))
 _CHANGES = "change|growth|difference|delta|increase|development|growth rate|change rate|variation|comparison"
-_PERCENT = "in percent|, in percent|, in %|, in percentage|in %|in percentage|as a percentage|as percent|as a percent|%|percent|( in percent )|( % )|rate"
+_PERCENT = (
+    "in percent|, in percent|, in %|, in percentage|in %|in percentage|as a percentage|as percent|as a percent|%|"
+    "percent|( in percent )|( % )|rate"
+)
 
 
 def read_window(c: Context, i: int) -> Found | None:
