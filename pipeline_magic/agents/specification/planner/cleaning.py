@@ -91,11 +91,11 @@ def _decimal(c: Context, i: int) -> tuple[int, str] | None:
 
 def _fills(c: Context, i: int) -> Found | None:
     """``fill missing segments with 'x'``, ``if the name is missing use 'guest'``."""
-    if c.verb(i, "fill", "replace", "default", "set", "impute"):
+    if c.verb(i, "fill", "replace", "default", "set", "impute", "treat", "count", "consider"):
         gone = c.match(c.skip(i + 1, "in|all|any|the"), _MISSING)
         link = _column(c, gone) if gone is not None else None
         after = c.skip(link.end, "values|value|ones|entries") if link is not None else i
-        using = c.match(after, "with|by|to|as|with the value|with a")
+        using = c.match(after, "with|by|to|as|with the value|with a") if link is not None else None
     else:
         opened = c.match(i, "if|when|where|wherever|whenever")
         link = _column(c, opened) if opened is not None else None
@@ -184,8 +184,11 @@ def _kept(c: Context, i: int) -> Found | None:
 
 
 def add_changes(made: Assembly, plan: Plan, layout: Layout, *, renames: bool) -> None:
-    """Steps for the changes: values before the columns are chosen, names behind everything."""
+    """Steps for the changes: values before rows are grouped or columns chosen, names behind everything."""
     changes = plan.of(Change)
+    grouped = any(step["kind"] == "aggregate" for step in made.steps)
+    if grouped and (not renames or any(layout.name(item.ref) not in made.result for item in changes)):
+        return
     if renames:
         _add(made, plan, layout, [item for item in changes if item.kind == "rename"], "rename", "rename_columns")
         return

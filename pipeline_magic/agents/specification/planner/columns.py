@@ -18,6 +18,7 @@ from pipeline_magic.agents.specification.planner.intent import (
 )
 from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS
 from pipeline_magic.agents.specification.planner.linking import TableLink
+from pipeline_magic.agents.specification.planner.periods import date_column
 from pipeline_magic.agents.specification.planner.text import lemmas, stem, stems_of
 from pipeline_magic.spec.names import slug
 
@@ -98,6 +99,9 @@ def read_columns(c: Context, i: int) -> Found | None:
     order = _order(c, i)
     if order is not None:
         return order
+    beside = c.match(i, "side by side|next to each other|beside each other")
+    if beside is not None:
+        return Found(beside, "comment", (Note(i, beside),))
     new = derived_at(c, i) or _measured(c, i)
     if new is not None:
         return Found(new[0], "select", (Note(i, new[0]),))
@@ -109,6 +113,9 @@ def read_columns(c: Context, i: int) -> Found | None:
     shared = _shared_noun(c, i)
     if shared is not None:
         return shared
+    dated = _table_date(c, i)
+    if dated is not None:
+        return dated
     link = c.table_at(i) or _by_verb(c, i)
     column = c.linker.column_at(i, least=0.8)
     if (
@@ -126,6 +133,18 @@ def read_columns(c: Context, i: int) -> Found | None:
     if link is not None:
         return Found(link.end, "source", (Use(i, link.end, link.table.name),))
     return None
+
+
+def _table_date(c: Context, i: int) -> Found | None:
+    """``order date`` where the table of orders keeps one date under another name."""
+    link = c.table_at(i)
+    at = c.match(link.end, "date|time|timestamp") if link is not None else None
+    if link is None or at is None or c.linker.column_at(i, kinds=("date", "timestamp"), least=0.9) is not None:
+        return None
+    own = date_column(c, i, link.table)
+    if own is None or own[1]:
+        return None
+    return Found(at, "select", (Use(link.start, link.end, link.table.name), Selected(i, at, own[0].ref)))
 
 
 def _by_verb(c: Context, i: int) -> TableLink | None:

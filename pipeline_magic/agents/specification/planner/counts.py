@@ -52,6 +52,9 @@ def count_of(c: Context, i: int) -> Found | None:
         return None
     distinct = c.match(at, _DISTINCT)
     at = c.skip(distinct or at, "the|all|total|different|distinct|unique|of")
+    them = _of_them(c, i, at)
+    if them is not None:
+        return them
     several = _several_states(c, i, at)
     if several is not None:
         return several
@@ -85,6 +88,26 @@ def count_of(c: Context, i: int) -> Found | None:
             (Measure(i, column.end, name, expression, column.ref.table, said(c, i, column.end)),),
         )
     return None
+
+
+def _of_them(c: Context, i: int, at: int) -> Found | None:
+    """``how many of them are active``: of the rows that were counted last."""
+    are = c.match(
+        at, "them are|these are|those are|them is|them were|these were|those were|them have|those have|them had"
+    )
+    counts = [item for item in c.of(Measure) if item.expression.startswith("count(") and item.table]
+    if are is None or not counts:
+        return None
+    table = c.linker.tables[counts[-1].table]
+    condition = condition_at(c, are, about=table, opened=True)
+    if condition is None:
+        return None
+    word = slug("_".join(token.low for token in c.tokens[are : condition.end] if token.kind == "word"))
+    made = Measure(
+        i, condition.end, f"{word}_{'_'.join(table.words)}_count", counted(c, table, condition.expression), table.name,
+        said(c, i, condition.end), condition.assumed,
+    )  # fmt: skip
+    return Found(condition.end, "measure", (made,))
 
 
 def _several_states(c: Context, i: int, at: int) -> Found | None:
@@ -126,11 +149,16 @@ def read_having(c: Context, i: int) -> Found | None:
     if compared is None:
         return None
     value = value_at(c, compared[0], None)
-    link = c.table_at(c.skip(value[0], "different|distinct|of")) if value is not None else None
+    start = c.skip(value[0], "different|distinct|of") if value is not None else None
+    state = state_at(c, start, None) if start is not None else None
+    inside = state if state is not None and c.table_at(state.end) is not None else None
+    link = c.table_at(inside.end if inside is not None else start) if start is not None else None
     if value is None or link is None or not value[1].isdigit():
         return None
-    name = slug(" ".join(token.stem for token in c.tokens[link.start : link.end])) + "_count"
-    measure = Measure(i, link.end, name, counted(c, link.table), link.table.name, said(c, i, link.end))
+    word = f"{_state_name(c, inside, inside.end)}" if inside is not None else ""
+    name = word + slug(" ".join(token.stem for token in c.tokens[link.start : link.end])) + "_count"
+    text = counted(c, link.table, inside.expression if inside is not None else None)
+    measure = Measure(i, link.end, name, text, link.table.name, said(c, i, link.end))
     use = Use(link.start, link.end, link.table.name)
     bound = Filter(i, link.end, f"{measure_ref(name)} {compared[1]} {value[1]}")
     return Found(link.end, "filter", (use, measure, *_subject_group(c, i, link.end, link.table.name), bound))

@@ -73,6 +73,9 @@ def _excluded(c: Context, i: int, at: int) -> Found | None:
             text = opened.expression[: -len(" IS NULL")] + " IS NOT NULL"
             return _found(c, i, Condition(end, text, opened.assumed, opened.tied))
     at = c.skip(at, "all|the|any|those|rows|row|records|for|with|where|that|which|are|were|ones")
+    listed = _states(c, at)
+    if listed is not None:
+        return _found(c, i, Condition(listed.end, f"NOT coalesce({listed.expression}, false)", listed.assumed))
     state = state_at(c, at, None)
     table = c.table_at(state.end) if state is not None else c.table_at(at)
     if state is not None and table is not None:
@@ -95,6 +98,25 @@ def _excluded(c: Context, i: int, at: int) -> Found | None:
         expression = f"NOT coalesce({expression}, false)"
     uses = (Use(table.start, table.end, table.table.name),) if table is not None else ()
     return _found(c, i, Condition(found.end, expression, found.assumed, found.tied), *uses)
+
+
+def _states(c: Context, at: int) -> Condition | None:
+    """``pending and reversed ones``, ``cancelled or pending orders``: several states of one column."""
+    parts: list[Condition] = []
+    while (state := state_at(c, at, None)) is not None:
+        parts.append(state)
+        more = c.match(state.end, "and|or|, and|, or|,")
+        if more is None:
+            break
+        at = more
+    if not parts or (len(parts) < 2 and c.low(parts[-1].end) not in {"ones", "one"}):
+        return None
+    end = parts[-1].end
+    table = c.table_at(end)
+    end = table.end if table is not None else c.skip(end, "ones|one|rows|records")
+    if end == parts[-1].end or len({refs_in(part.expression) for part in parts}) != 1:
+        return None
+    return Condition(end, "(" + " OR ".join(part.expression for part in parts) + ")", parts[0].assumed)
 
 
 def _found(c: Context, i: int, found: Condition, *uses: Use) -> Found | None:

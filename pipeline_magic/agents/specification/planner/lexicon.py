@@ -54,14 +54,14 @@ FILLER = _set(
     entries data unity catalog output outputs value values column columns field fields information info details
     detail metric metrics statistic statistics kpi kpis figure figures calculate calculates calculated calculating
     compute computes computed computing determine derive add adds adding include includes including included read
-    reads reading load loads loading ingest take takes start starting first second third next finally lastly
+    reads reading load loads loading ingest take takes start starting first next finally lastly
     afterwards new following follow step steps write writes source sources database tell name named call called set
     run runs answer answers answering question simple kind thanks hello hi along together respectively well
     corresponding associated related current currently overall available many much number amount based keep keeps
     keeping track tracks tracking maintain maintains aggregate aggregates aggregated summarize summarise summarizes
     summarises doing come comes coming showing shown going done goes please note placed bought sold happening
     happened happen each given them themselves having recorded feed feeds net clean cleanup hold holds contain
-    contains receive receives received refreshed refreshes refresh stack compare compares i.e yet separate located
+    contains receive receives received refreshed refreshes refresh stack compare compares i.e yet separate located select selects normalise normalize standardise standardize
     based situated"""
 )
 """Content words that ask for nothing of their own; beside something understood they count as part of it."""

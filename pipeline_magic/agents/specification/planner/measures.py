@@ -362,6 +362,8 @@ def _noun(c: Context, i: int, functions: list[_Function]) -> tuple[int, ColumnIn
     link = c.linker.column_at(i, kinds=kinds)
     if link is None or link.end > c.end(i):
         return None
+    if link.column.is_key_like and link.score < 0.95:
+        return None  # the smallest key of a product is not the cheapest product
     words = " ".join(link.column.words)
     return link.end, link.column, words, "", ()
 

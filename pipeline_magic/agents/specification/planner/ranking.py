@@ -114,24 +114,34 @@ def _superlative_n(c: Context, i: int) -> Found | None:
     return None
 
 
+_ORDINALS = {"second", "third", "fourth", "fifth", "2nd", "3rd", "4th", "5th", "next"}
+
+
 def _one_largest(c: Context, i: int, at: int) -> Found | None:
-    """``largest deposit per account``: the one row of each group that has most money."""
+    """``largest deposit per account``, ``for each category the cheapest product``: the one row that has most."""
+    if c.low(at - 1) in _ORDINALS:
+        return None
+    grouped = any(isinstance(item, Group) and c.starts[item.start] == c.starts[i] for item in c.items)
     for descending, words in _SIZE.items():
         after = c.match(at, words)
         if after is None:
             continue
         state = state_at(c, after, None)
-        link = c.table_at(state.end if state is not None and c.table_at(state.end) is not None else after)
-        if link is None and state is not None and c.tokens[after].low != c.low(after - 1):
+        inside = state is not None and c.table_at(state.end) is not None
+        link = c.table_at(state.end if state is not None and inside else after)
+        if link is None and state is not None and c.tokens[after].low != c.tokens[at].low:
             table = c.linker.tables[refs_in(state.expression)[0].table]
             end = state.end
         elif link is not None:
-            table, end = link.table, link.end
+            table, end, state = link.table, link.end, state if inside else None
         else:
             return None
-        per = c.match(end, PER)
-        amounts = _amounts(table)
-        if per is None or len(amounts) != 1 or c.linker.column_at(after, kinds=("number",), least=0.8) is not None:
+        about = _measured_by(c, after, words)
+        fitting = [column for word in about for column in table.of_kind("number") if column.words[-1] == word]
+        amounts = fitting[:1] or _amounts(table)
+        if (c.match(end, PER) is None and not grouped) or len(amounts) != 1:
+            return None
+        if c.linker.column_at(after, kinds=("number",), least=0.95) is not None and link is None:
             return None
         items: list[Item] = [Use(after, end, table.name)]
         if state is not None:

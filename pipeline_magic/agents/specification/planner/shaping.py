@@ -35,6 +35,8 @@ def add_row_steps(made: Assembly, plan: Plan, layout: Layout) -> None:
                 }
             )
             trace_filter(made, plan, item, f"steps.{identity}.condition")
+    if plan.measures:
+        add_changes(made, plan, layout, renames=False)
     rows = [item for item in plan.derives if on_rows(plan, item.expression)]
     _add_derives(made, plan, layout, rows, "derive")
     late = window_names(plan)
@@ -104,7 +106,9 @@ def _add_having(made: Assembly, plan: Plan, layout: Layout, item: Filter) -> Non
 
 
 def _add_select(made: Assembly, plan: Plan, layout: Layout) -> None:
-    names = [layout.name(item.ref) for item in plan.selected if item.ref.table in layout.tables]
+    names = [layout.name(key) for item in plan.latest for key in item.keys]
+    names += [layout.name(ref) for item in plan.tops for text in item.per for ref in refs_in(text)]
+    names += [layout.name(item.ref) for item in plan.selected if item.ref.table in layout.tables]
     names += (
         [item.name for item in plan.derives]
         + [flag.name for flag in plan.flags]

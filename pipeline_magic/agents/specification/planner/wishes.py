@@ -13,6 +13,7 @@ from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.counts import counted
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref, TableInfo
 from pipeline_magic.agents.specification.planner.intent import (
+    Change,
     Derive,
     Distinct,
     Filter,
@@ -42,7 +43,7 @@ __all__ = ["completed"]
 def completed(c: Context, items: Sequence[Item]) -> list[Item]:
     """The items, with what they leave half said."""
     made = _wholes(c, _named_source(c, list(items)))
-    made = _own_values(c, made)
+    made = _with_head(c, _own_values(c, made))
     made = _sums_beside_groups(c, made)
     made = _sums_under_windows(made)
     made = _counts_beside_groups(c, made)
@@ -110,6 +111,30 @@ def _own_values(c: Context, items: list[Item]) -> list[Item]:
 def _plain_sum(item: Measure, table: str) -> bool:
     refs = refs_in(item.expression)
     return len(refs) == 1 and refs[0].table == table and item.expression == f"sum({col(refs[0])})"
+
+
+_ROWS_TOO = {"with", "together", "along", "plus", "including", "include", "and", "their", "its", "the"}
+
+
+def _with_head(c: Context, items: list[Item]) -> list[Item]:
+    """``active devices with their site name``: the rows of the first table, and what is shown beside them."""
+    if any(isinstance(item, (Measure, Group, Top, Latest, Windowed, Derive, Change, Distinct)) for item in items):
+        return items
+    shown = [item for item in items if isinstance(item, Selected)]
+    uses = sorted((item for item in items if isinstance(item, Use)), key=lambda item: item.start)
+    if not shown or not uses or uses[0].start > shown[0].start:
+        return items
+    head, first = uses[0].table, shown[0]
+    before = c.low(first.start - 1)
+    if before not in _ROWS_TOO or any(item.ref.table == head for item in shown):
+        return items
+    paths = [c.graph.path([head], item.ref.table) for item in shown]
+    if not all(path and all(link.one in {"right", "both"} for link in path) for path in paths):
+        return items
+    columns = c.linker.tables[head].columns
+    own = [Selected(uses[0].start, uses[0].end, column.ref) for column in columns]
+    place = items.index(first)
+    return [*items[:place], *own, *items[place:]]
 
 
 def _sums_beside_groups(c: Context, items: list[Item]) -> list[Item]:
