@@ -68,8 +68,13 @@ def count_of(c: Context, i: int) -> Found | None:
     if link is not None and (column is None or column.end <= link.end):
         table = link.table
         end, condition = link.end, state
+        bracket = _in_brackets(c, end, table) if condition is None else None
+        if bracket is not None:
+            end, condition = bracket
         word = slug(" ".join(token.stem for token in c.tokens[link.start : link.end]))
         name = f"{_state_name(c, state, at)}{word}_count"
+        if bracket is not None:
+            name = slug("_".join(c.low(j) for j in range(link.start, link.end + 3) if c.low(j).isalpha()) + "_count")
         made = Measure(
             i,
             end,
@@ -88,6 +93,20 @@ def count_of(c: Context, i: int) -> Found | None:
             (Measure(i, column.end, name, expression, column.ref.table, said(c, i, column.end)),),
         )
     return None
+
+
+def _in_brackets(c: Context, end: int, table: TableInfo) -> tuple[int, Condition] | None:
+    """``payments made late (paid date after due date)``: the brackets say what the words before them mean."""
+    opened = next((j for j in range(end, min(end + 4, c.end(end - 1))) if c.low(j) == "("), None)
+    if opened is None or any(c.tokens[j].kind != "word" or c.low(j) in _NO_STATE for j in range(end, opened)):
+        return None
+    inner = condition_at(c, c.skip(opened + 1, "i.e.|with|that is|meaning|="), about=table, opened=True)
+    if inner is None or c.low(inner.end) != ")":
+        return None
+    return inner.end + 1, Condition(inner.end + 1, inner.expression, inner.assumed)
+
+
+_NO_STATE = {"per", "by", "for", "and", "in", "of", "each", "or"}
 
 
 def _of_them(c: Context, i: int, at: int) -> Found | None:

@@ -101,15 +101,27 @@ def _term(c: Context, i: int) -> Formula | None:
 
 def _between(c: Context, i: int) -> Formula | None:
     """``(number of) days between A and B``, ``days from A to B``."""
-    at = c.match(i, "number of days between|days between|number of days from|days from|difference in days between")
-    if at is None:
-        return None
-    first = c.linker.column_at(c.skip(at, "the|its"), kinds=("date", "timestamp"))
-    joined = c.match(first.end, "and|to|until") if first is not None else None
-    second = c.linker.column_at(c.skip(joined, "the|its"), kinds=("date", "timestamp")) if joined is not None else None
-    if first is None or second is None:
-        return None
-    return Formula(second.end, f"datediff({col(second.ref)}, {col(first.ref)})", 1, "days", first.ref.table)
+    for unit, seconds in (("day", 0), ("hour", 3600), ("minute", 60)):
+        words = f"{unit}s between|number of {unit}s between|{unit}s from|difference in {unit}s between"
+        at = c.match(i, f"{words}|number of {unit}s from|time in {unit}s between")
+        if at is None:
+            continue
+        first = c.linker.column_at(c.skip(at, "the|its"), kinds=("date", "timestamp"), least=0.45)
+        joined = c.match(first.end, "and|to|until") if first is not None else None
+        second = None
+        if first is not None and joined is not None:
+            start = c.skip(joined, "the|its")
+            second = c.linker.column_at(
+                start, kinds=("date", "timestamp"), tables=(first.ref.table,), least=0.45
+            ) or c.linker.column_at(start, kinds=("date", "timestamp"))
+        if first is None or second is None:
+            return None
+        late, early = col(second.ref), col(first.ref)
+        text = f"datediff({late}, {early})"
+        if seconds:
+            text = f"(unix_timestamp({late}) - unix_timestamp({early})) / {seconds}"
+        return Formula(second.end, text, 1, f"{unit}s", first.ref.table)
+    return None
 
 
 def _computed(c: Context, i: int) -> Formula | None:

@@ -110,7 +110,15 @@ class Linker:
         ]
         if len(parts) == 1 and start < len(self.tokens) and self.tokens[start].low != self.tokens[start].stem:
             return TableLink(start, start + 1, parts[0], 0.8)
+        if window is not None and self.tokens[start].low != self.tokens[start].stem:
+            last = [table for table in self.tables.values() if len(table.words) > 1 and table.words[-1] == window[0]]
+            if len(last) == 1 and not self._is_column(window[0]):
+                return TableLink(start, start + 1, last[0], 0.8)  # `payments` of `loan_payments`, where no other is
         return None
+
+    def _is_column(self, word: str) -> bool:
+        """Some column is called so, wholly."""
+        return any(column.words == (word,) for table in self.tables.values() for column in table.columns)
 
     def _table(self, start: int, size: int, window: tuple[str, ...], synonyms: bool) -> TableLink | None:
         key = (window, synonyms)

@@ -46,6 +46,7 @@ _BY_ORDER = (
 )
 _UNITS = "day|week|month|quarter|year"
 _OVER = "|".join(f"{unit} over {unit}|{unit} - over - {unit}|{unit} on {unit}" for unit in _UNITS.split("|"))
+_OVER += "".join(f"|from {unit} to {unit}|from one {unit} to the next" for unit in _UNITS.split("|"))
 _CHANGES = "change|growth|difference|delta|increase|development|growth rate|change rate|variation|comparison"
 _PERCENT = (
     "in percent|, in percent|, in %|, in percentage|in %|in percentage|as a percentage|as percent|as a percent|%|"
@@ -82,6 +83,14 @@ def _subject(c: Context, i: int) -> tuple[int, str, str, tuple[Item, ...]] | Non
         name = (known or what.measure).name
         items = () if known else (*what.uses, replace(what.measure, start=i, end=end))
         return end, measure_ref(name), name, items
+    kind = wide_state_at(c, i)
+    summed = read_measure(c, i - 1) if kind is not None and c.low(i - 1) == "total" else None
+    if kind is not None and summed is None and c.tokens[i].low != c.tokens[i].stem:
+        table = c.linker.tables[refs_in(kind.expression)[0].table]
+        amounts = [each for each in table.of_kind("number") if each.type.startswith(("decimal", "double", "float"))]
+        if len(amounts) == 1:
+            text = f"CASE WHEN {kind.expression} THEN {col(amounts[0].ref)} END"
+            return kind.end, text, c.low(i), (Filter(i, kind.end, kind.expression, kind.assumed),)
     found = read_measure(c, i)
     made = [item for item in found.items if isinstance(item, Measure)] if found is not None else []
     if found is not None and len(made) == 1:
