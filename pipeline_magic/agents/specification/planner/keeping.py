@@ -35,7 +35,7 @@ def read_kept(c: Context, i: int) -> Found | None:
     opened = c.match(c.skip(i, ",|and|but"), _KEEP)
     at = c.skip(opened if opened is not None else i, "all|the|also|those|any|even|every")
     link = c.table_at(at)
-    if link is None or (opened is None and i != c.starts[i]):
+    if link is None or (opened is None and i != c.starts[i] and c.low(i - 1) != ","):
         return None
     none = c.match(link.end, _NONE)
     if none is None:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.counts import counted
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref, TableInfo
+from pipeline_magic.agents.specification.planner.grouping import entity_columns
 from pipeline_magic.agents.specification.planner.intent import (
     Change,
     Derive,
@@ -44,6 +45,7 @@ def completed(c: Context, items: Sequence[Item]) -> list[Item]:
     """The items, with what they leave half said."""
     made = _wholes(c, _named_source(c, list(items)))
     made = _with_head(c, _own_values(c, made))
+    made = _groups_of_head(c, made)
     made = _sums_beside_groups(c, made)
     made = _sums_under_windows(made)
     made = _counts_beside_groups(c, made)
@@ -135,6 +137,26 @@ def _with_head(c: Context, items: list[Item]) -> list[Item]:
     own = [Selected(uses[0].start, uses[0].end, column.ref) for column in columns]
     place = items.index(first)
     return [*items[:place], *own, *items[place:]]
+
+
+def _groups_of_head(c: Context, items: list[Item]) -> list[Item]:
+    """``orders with their number of line items``: measured for each row of the table that they belong to."""
+    measured = [item for item in items if isinstance(item, Measure)]
+    if not measured or any(isinstance(item, (Group, Top, Latest, Outer)) for item in items):
+        return items
+    for use in (item for item in items if isinstance(item, Use)):
+        if (
+            c.match(use.end, "with their|and their|with its|and its|, with their|together with their|along with their")
+            is None
+        ):
+            continue
+        table = c.linker.tables[use.table]
+        following = min((item.start for item in measured if item.start >= use.end), default=None)
+        if not table.key or following is None or following - use.end > 3 or all(m.table == use.table for m in measured):
+            continue
+        columns = tuple((column.name, col(column.ref)) for column in entity_columns(table))
+        return [*items, Group(use.start, use.end, columns, table.name)]
+    return items
 
 
 def _sums_beside_groups(c: Context, items: list[Item]) -> list[Item]:
@@ -392,7 +414,12 @@ def _pointers(c: Context, items: list[Item]) -> list[Item]:
             if len(links) != 1 or links[0].one not in {"right", "both"} or len(links[0].keys) != 1:
                 continue
             pointer = Ref(fact, links[0].keys[0][0])
-            made = _pointing(made, group, name, text, pointer, table)
+            changed = _pointing(made, group, name, text, pointer, table)
+            info = c.linker.tables[fact].column(pointer.column)
+            if changed is not made and info is not None and info.optional:
+                reason = f"a row whose {pointer.column} is empty belongs to no {table.words[-1]}"
+                changed.append(Filter(group.start, group.end, f"{col(pointer)} IS NOT NULL", reason))
+            made = changed
             break
     return made
 
