@@ -256,7 +256,10 @@ def _about_columns(c: Context, i: int) -> Found | None:
         return None
     must, negative, should = c.match(end, _MUST), c.match(end, _MUST_NOT), c.match(end, _SHOULD)
     plain = c.match(end, _IS)
-    if not intro and must is None and negative is None and should is None and not (plain is not None and _opens(c, i)):
+    last = c.items[-1] if c.items else None
+    follows = isinstance(last, Check) and c.low(i - 1) in {"and", ","} and i - last.end <= 2
+    bare = plain is None or not _opens(c, i)
+    if not intro and must is None and negative is None and should is None and bare and not follows:
         return None
     action = "warn" if should is not None and must is None and negative is None else "fail"
     found: list[Rule] = []

@@ -65,7 +65,7 @@ _MODES: tuple[tuple[str, str], ...] = (
         (
             r"\b(?:as\s+)?(?:scd|slowly changing dimensions?)\s*(?:type\s*)?-?(?:2|ii|two)\b|"
             r"\b(?:keep(?:ing)?|track(?:ing)?|with|preserv(?:e|ing))\s+(?:the\s+)?(?:full\s+|"
-            r"complete\s+)?(?:history|every version|all versions|versions)(?:\s+of\s+(?:changes|every row|"
+            r"complete\s+)?(?:history|every version|all versions|versions)(?:\s+(?:of|for)\s+(?:changes|every \w+|each \w+|"
             r"each row|rows))?|\bhistori[sz]e[sd]?\b"
         ),
     ),
@@ -229,6 +229,8 @@ def _keys_after(text: str, at: int) -> list[Placed]:
         rf"(?:\s+(?:rows\s+|results?\s+|it\s+|them\s+)?(?:in|into|"
         rf"to)\s+(?:the\s+)?(?:table\s+)?(?:{_NAME})(?:\.(?:{_NAME}))*(?:\s+(?:catalog|schema|table))?)?,?"
     )
+    closed = re.compile(r"\s*\)").match(text, at)
+    at = closed.end() if closed else at
     start = between.match(text, at)
     opened = _KEYS.match(text, start.end() if start else at)
     if opened is None:
