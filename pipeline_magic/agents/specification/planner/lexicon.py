@@ -61,7 +61,8 @@ FILLER = _set(
     keeping track tracks tracking maintain maintains aggregate aggregates aggregated summarize summarise summarizes
     summarises doing come comes coming showing shown going done goes please note placed bought sold happening
     happened happen each given them themselves having recorded feed feeds net clean cleanup hold holds contain
-    contains receive receives received refreshed refreshes refresh stack compare compares i.e yet separate located target
+    contains receive receives received refreshed refreshes refresh stack compare compares i.e yet separate located
+    target
     select selects normalise normalize standardise standardize
     based situated"""
 )

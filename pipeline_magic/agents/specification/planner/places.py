@@ -65,7 +65,8 @@ _MODES: tuple[tuple[str, str], ...] = (
         (
             r"\b(?:as\s+)?(?:scd|slowly changing dimensions?)\s*(?:type\s*)?-?(?:2|ii|two)\b|"
             r"\b(?:keep(?:ing)?|track(?:ing)?|with|preserv(?:e|ing))\s+(?:the\s+)?(?:full\s+|"
-            r"complete\s+)?(?:history|every version|all versions|versions)(?:\s+(?:of|for)\s+(?:changes|every \w+|each \w+|"
+            r"complete\s+)?(?:history|every version|all versions|versions)(?:\s+(?:of|for)\s+(?:changes|"
+            r"every \w+|each \w+|"
             r"each row|rows))?|\bhistori[sz]e[sd]?\b"
         ),
     ),
