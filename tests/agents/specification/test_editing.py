@@ -180,8 +180,8 @@ def plain(text: str) -> str:
 @pytest.mark.parametrize(
     ("words", "name", "reason"),
     [
-        ("also add region", "segments", "no column"),
-        ("add c_phone", "segments", "also group by c_phone"),
+        ("also add planet", "segments", "no column"),
+        ("add order status", "segments", "also group by order status"),
         ("drop c_name", "segments", "grouped by"),
         ("drop revenue", "segments", "is used by `segment`"),
         ("drop the banana", "segments", "no column"),

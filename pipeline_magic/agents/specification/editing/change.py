@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 
 from pipeline_magic.agents.specification.editing.parts import READERS
 from pipeline_magic.agents.specification.editing.present import Present, Unclear
-from pipeline_magic.errors import StatementError
-from pipeline_magic.spec.paths import Edit
-from pipeline_magic.spec.typed import TypedSpec
+from pipeline_magic.errors import SpecError, StatementError
+from pipeline_magic.spec.paths import Edit, apply_edits, complete, draft_of
+from pipeline_magic.spec.schema import TableSchema
+from pipeline_magic.spec.typed import TypedSpec, type_spec
 
 __all__ = ["read_change"]
 
@@ -17,20 +19,26 @@ _POLITE = re.compile(
     r"^(?:(?:please|also|and|then|now|but|just|could you|can you|let's|it should|the pipeline should)\b[\s,]*)+",
     re.IGNORECASE,
 )
+_VERB = re.compile(r"(add|include|show|drop|remove|leave out|(?:break it down |split it |group )by)\b", re.IGNORECASE)
 _CUT = re.compile(r"\s*[;\n]+\s*|\.\s+|,\s+(?:and\s+|then\s+|also\s+)?|\s+and\s+(?:then\s+|also\s+)?", re.IGNORECASE)
+_GROWS = {"input", "left", "right", "inputs", "filter", "group_by", "columns"}
+"""Fields that several wishes change one after the other, each on top of the one before."""
+
 _UNDERSTOOD = (
     "A schedule (“make it weekly”), a target (“write to gold.x”, “append instead”), a join (“use left join”), a number "
-    "(“top 5 instead of 10”), a column (“drop the segment”, “add c_phone”, “also group by region”, “rename a to b”), "
-    "a condition (“only 1997 on”, “only where quantity > 5”)."
+    "(“top 5 instead of 10”), a column (“drop the segment”, “add region”, “also group by region”, “rename a to b”), a "
+    "measure (“add the average price”), a condition (“only 1997 on”, “only where quantity > 5”), a check (“check that "
+    "x is unique”, “allow 1% missing x”), the table (“merge on x”, “cluster by x”, “set the comment to …”)."
 )
 
 
-def read_change(words: str, typed: TypedSpec) -> tuple[Edit, ...]:
+def read_change(words: str, typed: TypedSpec, catalog: Callable[[], Iterable[TableSchema]] = tuple) -> tuple[Edit, ...]:
     """The edits that a change in words asks for, each with the words it came from.
 
     Args:
         words: As a person typed them.
         typed: The spec as it stands.
+        catalog: Gives the tables that words may mean beside those that are read; asked only where that is needed.
 
     Raises:
         StatementError: Some of it is not understood or could mean two things; all of that at once, and no edits.
@@ -42,12 +50,15 @@ def read_change(words: str, typed: TypedSpec) -> tuple[Edit, ...]:
         raise StatementError(
             f"The change has {len(text):,} characters; {_LONGEST:,} are the most.", hint="Make it in several steps."
         )
-    present = Present(typed)
+    present = first = Present(typed, catalog)
     edits: list[Edit] = []
     unclear: list[str] = []
-    for wish in _wishes(text, present):
+    verb = ""
+    for wish in _wishes(text, first):
         try:
             made = _read(wish, present)
+            if made is None and verb:  # ``add nation and region``
+                made = _read(f"{verb} {wish}", present)
         except Unclear as reason:
             unclear.append(f"“{wish}”: {reason}")
             continue
@@ -55,10 +66,25 @@ def read_change(words: str, typed: TypedSpec) -> tuple[Edit, ...]:
             unclear.append(f"“{wish}” was not understood.")
         else:
             edits += [edit.model_copy(update={"said": wish}) for edit in made]
+            verb = shared[1] if (shared := _VERB.match(_POLITE.sub("", wish).strip())) else verb
+            present = _after(present, made)
     unclear += _contradictions(edits)
     if unclear:
         raise StatementError("Nothing was changed. " + " ".join(unclear), hint=f"What can be said: {_UNDERSTOOD}")
     return tuple(edits)
+
+
+def _after(present: Present, edits: list[Edit]) -> Present:
+    """The spec with the edits of one wish, for the next to be read against; as before where it is not right yet."""
+    kept = tuple(edit for edit in edits if not edit.path.startswith("expectations.auto_"))
+    own = tuple(check for check in present.spec.expectations if not check.automatic)
+    by_name = {table.table: table for table in (*present.catalog_so_far, *present.typed.tables.values())}
+    try:
+        spec = complete(apply_edits(draft_of(present.spec.model_copy(update={"expectations": own})), kept))
+        tables = {source.alias: by_name[source.table] for source in spec.sources}
+        return Present(type_spec(spec, tables), present.catalog)
+    except (SpecError, KeyError):
+        return present
 
 
 def _read(wish: str, present: Present) -> list[Edit] | None:
@@ -97,6 +123,8 @@ def _contradictions(edits: list[Edit]) -> list[str]:
     said: dict[str, Edit] = {}
     found = []
     for edit in edits:
+        if edit.path.rpartition(".")[2] in _GROWS:
+            continue
         before = said.setdefault(edit.path, edit)
         if before.value != edit.value:
             found.append(f"“{before.said}” and “{edit.said}” both set `{edit.path}`.")

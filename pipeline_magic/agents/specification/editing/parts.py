@@ -10,7 +10,9 @@ from collections.abc import Callable
 
 from pydantic import JsonValue
 
+from pipeline_magic.agents.specification.editing.adding import add
 from pipeline_magic.agents.specification.editing.present import Present, Unclear, sql_name
+from pipeline_magic.agents.specification.editing.rules import RULES
 from pipeline_magic.agents.specification.planner.timing import read_timing
 from pipeline_magic.spec.model import Aggregate, Derive, Segment, Select, Top
 from pipeline_magic.spec.names import slug
@@ -203,43 +205,6 @@ def _drop_column(column: str, present: Present) -> list[Edit]:
     return _append(present, "keep_columns", {"kind": "select", "columns": keep})
 
 
-def _add(wish: str, present: Present) -> list[Edit] | None:
-    by = _match(r"(?:also |break it down |split it |group )+by (.+?)(?: too| as well)?", wish)
-    match = by or _match(r"(?:add|include|show|bring|keep)(?: the)?(?: column)? (.+?)(?: too| as well)?", wish)
-    if match is None:
-        return None
-    last = present.steps.get(present.last)
-    if isinstance(last, Select) and by is None:
-        column = present.named(match[1], present.columns(last.input), f"`{last.input}`").name
-        if column in last.columns:
-            raise Unclear(f"`{column}` is there already.")
-        return [Edit(path=f"steps.{last.id}.columns", value=[*last.columns, column])]
-    groups = [step for step in present.spec.steps if isinstance(step, Aggregate)]
-    if not groups and by is None:
-        held = ", ".join(f"`{column.name}`" for column in present.columns(present.last)[:12])
-        raise Unclear(f"All columns of the joined tables are there already ({held}); read another table by editing.")
-    step = present.only(Aggregate, "grouping")
-    assert isinstance(step, Aggregate)  # `only` gives that kind
-    column = present.named(match[1], present.columns(step.input), f"`{step.input}`").name
-    if column in step.group_by:
-        raise Unclear(f"`{column}` is there already.")
-    if by is None and not _depends(column, step, present):
-        raise Unclear(
-            f"Rows are grouped, and no declared key says that each group has one `{column}`. "
-            f"Write “also group by {column}” for one row for each of its values."
-        )
-    return [Edit(path=f"steps.{step.id}.group_by", value=[*step.group_by, column])]
-
-
-def _depends(column: str, step: Aggregate, present: Present) -> bool:
-    """Whether a declared key among the groups decides the column, so that no group is split by it."""
-    return any(
-        schema.column(column) is not None and key and set(key) <= set(step.group_by)
-        for schema in present.typed.tables.values()
-        for key in (schema.primary_key, *schema.unique_keys)
-    )
-
-
 def _rename(wish: str, present: Present) -> list[Edit] | None:
     match = _match(r"(?:rename|call)(?: the)?(?: column)? (.+?) (?:to |as |into )?[\"`“]?(\w+)[\"`”]?", wish)
     if match is None:
@@ -357,6 +322,7 @@ def _deployment(wish: str, present: Present) -> list[Edit] | None:
 Reader = Callable[[str, Present], "list[Edit] | None"]
 
 READERS: tuple[Reader, ...] = (
+    *RULES,
     _deployment,
     _schedule,
     _target,
@@ -367,5 +333,5 @@ READERS: tuple[Reader, ...] = (
     _condition,
     _drop,
     _rename,
-    _add,
+    add,
 )

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 from pipeline_magic.english import ABBREVIATIONS, split_compound, stem, words_of
 from pipeline_magic.spec.model import Aggregate, Derive, Join, Segment, Step
 from pipeline_magic.spec.names import quote
 from pipeline_magic.spec.paths import Edit
-from pipeline_magic.spec.schema import Column
+from pipeline_magic.spec.schema import Column, TableSchema
 from pipeline_magic.spec.typed import TypedSpec
 
 __all__ = ["Present", "Unclear", "sql_name"]
@@ -22,16 +22,38 @@ class Unclear(Exception):
 
 
 class Present:
-    """A complete spec with the columns of its nodes."""
+    """A complete spec with the columns of its nodes.
 
-    def __init__(self, typed: TypedSpec) -> None:
+    Args:
+        typed: The spec.
+        catalog: Gives the tables that words may mean beside those that are read; asked only where such words are met.
+    """
+
+    def __init__(self, typed: TypedSpec, catalog: Callable[[], Iterable[TableSchema]] = tuple) -> None:
         self.typed = typed
+        self._catalog = catalog
+        self._found: tuple[TableSchema, ...] | None = None
         self.spec = typed.spec
         self.steps: dict[str, Step] = {step.id: step for step in typed.spec.steps}
 
     def columns(self, node: str) -> tuple[Column, ...]:
         """Columns of a source or step."""
         return self.typed.node(node).columns
+
+    def catalog(self) -> tuple[TableSchema, ...]:
+        """Tables that words may mean, read once."""
+        if self._found is None:
+            self._found = tuple(self._catalog())
+        return self._found
+
+    @property
+    def catalog_so_far(self) -> tuple[TableSchema, ...]:
+        """Of those, what was read already."""
+        return self._found or ()
+
+    def names_of(self, table: str) -> tuple[str, ...]:
+        """Columns of a table of the catalog, by its full name."""
+        return tuple(column.name for item in self.catalog() if item.table == table for column in item.columns)
 
     @property
     def last(self) -> str:
@@ -46,17 +68,25 @@ class Present:
         """
         listed = list(dict.fromkeys(columns))
         said = _words(words)
+        known = self.known(words, listed, what)
+        part = [c for c in listed if said and set(said) <= set(_words(c.name))]
+        found = known or _one(words, part, what)
+        if found is not None:
+            return found
+        raise Unclear(f"{what[:1].upper()}{what[1:]} has no column “{words}”: {_some(c.name for c in listed)}.")
+
+    def known(self, words: str, columns: Iterable[Column], what: str) -> Column | None:
+        """The one column that the words name in full: its name, or all its words. None where there is none.
+
+        Raises:
+            Unclear: Several.
+        """
+        listed = list(dict.fromkeys(columns))
+        said = _words(words)
         plain = re.sub(r"\W", "", words).casefold()
         exact = [c for c in listed if c.name.casefold() == words.strip(" `").casefold()]
         whole = [c for c in listed if said and (_own(c.name) == said or "".join(_own(c.name)) == plain)]
-        part = [c for c in listed if said and set(said) <= set(_words(c.name))]
-        for found in (exact, whole, part):
-            names = list(dict.fromkeys(column.name for column in found))
-            if len(names) == 1:
-                return found[0]
-            if names:
-                raise Unclear(f"“{words}” may be {_either(names)} of {what}; name one of them.")
-        raise Unclear(f"{what[:1].upper()}{what[1:]} has no column “{words}”: {_some(c.name for c in listed)}.")
+        return _one(words, exact, what) or _one(words, whole, what)
 
     def source_column(self, words: str) -> tuple[str, Column]:
         """The one column of a source that the words name, with the source's alias."""
@@ -134,6 +164,13 @@ class Present:
     def joins(self) -> list[Join]:
         """Every join, in the order of the spec."""
         return [step for step in self.spec.steps if isinstance(step, Join)]
+
+
+def _one(words: str, found: list[Column], what: str) -> Column | None:
+    names = list(dict.fromkeys(column.name for column in found))
+    if len(names) > 1:
+        raise Unclear(f"“{words}” may be {_either(names)} of {what}; name one of them.")
+    return found[0] if found else None
 
 
 def sql_name(name: str) -> str:
