@@ -181,7 +181,7 @@ def plain(text: str) -> str:
     ("words", "name", "reason"),
     [
         ("also add planet", "segments", "no column"),
-        ("add order status", "segments", "also group by order status"),
+        ("add order status", "segments", "also group by o_orderstatus"),
         ("drop c_name", "segments", "grouped by"),
         ("drop revenue", "segments", "is used by `segment`"),
         ("drop the banana", "segments", "no column"),
