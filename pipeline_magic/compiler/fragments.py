@@ -11,7 +11,7 @@ from pipeline_magic.spec.functions import FUNCTIONS
 from pipeline_magic.spec.literals import sql_text
 from pipeline_magic.spec.model import Frame, Join, JoinKey, Order, Segment, SegmentRule, Unpivot, Window
 from pipeline_magic.spec.typed import Node
-from pipeline_magic.spec.typing.groups import tie_breakers
+from pipeline_magic.spec.typing.groups import EntriesOrder, tie_breakers
 
 __all__ = [
     "case_of_segment",
@@ -31,10 +31,14 @@ __all__ = [
 def order_clause(orders: Sequence[Order]) -> str:
     """Sort keys as they stand after ORDER BY; where NULLs go is always said."""
     return ", ".join(
-        f"{identifier(order.column)} {'DESC' if order.descending else 'ASC'}"
-        f" NULLS {'FIRST' if order.nulls_first else 'LAST'}"
+        f"{_sorted_by(order)} {'DESC' if order.descending else 'ASC'} NULLS {'FIRST' if order.nulls_first else 'LAST'}"
         for order in orders
     )
+
+
+def _sorted_by(order: Order) -> str:
+    name = identifier(order.column)
+    return f"sort_array(map_entries({name}))" if isinstance(order, EntriesOrder) else name
 
 
 def full_order(node: Node, partition_by: Sequence[str], orders: Sequence[Order]) -> str:

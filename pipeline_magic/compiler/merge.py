@@ -12,7 +12,9 @@ from pipeline_magic.compiler.staging import MERGED, STAGED, drop_staging, stage,
 from pipeline_magic.compiler.steps.frames import checks_of, sort_key
 from pipeline_magic.spec.dialect import identifier
 from pipeline_magic.spec.model import NotNull, Order
+from pipeline_magic.spec.schema import Column
 from pipeline_magic.spec.typed import END_AT, START_AT, TypedSpec
+from pipeline_magic.spec.types import parse_type
 from pipeline_magic.spec.typing.groups import tie_breakers
 
 __all__ = ["merge_lines", "scd2_lines"]
@@ -95,19 +97,27 @@ def _dropped(typed: TypedSpec) -> list[str]:
     return drop_staging(MERGED, *([STAGED] if stages_rows(typed) else []))
 
 
+def _as_before(item: Column) -> str:
+    """That a column has the value which the version before has; a map is compared by its entries."""
+    now, before = f"F.col({column(item.name)})", f"F.lag({column(item.name)}).over(by_start)"
+    if parse_type(item.type).ordered_by_entries:
+        now, before = (f"F.sort_array(F.map_entries({value}))" for value in (now, before))
+    return f"{now}.eqNullSafe({before})"
+
+
 def scd2_lines(typed: TypedSpec, create: list[str]) -> list[str]:
     """Lines that keep every version of a row; `create` makes the target where it is not there."""
     target = typed.spec.target
     node = typed.node(target.input)
     kind = next((c.type for c in node.columns if c.name == target.sequence_by), "timestamp")
-    attributes = [c.name for c in node.columns if c.name not in {*target.keys, target.sequence_by}]
+    attributes = [c for c in node.columns if c.name not in {*target.keys, target.sequence_by}]
     start = (
         f"F.col({column(target.sequence_by)})"
         if target.sequence_by
         else 'F.lit(run_time.isoformat()).cast("timestamp")'
     )
     keys = listing(target.keys)
-    same = [f"F.col({column(name)}).eqNullSafe(F.lag({column(name)}).over(by_start))" for name in attributes]
+    same = [_as_before(item) for item in attributes]
     ties = tie_breakers(node, target.keys, [Order(column=target.sequence_by)] if target.sequence_by else [])
     newest = call("orderBy", ['F.col("_new").desc()', *(sort_key(order) for order in ties)], 11)
     names = ", ".join(column(item.name) for item in node.columns)

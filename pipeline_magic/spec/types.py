@@ -101,6 +101,11 @@ class Type:
         return all(part.orderable for part in self.parts)
 
     @property
+    def ordered_by_entries(self) -> bool:
+        """A map that has no order itself, but whose entries can be sorted and then compared."""
+        return self.name == "map" and all(part.orderable for part in self.parts)
+
+    @property
     def groupable(self) -> bool:
         """May stand in GROUP BY, a join key and DISTINCT."""
         return self.orderable and self.name != "void"

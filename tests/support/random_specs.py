@@ -191,9 +191,8 @@ def _join(how: str, draw: Draw, name: str, last: str, columns: Columns) -> Any:
     right, other = _one(draw, (("people", SCHEMAS["people"].columns), (last, columns)))
     if draw(st.booleans()):
         branch = f"{name}_b"
-        made = _one(draw, (_filter, _ordered(_deduplicate)))(draw, branch, right, other)
-        before, right = made if isinstance(made, list) else [made], branch
-        other = [column for column in other if isinstance(made, Filter) or not column.type.startswith("map<")]
+        before = [_one(draw, (_filter, _deduplicate))(draw, branch, right, other)]
+        right = branch
     elif right == last:
         return None
     pairs = [
@@ -209,20 +208,6 @@ def _join(how: str, draw: Draw, name: str, last: str, columns: Columns) -> Any:
         keys = keys[:1]
     bring = tuple(column.name for column in _some(draw, other)) if draw(st.booleans()) else None
     return [*before, Join(id=name, left=last, right=right, how=how, keys=tuple(keys), columns=bring, prefix=f"{name}_")]
-
-
-def _ordered(make: Callable[[Draw, str, str, Columns], Any]) -> Callable[[Draw, str, str, Columns], Any]:
-    """A step that numbers rows, after maps are left out: they cannot be ordered, so rows may differ in them alone."""
-
-    def made(draw: Draw, name: str, last: str, columns: Columns) -> Any:
-        kept = [column for column in columns if not column.type.startswith("map<")]
-        if len(kept) == len(columns):
-            return make(draw, name, last, columns)
-        before = Select(id=f"{name}_o", input=last, columns=tuple(column.name for column in kept))
-        step = make(draw, name, before.id, kept)
-        return [before, step] if step is not None else None
-
-    return made
 
 
 def _window(draw: Draw, name: str, last: str, columns: Columns) -> Any:
@@ -387,10 +372,10 @@ _STEPS: dict[str, Callable[[Draw, str, str, Columns], Any]] = {
     "derive": _derive,
     "aggregate": _aggregate,
     **{f"join {how}": partial(_join, how) for how in HOWS},
-    "window": _ordered(_window),
+    "window": _window,
     "segment": _segment,
-    "deduplicate": _ordered(_deduplicate),
-    "top": _ordered(_top),
+    "deduplicate": _deduplicate,
+    "top": _top,
     "select": _select,
     "rename": _rename,
     "cast": _cast,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pipeline_magic.compiler.python import assign, call, column, literal
 from pipeline_magic.spec.model import Expectation, Order, Step
 from pipeline_magic.spec.typed import TypedSpec
+from pipeline_magic.spec.typing.groups import EntriesOrder
 
 __all__ = ["Frames", "aliased", "checks_of", "equal", "sort_key", "with_columns"]
 
@@ -57,7 +58,9 @@ def equal(pairs: Sequence[tuple[str, str]]) -> str:
 def sort_key(order: Order) -> str:
     """A sort key that says where NULLs go."""
     word = "desc" if order.descending else "asc"
-    return f"F.col({column(order.column)}).{word}_nulls_{'first' if order.nulls_first else 'last'}()"
+    name = column(order.column)
+    value = f"F.sort_array(F.map_entries({name}))" if isinstance(order, EntriesOrder) else f"F.col({name})"
+    return f"{value}.{word}_nulls_{'first' if order.nulls_first else 'last'}()"
 
 
 def with_columns(new: Mapping[str, str]) -> str:

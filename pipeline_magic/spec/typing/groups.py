@@ -11,7 +11,22 @@ from pipeline_magic.spec.typed import Node
 from pipeline_magic.spec.typing.context import Context, Keys, Typed, find, minimal, type_of, unique_by
 from pipeline_magic.spec.typing.rows import reserved
 
-__all__ = ["aggregate", "deduplicate", "pivot", "pivot_names", "segment", "tie_breakers", "top", "window"]
+__all__ = [
+    "EntriesOrder",
+    "aggregate",
+    "deduplicate",
+    "pivot",
+    "pivot_names",
+    "segment",
+    "tie_breakers",
+    "top",
+    "unordered",
+    "window",
+]
+
+
+class EntriesOrder(Order):
+    """A sort key that is a map: ordered by its entries, those in the order of their keys."""
 
 
 def tie_breakers(node: Node, partition_by: Iterable[str], order_by: Sequence[Order]) -> tuple[Order, ...]:
@@ -25,23 +40,39 @@ def tie_breakers(node: Node, partition_by: Iterable[str], order_by: Sequence[Ord
     Returns:
         Nothing where the sort keys decide; else every other column that can be ordered, in the order of the input.
     """
+    made: list[Order] = []
+    for column in _undecided(node, partition_by, order_by):
+        kind = type_of(column)
+        if kind.orderable:
+            made.append(Order(column=column.name))
+        elif kind.ordered_by_entries:
+            made.append(EntriesOrder(column=column.name))
+    return tuple(made)
+
+
+def unordered(node: Node, partition_by: Iterable[str], order_by: Sequence[Order]) -> tuple[str, ...]:
+    """Columns in which rows may differ that no tie breaker tells apart, such as a variant."""
+    left = [(column.name, type_of(column)) for column in _undecided(node, partition_by, order_by)]
+    return tuple(name for name, kind in left if not kind.orderable and not kind.ordered_by_entries)
+
+
+def _undecided(node: Node, partition_by: Iterable[str], order_by: Sequence[Order]) -> tuple[Column, ...]:
     named = {*partition_by, *(order.column for order in order_by)}
     if unique_by(node.keys, named):
         return ()
-    return tuple(
-        Order(column=column.name) for column in node.columns if column.name not in named and type_of(column).orderable
-    )
+    return tuple(column for column in node.columns if column.name not in named)
 
 
 def _warn_of_ties(
     context: Context, path: str, node: Node, partition_by: Sequence[str], order_by: Sequence[Order], what: str
 ) -> None:
     added = tie_breakers(node, partition_by, order_by)
-    if not added:
-        return
-    shown = ", ".join(f"`{order.column}`" for order in added[:3]) + (", …" if len(added) > 3 else "")
-    context.warn(path, f"the order does not decide {what} where rows are equal; then {shown} decide, smallest first")
-    loose = [column.name for column in node.columns if not type_of(column).orderable]
+    if added:
+        shown = ", ".join(f"`{order.column}`" for order in added[:3]) + (", …" if len(added) > 3 else "")
+        context.warn(
+            path, f"the order does not decide {what} where rows are equal; then {shown} decide, smallest first"
+        )
+    loose = unordered(node, partition_by, order_by)
     if loose:
         context.warn(path, f"`{loose[0]}` cannot be ordered, so rows that differ only there may change from run to run")
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from pipeline_magic.spec.expressions import nearest
-from pipeline_magic.spec.model import PipelineSpec, Target
+from pipeline_magic.spec.model import Order, PipelineSpec, Target
 from pipeline_magic.spec.schema import Column, TableSchema
 from pipeline_magic.spec.typed import Node, technical_columns
 from pipeline_magic.spec.types import common, parse_type
 from pipeline_magic.spec.typing.context import Context, find, type_of, unique_by
+from pipeline_magic.spec.typing.groups import unordered
 
 __all__ = ["target"]
 
@@ -58,6 +59,24 @@ def _keys(context: Context, made: Target, node: Node) -> None:
         context.problem("target.sequence_by", "overwrite replaces all rows, so no version can win over another")
     if made.mode == "merge" and made.keys and made.sequence_by is None and not unique_by(node.keys, made.keys):
         context.warn("target.keys", "the keys are not known to be unique; two rows of one key stop the run")
+    _versions(context, made, node)
+
+
+def _versions(context: Context, made: Target, node: Node) -> None:
+    """Whether one of several versions of a key can be chosen, and told from the one before."""
+    kinds = {column.name: type_of(column) for column in node.columns}
+    loose = [name for name, kind in kinds.items() if not kind.orderable and not kind.ordered_by_entries]
+    if made.mode == "scd2" and loose:
+        kind = kinds[loose[0]]
+        message = f"`{loose[0]}` is of type {kind}, of which no two values compare, so no new version can be told"
+        context.problem("target.input", f"{message}; leave it out, or take it apart")
+    elif made.sequence_by is not None and made.keys and loose:
+        order = [Order(column=made.sequence_by, descending=True)]
+        for name in unordered(node, made.keys, order)[:1]:
+            context.warn(
+                "target.sequence_by",
+                f"`{name}` cannot be ordered: of versions that differ only there either may win, run by run",
+            )
 
 
 def _columns(context: Context, made: Target, node: Node, added: tuple[Column, ...]) -> None:
