@@ -47,7 +47,7 @@ SAIL_BUGS = (
     "Physical input schema should be the same",
     "panicked with message",
     "likely caused by a bug in DataFusion",
-    "Error during planning: Plan: [",
+    "does not satisfy order requirements",
 )
 """Words of faults that the engine owns to be its own."""
 
