@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline_magic import planning, words
+from pipeline_magic import changing, planning, words
 from pipeline_magic.agents.approval import ApprovalOrchestrator
 from pipeline_magic.agents.approval.ledger import EgressLedger
 from pipeline_magic.agents.catalog import UnityCatalogAgent
@@ -31,6 +31,7 @@ from pipeline_magic.agents.specification import SpecificationParserAgent
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.compiler import VERSION
 from pipeline_magic.config import Settings
+from pipeline_magic.errors import UsageError
 from pipeline_magic.runs import Approval, Generated, Parsed, Prepared, PullRequest, QualityReport, Validated
 from pipeline_magic.stages import Work
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
 
     from pipeline_magic.agents.specification.llm import ModelParser
     from pipeline_magic.ports import Engine, LanguageModel
+    from pipeline_magic.spec.schema import TableSchema
+    from pipeline_magic.spec.typed import TypedSpec
     from pipeline_magic.wiring import Ports
 
 __all__ = ["Flow", "model_parser", "parser_with"]
@@ -71,6 +74,8 @@ class Flow:
         """Stages 1 and 2; the run then waits at the pause, unless its plan still stands."""
         ports, run, now = self._ports, work.run, self._ports.clock.now()
         ports.prepare(lambda message: work.say(message, stage="parse"))
+        if run.planner == changing.FROM_REPOSITORY:
+            return self._validate(work, self._taken(work))
         index = self.finder.tables(
             run.statement,
             without=planning.own_target(ports, run),
@@ -95,6 +100,30 @@ class Flow:
             during="parsing",
             done=words.parsed_in_words,
         )
+        return self._validate(work, parsed)
+
+    def tables_beside(self, words: str, typed: TypedSpec) -> tuple[TableSchema, ...]:
+        """Tables that a change in words may mean beside those that the spec reads, and those themselves."""
+        self._ports.prepare(lambda message: None)
+        names = " ".join(source.table for source in typed.spec.sources)
+        index = self.finder.tables(f"{words}\n{names}", without=typed.spec.target.table, said=STOP | FILLER)
+        return index.tables
+
+    def _taken(self, work: Work) -> Parsed:
+        """The draft of a run from the repository, as it was when the run was opened."""
+
+        def gone() -> Parsed:
+            raise UsageError(
+                "The spec that this run was opened with is not in the store any more.",
+                hint="Change the pipeline by its name again.",
+            )
+
+        inputs = changing.from_repository(work.run.statement)
+        return work.stage("parse", inputs, Parsed, gone, during="parsing", done=words.parsed_in_words)
+
+    def _validate(self, work: Work, parsed: Parsed) -> Validated:
+        """Stage 2, up to the pause."""
+        ports, run, now = self._ports, work.run, self._ports.clock.now()
         tables = self._catalog.tables(parsed, run.answers, run.edits)
         validated = work.stage(
             "validate",

@@ -15,7 +15,7 @@ from IPython.core.magic import Magics, line_cell_magic, magics_class
 from IPython.display import display as _display
 
 from pipeline_magic.errors import Cancelled, PipelineMagicError, UsageError
-from pipeline_magic.verbs import VERBS, Outcome, Parser, parser_of
+from pipeline_magic.verbs import VERBS, Outcome, Parser, changed_by_words, parser_of
 
 if TYPE_CHECKING:
     from IPython.core.interactiveshell import InteractiveShell
@@ -73,7 +73,9 @@ class PipelineMagics(Magics):
                 snapshot = orchestrator.generate(run.id, progress=held.progress)
             return snapshot
 
-        self._hold(build)
+        shown = self._hold(build)
+        if options.edit and shown is not None and not isinstance(shown, Outcome):
+            self._listing(changed_by_words(self._ready(), shown.run.id), "what changes")
 
     # --- the line magic ------------------------------------------------------------------------------------------
 
@@ -109,7 +111,13 @@ class PipelineMagics(Magics):
     def _outcome(self, outcome: Outcome, label: str) -> None:
         if outcome.snapshot is not None:
             display(self._panel(outcome.snapshot))
-        elif outcome.table is not None and outcome.table[1]:
+            if outcome.table is not None:
+                self._listing(outcome, "what changes")
+        else:
+            self._listing(outcome, label)
+
+    def _listing(self, outcome: Outcome, label: str) -> None:
+        if outcome.table is not None and outcome.table[1]:
             from pipeline_magic.ui.listing import listing_bundle
 
             display(listing_bundle(*outcome.table, label=label, text=outcome.text), raw=True)

@@ -12,12 +12,12 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pipeline_magic import planning, snapshots, words
+from pipeline_magic import changing, planning, snapshots, words
 from pipeline_magic.config import Settings, load_settings
 from pipeline_magic.errors import Cancelled, NotFound, StatementError, UsageError
 from pipeline_magic.flow import Flow
 from pipeline_magic.ports import Progress
-from pipeline_magic.runs import Answer, Prepared, Run, Snapshot, StageEvent, Validated
+from pipeline_magic.runs import Answer, Prepared, Run, Snapshot, StageEvent
 from pipeline_magic.spec.paths import Edit
 from pipeline_magic.stages import Work
 
@@ -165,25 +165,32 @@ class PipelineBuilderOrchestrator:
         return self.ports.store.update_run(run, planner=planner) if planner not in {"", run.planner} else run
 
     def open_change(self, name_or_id: str, words: str) -> Run:
-        """A run with the change that the words ask for, ready to be resumed; see `edit_pipeline`."""
+        """A run with the change that the words ask for, ready to be resumed; see `edit_pipeline`.
+
+        Where the store knows no run of that name, the spec on the base branch is what is changed.
+        """
         from pipeline_magic.agents.specification.editing import read_change
 
         store = self.ports.store
-        run = planning.run_named(store, name_or_id)
-        validated = snapshots.stage_result(store, run.id, "validate", Validated)
-        if validated is None:
-            raise UsageError(f"Run `{run.id}` was never read.", hint=f"`%pipeline resume {run.id}` goes on with it.")
-        before = planning.require_complete(validated)
-        edits = read_change(words, before)
-        planning.try_out(self.ports, run.model_copy(update={"edits": (*run.edits, *edits)}))
-        made = planning.successor(self.ports, run, edits)
+        present = changing.present_of(self.ports, name_or_id)
+        before = planning.require_complete(present.validated)
+        edits = read_change(words, before, lambda: self._flow.tables_beside(words, before))
+        changing.try_change(self.ports, present, edits)
+        run, made = present.run, changing.successor(self.ports, present, edits, self.settings.environment)
         planning.audit_changes(self.ports, made, "spec.edit", {"edits": edits})
+        if run is None:
+            return made
         if run.state in {"awaiting_input", "planned"} and store.deployment(run.id) is None:
             approval = snapshots.approval_of(store, run)
             if approval is not None and approval.state in {"pending", "partly_approved"}:
                 self._flow.approvals.void(approval.id, f"Changed in words by run {made.id}.")
             Work(store, self.ports.clock, run, silent, threading.Event()).move("superseded")
         return made
+
+    def differences(self, run_id: str) -> tuple[str, ...]:
+        """What the words that opened a run changed, a sentence each; empty for a run that changes no other."""
+        run = self.ports.store.run(run_id)
+        return changing.differences(self.ports, run) if run.changes or run.planner == changing.FROM_REPOSITORY else ()
 
     def start(self, statement: str, *, new: bool = False, planner: str = "", progress: Progress = silent) -> Snapshot:
         """Stages 1 and 2 of a statement, up to the pause; on to the plan where the statement had one before.

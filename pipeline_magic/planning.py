@@ -20,6 +20,7 @@ from pipeline_magic.environments import read_environments
 from pipeline_magic.errors import ApprovalRefused, CatalogError, NotFound, Problem, SpecError, UsageError
 from pipeline_magic.ports import CodeHost, Store
 from pipeline_magic.runs import (
+    Answer,
     Approval,
     File,
     Finding,
@@ -43,6 +44,7 @@ if TYPE_CHECKING:
     from pipeline_magic.wiring import Ports
 
 __all__ = [
+    "ANY_TIME",
     "audit_changes",
     "require_current",
     "require_understood",
@@ -61,9 +63,14 @@ __all__ = [
     "prepare",
     "require_complete",
     "run_named",
-    "successor",
+    "spec_at",
+    "tried",
     "try_out",
 ]
+
+
+ANY_TIME = "1970-01-01T00:00:00Z"
+"""Where a spec is only checked, and no relative date is measured."""
 
 
 # --- runs --------------------------------------------------------------------------------------------------------
@@ -106,17 +113,6 @@ def run_named(store: Store, given: str) -> Run:
     return named[0]
 
 
-def successor(ports: Ports, run: Run, edits: Sequence[Edit]) -> Run:
-    """A fresh run of the same statement as it was read, with the answers and edits of `run` and further edits."""
-    made = new_run(ports, run.statement, run.environment)
-    read = ports.store.stage(run.id, "parse")
-    if read is not None:
-        ports.store.save_stage(made.id, "parse", *read, ports.clock.now().isoformat())
-    return ports.store.update_run(
-        made, name=run.name, planner=run.planner, answers=run.answers, edits=(*run.edits, *edits)
-    )
-
-
 def try_out(ports: Ports, run: Run) -> None:
     """Check a run's answers and edits against its statement as read before.
 
@@ -127,8 +123,15 @@ def try_out(ports: Ports, run: Run) -> None:
     if parsed is None:
         raise NotFound(f"Run `{run.id}` was never parsed.", hint="Run its cell again.")
     before = stage_result(ports.store, run.id, "validate", Validated)
+    tried(ports, parsed, before, run.answers, run.edits)
+
+
+def tried(
+    ports: Ports, parsed: Parsed, before: Validated | None, answers: Sequence[Answer], edits: Sequence[Edit]
+) -> None:
+    """As `try_out`, for a draft with answers and edits that are of no run yet."""
     agent = UnityCatalogAgent(ports.catalog, place=ports.place)
-    tried = agent.validate(parsed, run.answers, run.edits, run_time="1970-01-01T00:00:00Z")
+    tried = agent.validate(parsed, answers, edits, run_time=ANY_TIME)
     known = {finding.id for finding in before.problems} if before else set()
     worse = [finding for finding in tried.problems if finding.id not in known]
     if worse:
@@ -313,17 +316,17 @@ def _parts(code_host: CodeHost, typed: TypedSpec) -> PullRequestParts:
     """What the compiler says of the change; the earlier spec is the one on the base branch, where it can be read."""
     from pipeline_magic.compiler.pull_request import pull_request_parts
 
-    return pull_request_parts(typed, _spec_at(code_host, f"pipelines/{typed.spec.name}/spec.yml"))
+    return pull_request_parts(typed, spec_at(code_host, f"pipelines/{typed.spec.name}/spec.yml"))
 
 
 def other_specs(code_host: CodeHost, name: str) -> tuple[PipelineSpec, ...]:
     """The specs of the other pipelines on the base branch, as far as they can be read."""
     paths = [path for path in code_host.paths("pipelines") if path.endswith("/spec.yml")]
-    found = (_spec_at(code_host, path) for path in paths if path != f"pipelines/{name}/spec.yml")
+    found = (spec_at(code_host, path) for path in paths if path != f"pipelines/{name}/spec.yml")
     return tuple(spec for spec in found if spec is not None)
 
 
-def _spec_at(code_host: CodeHost, path: str) -> PipelineSpec | None:
+def spec_at(code_host: CodeHost, path: str) -> PipelineSpec | None:
     """A spec of the base branch; None where there is none, or none of this version (a hand edit is a finding)."""
     from pydantic import ValidationError
     from yaml import YAMLError

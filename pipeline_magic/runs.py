@@ -472,7 +472,9 @@ class Run(Model):
 
     Attributes:
         version: Grows by one with every change; compare-and-set is on it.
-        planner: Who reads the statement, ``embedded`` or ``llm``; as the settings say when empty.
+        planner: Who reads the statement, ``embedded`` or ``llm``; as the settings say when empty. With
+            ``repository`` nobody does: the draft was taken from the spec on the base branch.
+        changes: Id of the run whose spec this one changes by words; empty for a run of its own.
         message: The last thing a person should know of it: why it failed, what it waits for.
         worker: ``host:pid`` of the process that works on it now; empty when none does.
     """
@@ -482,6 +484,7 @@ class Run(Model):
     statement: str
     environment: str = "default"
     planner: str = ""
+    changes: str = ""
     author: str = ""
     state: str = "parsing"
     created: str

@@ -58,7 +58,9 @@ def load(ports: Ports, run_id: str) -> Snapshot:
         audit=tuple(store.audit(run_id)),
         policy={} if prepared is None else prepared.plan.policy,
         ports={**ports.describe, **_parser(ports, run)},
-        leaves_machine=ports.leaves_machine if run.planner != "embedded" else ports.leaves_otherwise,
+        leaves_machine=ports.leaves_machine
+        if run.planner not in {"embedded", "repository"}
+        else ports.leaves_otherwise,
         warnings=ports.warnings,
         error=run.message if run.state == "failed" else "",
     )
@@ -69,6 +71,8 @@ def _parser(ports: Ports, run: Run) -> dict[str, str]:
     """Who reads this run, where that was said for it alone."""
     if run.planner == "embedded":
         return {"parser": "embedded planner"}
+    if run.planner == "repository":
+        return {"parser": "none: the spec on the base branch"}
     return {"parser": ports.language_model.name} if run.planner == "llm" and ports.language_model else {}
 
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pipeline_magic.errors import NotFound, UsageError
@@ -21,7 +21,18 @@ if TYPE_CHECKING:
     from pipeline_magic.ports import Progress
     from pipeline_magic.runs import Exchange, Snapshot
 
-__all__ = ["VERBS", "Outcome", "Parser", "Verb", "pair", "parser_of", "run_id_of", "table_text", "value_of"]
+__all__ = [
+    "VERBS",
+    "Outcome",
+    "Parser",
+    "Verb",
+    "changed_by_words",
+    "pair",
+    "parser_of",
+    "run_id_of",
+    "table_text",
+    "value_of",
+]
 
 
 @dataclass(frozen=True)
@@ -190,7 +201,23 @@ def _edit(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, p
 
 def _change(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
     made = orchestrator.open_change(args.name, " ".join(args.words))
-    return _shown(orchestrator.resume(made.id, progress=progress))
+    shown = _shown(orchestrator.resume(made.id, progress=progress))
+    changed = changed_by_words(orchestrator, made.id)
+    data = {**shown.data, "changes": [row[0] for row in (changed.table or ((), ()))[1]]}
+    return replace(shown, text=f"{changed.text}\n\n{shown.text}", data=data, table=changed.table)
+
+
+def changed_by_words(orchestrator: PipelineBuilderOrchestrator, run_id: str) -> Outcome:
+    """What the words that opened a run changed, as a person would say it."""
+    found = tuple((_sentence(said),) for said in orchestrator.differences(run_id))
+    if not found:
+        return Outcome(text="What changed is said when the questions of the run are answered.")
+    text = "\n".join(["What changes:", *(f"  {said}" for (said,) in found)])
+    return Outcome(text=text, table=(("what changes",), found))
+
+
+def _sentence(said: str) -> str:
+    return said if said.endswith((".", "!", "?")) else f"{said}."
 
 
 def _waive(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:

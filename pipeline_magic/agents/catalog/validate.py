@@ -72,7 +72,11 @@ class UnityCatalogAgent:
         draft = apply_edits(parsed.draft, [*edits_of_answers(parsed.questions, answers), *_plain(edits)])
         provenance = _with_people(parsed, answers, edits)
         answered = {answer.question for answer in answers}
-        questions = tuple(question for question in parsed.questions if question.id not in answered)
+        questions = tuple(
+            question
+            for question in parsed.questions
+            if question.id not in answered and not _settled(question, parsed.draft, draft, edits)
+        )
         tables, problems = source_tables(self._catalog, draft)
         result = Validated(
             draft=draft, provenance=provenance, tables=tables, questions=questions, problems=problems, findings=()
@@ -196,6 +200,21 @@ def _readers(
     from pipeline_magic.compiler.readers import readers_by_column, readers_of
 
     return readers_by_column(readers_of(target.table, others()), target.columns)
+
+
+def _settled(question: Question, before: Draft, after: Draft, edits: Sequence[Edit]) -> bool:
+    """Whether edits took out the element that a question is about, or words said what it asks."""
+    if any(edit.said and edit.path == question.path for edit in edits):
+        return True
+    room, _, rest = question.path.partition(".")
+    name = rest.partition(".")[0]
+    if not name or room not in {"sources", "steps", "expectations"}:
+        return False
+    held = [
+        {str(getattr(item, "alias", "") or getattr(item, "id", "")) for item in getattr(draft, room)}
+        for draft in (before, after)
+    ]
+    return name in held[0] and name not in held[1]
 
 
 def _plain(edits: Sequence[Edit]) -> list[Edit]:

@@ -86,11 +86,8 @@ def find(words: str, node: str, present: Present) -> Reached | None:
     if by:
         found = [item for item in found if by in _words_of_way(item, tables)]
     elif said and not found:  # ``customer region``: the first word may say whose
-        split = (
-            [find(f"{' '.join(words.split()[1:])} of {words.split()[0]}", node, present)]
-            if len(words.split()) > 1
-            else []
-        )
+        first, _, rest = words.partition(" ")
+        split = [find(f"{rest} of {first}", node, present)] if rest.strip() else []
         found = [item for item in split if item is not None]
     nearest = [item for item in found if len(item.links) == min(len(other.links) for other in found)]
     same = {(item.table.name, item.column.name) for item in found}

@@ -111,7 +111,8 @@ def _missing(wish: str, present: Present) -> list[Edit] | None:
 def _tolerance(wish: str, present: Present) -> list[Edit] | None:
     match = _match(
         r"(?:allow|accept|tolerate) (?:at most |up to )?(\d+(?:\.\d+)?) ?(?:%|percent)"
-        r"(?: of (?:the )?(?:rows|failures))? (?:in|for|on|to fail|failing|failures in|failures of) (?:the )?(?:check )?`?(.+?)`?(?: check)?",
+        r"(?: of (?:the )?(?:rows|failures))?"
+        r" (?:in|for|on|to fail|failing|failures in|failures of) (?:the )?(?:check )?`?(.+?)`?(?: check)?",
         wish,
     )
     if match is None:
