@@ -1,13 +1,16 @@
 """How many statements are read right.
 
     python benchmarks/statements.py --corpus DIR [--planner embedded|llm] [--framed] [--predictions FILE] [--quick]
-                                    [--part dev|held_out]
+                                    [--part dev|held_out|blind]
 
 A corpus is a folder with ``transform_eval.jsonl`` (statement, tables, SQLite file, gold SQL) and, where there is one,
 ``statement_parts.jsonl`` (schedules, write modes, checks, targets, hostile phrases). Each statement is read by the
 planner, completed, typed and compiled; the SQL form runs on the item's SQLite file and its rows are compared with the
 gold rows: every gold column must be found among the columns of ours, whatever it is called. An item may also say what
 it `expects` of the rest: target, mode, keys, schedule, comment and checks; then it is right only with all of them.
+
+Items marked `blind` (written without a look at the planner) are scored by ``--part blind`` alone: without ``--part``
+the others are, dev and held_out together.
 
 Prints a table; the last line is JSON. `right`, `silently_wrong`, `asked` and `error` are fractions of the items that
 have an answer; an item is asked only if a must-answer question is open. `guessed` is the fraction of items without an
@@ -324,7 +327,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--framed", action="store_true", help="put each statement as: " + FRAME.format("…"))
     options.add_argument("--predictions", type=Path)
     options.add_argument("--quick", action="store_true", help="every fifth item")
-    options.add_argument("--part", choices=("dev", "held_out"), help="only items that are (not) marked held_out")
+    options.add_argument("--part", choices=("dev", "held_out", "blind"), help="only these (default: all but blind)")
     options.add_argument("--show", action="store_true", help="print each item that is not right")
     given = options.parse_args(arguments)
     try:
@@ -332,8 +335,9 @@ def main(arguments: list[str] | None = None) -> int:
     except PipelineMagicError as error:
         print(error, file=sys.stderr)
         return 2
-    items = list(lines(given.corpus / "transform_eval.jsonl"))[:: 5 if given.quick else 1]
-    if given.part:
+    items = list(lines(given.corpus / "transform_eval.jsonl"))
+    items = [item for item in items if bool(item.get("blind")) == (given.part == "blind")][:: 5 if given.quick else 1]
+    if given.part in {"dev", "held_out"}:
         items = [item for item in items if bool(item.get("held_out")) == (given.part == "held_out")]
     phrases = list(lines(given.corpus / "statement_parts.jsonl"))
     made = [answer(item, given.corpus, given.framed, agent) for item in items]

@@ -6,6 +6,8 @@ Sources: ``catalogs/*.yml`` (tables and their rows), ``items_*.yml`` (statements
 Made: ``transform_eval.jsonl``, ``statement_parts.jsonl`` and ``db/*.sqlite``, the form ``benchmarks/statements.py``
 reads. The gold is written by hand for SQLite and is run here; nothing of the product takes part in it, but the names
 and types of the sample tables. `held_out` items are not looked at while the planner is worked on.
+``items_blind_*.yml`` are a part of their own (`blind`), written without a look at the planner and scored only when
+asked for; they come last, so that the other items keep their places.
 """
 
 from __future__ import annotations
@@ -60,10 +62,15 @@ def _fill(path: Path, tables: list[dict[str, Any]], catalog: dict[str, Any]) -> 
     connection.close()
 
 
+def _items(name: str) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = yaml.safe_load((_HERE / name).read_text("utf-8"))
+    return items
+
+
 def build(folder: Path) -> None:
     """Write the corpus to `folder`; every gold query is run on the way."""
     (folder / "db").mkdir(parents=True, exist_ok=True)
-    lines = []
+    lines, blind = [], []
     for source in sorted((_HERE / "catalogs").glob("*.yml")):
         name = source.stem
         catalog = yaml.safe_load(source.read_text("utf-8"))
@@ -71,7 +78,8 @@ def build(folder: Path) -> None:
         path = folder / "db" / f"{name}.sqlite"
         _fill(path, tables, catalog)
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
-        for item in yaml.safe_load((_HERE / f"items_{name}.yml").read_text("utf-8")):
+        items = _items(f"items_{name}.yml") + [{**item, "blind": True} for item in _items(f"items_blind_{name}.yml")]
+        for item in items:
             row = {
                 "id": item["id"],
                 "kind": item.get("kind", "execute"),
@@ -92,9 +100,12 @@ def build(folder: Path) -> None:
                 row["gold"] = {"sql": golds[0], "alternatives": golds[1:], "result_rows": counts[0]}
             else:
                 row["gold"] = {"why": item["why"]}
-            lines.append(row)
+            if item.get("blind"):
+                blind.append({**row, "blind": True})
+            else:
+                lines.append(row)
         connection.close()
-    _write(folder / "transform_eval.jsonl", lines)
+    _write(folder / "transform_eval.jsonl", lines + blind)
     phrases = yaml.safe_load((_HERE / "parts.yml").read_text("utf-8"))
     _write(folder / "statement_parts.jsonl", [{"context": None, "split": "own", **phrase} for phrase in phrases])
 

@@ -20,8 +20,12 @@ def test_the_made_files_are_those_of_the_sources(tmp_path: Path) -> None:
 def test_the_corpus_is_as_large_as_promised() -> None:
     """At least eighty statements with rows, some without an answer, a part of both held out."""
     items = [json.loads(line) for line in (_HERE / "transform_eval.jsonl").read_text("utf-8").splitlines()]
+    assert len({item["statement"] for item in items}) == len(items)
+    blind = [item for item in items if item.get("blind")]
+    assert sum(item["kind"] == "execute" for item in blind) == 40
+    assert len(blind) == 48
+    items = [item for item in items if not item.get("blind")]
     answered = [item for item in items if item["kind"] == "execute"]
     assert len(answered) >= 80
     assert len(items) - len(answered) >= 12
     assert 0.25 < sum(item["held_out"] for item in items) / len(items) < 0.4
-    assert len({item["statement"] for item in items}) == len(items)
