@@ -146,14 +146,14 @@ def _unique(typed: TypedSpec, flows: Flows, names: Mapping[str, str], item: Uniq
 def _referential(typed: TypedSpec, flows: Flows, names: Mapping[str, str], item: Referential) -> Check:
     variable, parent = names[node_of(item, typed)], names[item.to]
     expected = [(item.id, item.action, _within(_FAILING, item.tolerance))]
-    lost = orphans(variable, parent, item)
+    lost = assign("lost", *orphans(variable, parent, item))
     if not item.tolerance:
-        code = f'lost = {lost}\nreturn lost.agg(F.count("*").alias("{_FAILING}"))'
+        code = f'{lost}\nreturn lost.agg(F.count("*").alias("{_FAILING}"))'
         return _check(flows, names, item.id, [item], expected, code)
     code = "\n".join(
         [
             f'total = {variable}.agg(F.count("*").alias("{_ROWS}"))',
-            f"lost = {lost}",
+            lost,
             f'return lost.agg(F.count("*").alias("{_FAILING}")).crossJoin(total)',
         ]
     )

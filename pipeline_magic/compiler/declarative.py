@@ -37,7 +37,7 @@ from pipeline_magic.compiler.describe import comment, describe_expectation, desc
 from pipeline_magic.compiler.expectations import zone_of
 from pipeline_magic.compiler.flows import Flows, Place, of_commit
 from pipeline_magic.compiler.ipynb import headed
-from pipeline_magic.compiler.pyspark import Cell, Program, checks_of, program
+from pipeline_magic.compiler.pyspark import ORDERED, Cell, Program, checks_of, program
 from pipeline_magic.compiler.python import call, column, literal, sql_argument
 from pipeline_magic.spec.dialect import identifier
 from pipeline_magic.spec.model import Expectation, Referential, Sql
@@ -46,9 +46,6 @@ from pipeline_magic.spec.typed import TypedSpec
 __all__ = ["declarative_source", "not_carried"]
 
 _EXPECT = {"warn": "expect", "drop": "expect_or_drop", "fail": "expect_or_fail"}
-_ORDERED = frozenset({"select", "aggregate", "pivot", "sql"})
-"""Kinds of steps that say themselves which columns come out, in which order."""
-
 _MODULE_NAMES = frozenset({"dp", "spark", "functions", "pyspark", "run_time", "run_date"})
 
 
@@ -253,7 +250,7 @@ class _Writer:
         body, variable = self.body(flows.reached(flows.root)), self.names[flows.root.node]
         node = self.typed.node(target.input)
         wanted = [item.name for item in node.columns]
-        if node.kind not in _ORDERED or list(self.made.columns[node.id]) != wanted:
+        if node.kind not in ORDERED or list(self.made.columns[node.id]) != wanted:
             named = call("select", [column(name) for name in wanted], 8)
             if not _bare("\n".join(body)).endswith(_bare(named)):
                 body += f"return {variable}.{named}".split("\n")

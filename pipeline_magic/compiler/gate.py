@@ -12,7 +12,7 @@ from fractions import Fraction
 
 from pipeline_magic.compiler.expectations import failing_condition, node_of
 from pipeline_magic.compiler.pyspark import Cell, Program
-from pipeline_magic.compiler.python import assign, call, listing, literal, sql_argument
+from pipeline_magic.compiler.python import aliased_expr, assign, call, each_on_a_line, listing, literal
 from pipeline_magic.compiler.staging import STAGED, by_construction, drop_staging, only_not_empty, stages_rows
 from pipeline_magic.compiler.steps.frames import checks_of
 from pipeline_magic.compiler.steps.sources import orphans
@@ -138,7 +138,8 @@ class _Dataset:
         if isinstance(item, RowCount):
             return [f"{key} = int({self._outside(item)})"]
         if isinstance(item, Referential):
-            return [f"{key} = {orphans(self.name, self.program.names[item.to], item)}.count()"]
+            base, calls = orphans(self.name, self.program.names[item.to], item)
+            return [assign(key, base, [*calls, "count()"])]
         if isinstance(item, Freshness) and item.column is None:
             age = f"age_{self.node_id}"
             return [
@@ -179,7 +180,7 @@ def _added(frame: str, calls: Sequence[str]) -> str:
 def _agg(measures: Sequence[str]) -> str:
     """Several measures stand one a line."""
     line = call("agg", measures)
-    return line if len(measures) == 1 else "agg(" + "".join(f"\n    {text}," for text in measures) + "\n)"
+    return line if len(measures) == 1 else each_on_a_line("agg", measures)
 
 
 def _by_column(item: Expectation) -> bool:
@@ -202,9 +203,9 @@ def _measured(typed: TypedSpec, item: Expectation) -> str:
         limit = f"run_time() - INTERVAL '{round(item.max_age_hours * 60)}' MINUTES"
         # no value at all is not fresh
         text = f"CAST(coalesce(max({identifier(item.column)}) < {limit}, TRUE) AS INT)"
-        return f"F.expr({sql_argument(text)}).alias({literal(item.id)})"
+        return aliased_expr(text, item.id)
     text = failing_condition(item, typed) or "FALSE"
-    return f"F.expr({sql_argument(f'count_if({text})')}).alias({literal(item.id)})"
+    return aliased_expr(f"count_if({text})", item.id)
 
 
 def _share(tolerance: float) -> str:

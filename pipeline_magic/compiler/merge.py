@@ -17,7 +17,7 @@ from pipeline_magic.spec.typed import END_AT, START_AT, TypedSpec
 from pipeline_magic.spec.types import parse_type
 from pipeline_magic.spec.typing.groups import tie_breakers
 
-__all__ = ["merge_lines", "scd2_lines"]
+__all__ = ["merge_lines", "scd2_lines", "validity"]
 
 
 def _same_key(typed: TypedSpec) -> list[str]:
@@ -105,24 +105,31 @@ def _as_before(item: Column) -> str:
     return f"{now}.eqNullSafe({before})"
 
 
-def scd2_lines(typed: TypedSpec, create: list[str]) -> list[str]:
-    """Lines that keep every version of a row; `create` makes the target where it is not there."""
+def validity(typed: TypedSpec) -> list[str]:
+    """Calls that add when a row's version begins, and that no end of it is known."""
     target = typed.spec.target
-    node = typed.node(target.input)
-    kind = next((c.type for c in node.columns if c.name == target.sequence_by), "timestamp")
-    attributes = [c for c in node.columns if c.name not in {*target.keys, target.sequence_by}]
+    columns = typed.node(target.input).columns
+    kind = next((c.type for c in columns if c.name == target.sequence_by), "timestamp")
     start = (
         f"F.col({column(target.sequence_by)})"
         if target.sequence_by
         else 'F.lit(run_time.isoformat()).cast("timestamp")'
     )
+    end = f"F.lit(None).cast({literal(kind)})"
+    return [f'withColumn("{START_AT}", {start})', f'withColumn("{END_AT}", {end})']
+
+
+def scd2_lines(typed: TypedSpec, create: list[str]) -> list[str]:
+    """Lines that keep every version of a row; `create` makes the target where it is not there."""
+    target = typed.spec.target
+    node = typed.node(target.input)
+    attributes = [c for c in node.columns if c.name not in {*target.keys, target.sequence_by}]
     keys = listing(target.keys)
     same = [_as_before(item) for item in attributes]
     ties = tie_breakers(node, target.keys, [Order(column=target.sequence_by)] if target.sequence_by else [])
     newest = call("orderBy", ['F.col("_new").desc()', *(sort_key(order) for order in ties)], 11)
     names = ", ".join(column(item.name) for item in node.columns)
     lines = [
-        f'result = result.withColumn("{START_AT}", {start}).withColumn("{END_AT}", F.lit(None).cast({literal(kind)}))',
         *create,
         "",
         "# What is held of the keys that came in, and what came in; where both have a version, what came in counts",

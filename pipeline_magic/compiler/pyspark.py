@@ -22,7 +22,11 @@ from pipeline_magic.compiler.steps.sources import drop_lines, drops_of, orphans,
 from pipeline_magic.spec.model import Referential, Step
 from pipeline_magic.spec.typed import TypedSpec
 
-__all__ = ["Cell", "Program", "checks_of", "orphans", "program"]
+__all__ = ["ORDERED", "Cell", "Program", "checks_of", "orphans", "program"]
+
+
+ORDERED = frozenset({"select", "aggregate", "pivot", "sql"})
+"""Kinds of steps that say themselves which columns come out, in which order."""
 
 
 @dataclass(frozen=True)

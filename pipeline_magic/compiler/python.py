@@ -11,7 +11,17 @@ from pipeline_magic.spec.expressions import with_run_time
 from pipeline_magic.spec.names import quote
 from pipeline_magic.spec.typed import TypedSpec
 
-__all__ = ["assign", "call", "column", "literal", "listing", "sql_argument", "variables"]
+__all__ = [
+    "aliased_expr",
+    "assign",
+    "call",
+    "column",
+    "each_on_a_line",
+    "literal",
+    "listing",
+    "sql_argument",
+    "variables",
+]
 
 WIDTH = 110
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
@@ -97,6 +107,17 @@ def call(name: str, arguments: Sequence[str], indent: int = 4) -> str:
         return line
     inner = ",\n".join("    " + argument.replace("\n", "\n    ") for argument in arguments)
     return f"{name}(\n{inner},\n)"
+
+
+def each_on_a_line(name: str, arguments: Sequence[str]) -> str:
+    """``name(a, b)``, one argument a line however short they are."""
+    return f"{name}(" + "".join("\n    " + text.replace("\n", "\n    ") + "," for text in arguments) + "\n)"
+
+
+def aliased_expr(text: str, name: str) -> str:
+    """``F.expr("a + b").alias("c")``, broken where it would grow too long as one of several arguments of a call."""
+    alias = f".alias({literal(name)})"
+    return call("F.expr", [sql_argument(text)], 9 + len(alias)) + alias
 
 
 def assign(name: str, base: str, calls: Sequence[str]) -> str:

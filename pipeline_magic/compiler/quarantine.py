@@ -41,11 +41,12 @@ def quarantine(typed: TypedSpec, program: Program) -> Cell | None:
 def _kept(typed: TypedSpec, program: Program, item: Expectation) -> str:
     name = program.unchecked[node_of(item, typed)]
     if isinstance(item, Referential):
-        rows = orphans(name, program.names[item.to], item)
+        base, calls = orphans(name, program.names[item.to], item)
     else:
-        rows = f"{name}.where({sql_argument(failing_condition(item, typed) or 'FALSE')})"
+        base, calls = name, [f"where({sql_argument(failing_condition(item, typed) or 'FALSE')})"]
     variable = f"quarantine_{item.id}"
+    rows = ".".join([base, *calls])
     line = f"keep({rows}, {literal(item.id)}, {variable})"
-    if len(line) <= 110:
+    if len(line) <= 110 and "\n" not in line:
         return line
-    return "\n".join([assign("rows", rows, []), f"keep(rows, {literal(item.id)}, {variable})"])
+    return "\n".join([assign("rows", base, calls), f"keep(rows, {literal(item.id)}, {variable})"])

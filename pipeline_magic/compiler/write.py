@@ -9,8 +9,8 @@ or not at all.
 from __future__ import annotations
 
 from pipeline_magic.compiler.describe import describe_target
-from pipeline_magic.compiler.merge import merge_lines, scd2_lines
-from pipeline_magic.compiler.pyspark import Cell, Program
+from pipeline_magic.compiler.merge import merge_lines, scd2_lines, validity
+from pipeline_magic.compiler.pyspark import ORDERED, Cell, Program
 from pipeline_magic.compiler.python import assign, call, column, listing, literal
 from pipeline_magic.compiler.staging import STAGED, drop_staging, stages_rows
 from pipeline_magic.compiler.steps.sources import drops_of
@@ -64,13 +64,16 @@ def write(typed: TypedSpec, program: Program) -> Cell:
 def _result(typed: TypedSpec, program: Program) -> str:
     """The rows in the order of the target's columns, with those that are constant in a run."""
     node = typed.node(typed.spec.target.input)
-    calls = [call("select", [column(item.name) for item in node.columns])]
+    wanted = tuple(item.name for item in node.columns)
+    there = node.kind in ORDERED and program.columns[node.id] == wanted
+    calls = [] if there else [call("select", [column(name) for name in wanted])]
     for item in _constants(typed):
         if item.name == RUN_KEY:
             calls.append(f"withColumn({literal(RUN_KEY)}, F.lit(run_key))")
         else:
             newest = f"newest_{item.name.removeprefix('_watermark_')}"
             calls.append(f"withColumn({literal(item.name)}, F.lit({newest}).cast({literal(item.type)}))")
+    calls += validity(typed) if typed.spec.target.mode == "scd2" else []
     return assign("result", program.names[node.id], calls)
 
 

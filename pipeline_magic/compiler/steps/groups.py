@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from sqlglot import exp
 
 from pipeline_magic.compiler.fragments import framed, free_name, over, pivot_measure, ranked
-from pipeline_magic.compiler.python import call, column, listing, literal, sql_argument
+from pipeline_magic.compiler.python import aliased_expr, call, column, each_on_a_line, listing, literal, sql_argument
 from pipeline_magic.compiler.steps.frames import Frames, sort_key, with_columns
 from pipeline_magic.spec.dialect import identifier, parse
 from pipeline_magic.spec.functions import FUNCTIONS
@@ -20,7 +20,12 @@ __all__ = ["aggregate", "deduplicate", "pivot", "top", "window"]
 
 
 def aggregate(frames: Frames, step: Aggregate) -> str:
-    measures = [f"{_measure(item.expression)}.alias({literal(item.name)})" for item in step.measures]
+    measures = [
+        aliased_expr(item.expression, item.name)
+        if (made := _measure(item.expression)).startswith("F.expr(")
+        else f"{made}.alias({literal(item.name)})"
+        for item in step.measures
+    ]
     groups = [f"groupBy({listing(step.group_by)})"] if step.group_by else []
     return frames.from_input(step, [*groups, _agg(measures)])
 
@@ -30,7 +35,7 @@ def pivot(frames: Frames, step: Pivot) -> str:
     measures = []
     for name, value, text in pivot_names(step):
         made = pivot_measure(text, f"{identifier(step.column)} = {sql_literal(value, kind)}")
-        measures.append(f"F.expr({sql_argument(made)}).alias({literal(name)})")
+        measures.append(aliased_expr(made, name))
     return frames.from_input(step, [f"groupBy({listing(step.group_by)})", _agg(measures)])
 
 
@@ -102,7 +107,7 @@ def _agg(measures: Sequence[str]) -> str:
     """Several measures stand one a line."""
     if len(measures) == 1:
         return call("agg", measures)
-    return "agg(" + "".join(f"\n    {text}," for text in measures) + "\n)"
+    return each_on_a_line("agg", measures)
 
 
 _NATIVE = {"sum": "sum", "avg": "avg", "mean": "avg", "min": "min", "max": "max", "count": "count", "median": "median"}

@@ -77,10 +77,10 @@ def _with_parent(frames: Frames, name: str, item: Referential) -> str:
     return assign(name, name, [*calls, f"drop({', '.join(literal(own) for _, _, own in names)})"])
 
 
-def orphans(name: str, parent: str, item: Referential) -> str:
-    """Rows of `name` with values in all of the columns that `parent` does not have."""
+def orphans(name: str, parent: str, item: Referential) -> tuple[str, list[str]]:
+    """Rows of `name` with values in all of the columns that `parent` does not have: a DataFrame, and calls on it."""
     names = [(one, two, f"_parent_{two}") for one, two in zip(item.columns, item.to_columns, strict=True)]
     select = ", ".join(aliased(two, own) for _, two, own in names)
     on = equal([(one, own) for one, _, own in names])
     filled = " AND ".join(f"{identifier(one)} IS NOT NULL" for one in item.columns)
-    return f'{name}.where({literal(filled)}).join({parent}.select({select}), {on}, "left_anti")'
+    return name, [f"where({literal(filled)})", call("join", [f"{parent}.select({select})", on, '"left_anti"'])]

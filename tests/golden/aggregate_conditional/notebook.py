@@ -50,7 +50,7 @@ if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
 # Write sums to dev.default.t_aggregate_conditional, replacing all of its rows
-result = sums.select("status", "open_share", "big", "p90", "spread", "mid", "latest")
+result = sums
 
 result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()

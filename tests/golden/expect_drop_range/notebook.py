@@ -44,7 +44,7 @@ failing = {}  # rows that fail, by expectation; None where it could not be check
 failing |= orders_unchecked.agg(F.expr("count_if(price < 0)").alias("check_range")).first().asDict()
 
 # Write slim to dev.default.t_expect_drop_range, replacing all of its rows
-result = slim.select("order_id", "customer_id", "price", "status")
+result = slim
 
 result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()

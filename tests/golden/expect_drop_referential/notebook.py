@@ -55,10 +55,19 @@ if lost:
 failing = {}  # rows that fail, by expectation; None where it could not be checked
 
 # orders
-failing["check_referential"] = orders_unchecked.where("customer_id IS NOT NULL").join(customers.select(F.col("id").alias("_parent_id")), F.col("customer_id") == F.col("_parent_id"), "left_anti").count()
+failing["check_referential"] = (
+    orders_unchecked
+    .where("customer_id IS NOT NULL")
+    .join(
+        customers.select(F.col("id").alias("_parent_id")),
+        F.col("customer_id") == F.col("_parent_id"),
+        "left_anti",
+    )
+    .count()
+)
 
 # Write slim to dev.default.t_expect_drop_referential, replacing all of its rows
-result = slim.select("order_id", "customer_id", "price", "status")
+result = slim
 
 result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()

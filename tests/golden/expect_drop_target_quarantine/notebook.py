@@ -79,7 +79,7 @@ rows = orders_unchecked.where("NOT coalesce(status IS NOT NULL, FALSE)")
 keep(rows, "check_expression", quarantine_check_expression)
 
 # Write slim to dev.default.t_expect_drop_target_quarantine, replacing all of its rows
-result = slim.select("order_id", "customer_id", "price", "status")
+result = slim
 
 result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()

@@ -40,14 +40,16 @@ failing = {}  # rows that fail, by expectation; None where it could not be check
 failing |= (
     orders
     .agg(
-        F.expr(f"count_if(NOT coalesce(ordered <= TIMESTAMP '{run_time}' OR ordered IS NULL, FALSE))").alias("check_expression"),
+        F.expr(
+            f"count_if(NOT coalesce(ordered <= TIMESTAMP '{run_time}' OR ordered IS NULL, FALSE))",
+        ).alias("check_expression"),
     )
     .first()
     .asDict()
 )
 
 # Write slim to dev.default.t_expect_run_time, replacing all of its rows
-result = slim.select("order_id", "customer_id", "price", "status")
+result = slim
 
 result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()

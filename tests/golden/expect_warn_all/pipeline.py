@@ -73,5 +73,13 @@ def check_referential():
     orders = spark.read.table("orders")
     # customers: Read dev.default.customers
     customers = spark.read.table(source_customers).select("id")
-    lost = orders.where("customer_id IS NOT NULL").join(customers.select(F.col("id").alias("_parent_id")), F.col("customer_id") == F.col("_parent_id"), "left_anti")
+    lost = (
+        orders
+        .where("customer_id IS NOT NULL")
+        .join(
+            customers.select(F.col("id").alias("_parent_id")),
+            F.col("customer_id") == F.col("_parent_id"),
+            "left_anti",
+        )
+    )
     return lost.agg(F.count("*").alias("_failing"))

@@ -114,7 +114,9 @@ found = (
     flag
     .agg(
         F.count("*").alias("_rows"),
-        F.expr("count_if(carrier IS NULL OR name IS NULL OR month IS NULL)").alias("auto_target_key_not_null"),
+        F.expr(
+            "count_if(carrier IS NULL OR name IS NULL OR month IS NULL)",
+        ).alias("auto_target_key_not_null"),
     )
     .first()
     .asDict()

@@ -78,7 +78,16 @@ failing = {}  # rows that fail, by expectation; None where it could not be check
 failing |= orders_unchecked.agg(F.expr("count_if(order_id IS NULL)").alias("order_known")).first().asDict()
 
 # paid
-failing["customer_known"] = paid_unchecked.where("customer_id IS NOT NULL").join(customers.select(F.col("id").alias("_parent_id")), F.col("customer_id") == F.col("_parent_id"), "left_anti").count()
+failing["customer_known"] = (
+    paid_unchecked
+    .where("customer_id IS NOT NULL")
+    .join(
+        customers.select(F.col("id").alias("_parent_id")),
+        F.col("customer_id") == F.col("_parent_id"),
+        "left_anti",
+    )
+    .count()
+)
 
 # The target
 found = (

@@ -72,9 +72,8 @@ if broken:
 
 # Write slim to dev.default.t_lakeflow_scd2, keeping every version of a row with the same id; the highest
 # since wins
-result = slim.select("id", "name", "since")
+result = slim.withColumn("__START_AT", F.col("since")).withColumn("__END_AT", F.lit(None).cast("date"))
 
-result = result.withColumn("__START_AT", F.col("since")).withColumn("__END_AT", F.lit(None).cast("date"))
 if not existing:
     result.limit(0).write.format("delta").mode("ignore").saveAsTable(target)
 

@@ -35,7 +35,7 @@ if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
 # Write slim to dev.default.t_layout_cluster, replacing all of its rows
-result = slim.select("order_id", "status", "price")
+result = slim
 
 writer = result.write.format("delta").mode("overwrite").option("overwriteSchema", "true")
 if "DATABRICKS_RUNTIME_VERSION" in os.environ:  # liquid clustering is a feature of Databricks

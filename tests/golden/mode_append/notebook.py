@@ -38,7 +38,7 @@ if changed:
     raise ValueError(f"{target} lacks these columns or has them in another type: {', '.join(changed)}")
 
 # Write slim to dev.default.t_mode_append, adding to its rows; a repeated run adds nothing twice
-result = slim.select("order_id", "price").withColumn("_run_key", F.lit(run_key))
+result = slim.withColumn("_run_key", F.lit(run_key))
 
 written = 0
 # A repeated run finds its own key and adds nothing

@@ -49,7 +49,6 @@ if changed:
 # Write slim to dev.default.t_mode_append_watermark, adding to its rows; a repeated run adds nothing twice
 result = (
     slim
-    .select("order_id", "price")
     .withColumn("_run_key", F.lit(run_key))
     .withColumn("_watermark_orders", F.lit(newest_orders).cast("timestamp"))
 )

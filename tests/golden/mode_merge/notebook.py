@@ -61,7 +61,7 @@ slim.write.format("delta").mode("overwrite").option("overwriteSchema", "true").s
 slim = spark.read.table(staging)
 
 # Write slim to dev.default.t_mode_merge, updating the rows with the same order_id and inserting the others
-result = slim.select("order_id", "price", "status")
+result = slim
 
 written = result.count()
 if not existing:

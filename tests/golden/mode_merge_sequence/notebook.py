@@ -44,7 +44,7 @@ if changed:
 
 # Write slim to dev.default.t_mode_merge_sequence, updating the rows with the same customer_id and inserting
 # the others; the highest ordered wins
-result = slim.select("customer_id", "price", "ordered")
+result = slim
 
 # Of several versions of a key only the newest counts
 by_key = Window.partitionBy("customer_id").orderBy(

@@ -44,7 +44,7 @@ if changed:
 
 # Write slim to dev.default.t_mode_scd1, updating the rows with the same id and inserting the others; the
 # highest since wins
-result = slim.select("id", "name", "since")
+result = slim
 
 # Of several versions of a key only the newest counts
 by_key = Window.partitionBy("id").orderBy(F.col("since").desc_nulls_last(), F.col("name").asc_nulls_last())

@@ -47,9 +47,13 @@ if changed:
 
 # Write known to dev.default.t_mode_scd2, keeping every version of a row with the same id; the highest since
 # wins
-result = known_df.select("id", "region", "balance", "since")
+result = (
+    known_df
+    .select("id", "region", "balance", "since")
+    .withColumn("__START_AT", F.col("since"))
+    .withColumn("__END_AT", F.lit(None).cast("date"))
+)
 
-result = result.withColumn("__START_AT", F.col("since")).withColumn("__END_AT", F.lit(None).cast("date"))
 if not existing:
     result.limit(0).write.format("delta").mode("ignore").saveAsTable(target)
 

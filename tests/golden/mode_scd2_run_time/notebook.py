@@ -61,9 +61,13 @@ known_df.write.format("delta").mode("overwrite").option("overwriteSchema", "true
 known_df = spark.read.table(staging)
 
 # Write known to dev.default.t_mode_scd2_run_time, keeping every version of a row with the same id
-result = known_df.select("id", "region")
+result = (
+    known_df
+    .select("id", "region")
+    .withColumn("__START_AT", F.lit(run_time.isoformat()).cast("timestamp"))
+    .withColumn("__END_AT", F.lit(None).cast("timestamp"))
+)
 
-result = result.withColumn("__START_AT", F.lit(run_time.isoformat()).cast("timestamp")).withColumn("__END_AT", F.lit(None).cast("timestamp"))
 if not existing:
     result.limit(0).write.format("delta").mode("ignore").saveAsTable(target)
 

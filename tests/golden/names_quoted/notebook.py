@@ -42,7 +42,7 @@ if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
 # Write print to dev.default.t_names_quoted, replacing all of its rows
-result = print_df.select("order", "select")
+result = print_df
 
 result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()

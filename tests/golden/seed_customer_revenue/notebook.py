@@ -104,7 +104,9 @@ found = (
     segment
     .agg(
         F.count("*").alias("_rows"),
-        F.expr("count_if(c_custkey IS NULL OR c_name IS NULL OR c_mktsegment IS NULL)").alias("auto_target_key_not_null"),
+        F.expr(
+            "count_if(c_custkey IS NULL OR c_name IS NULL OR c_mktsegment IS NULL)",
+        ).alias("auto_target_key_not_null"),
     )
     .first()
     .asDict()

@@ -45,7 +45,7 @@ if lost:
     raise ValueError(f"{target} has columns that this run would lose: {', '.join(lost)}")
 
 # Write mine to dev.default.t_sql_plain, replacing all of its rows
-result = mine.select("order_id", "total", "tags")
+result = mine
 
 result.write.format("delta").mode("overwrite").option("overwriteSchema", "true").saveAsTable(target)
 written = spark.read.table(target).count()
