@@ -13,6 +13,7 @@ from pipeline_magic.agents.specification.editing import read_change
 from pipeline_magic.errors import StatementError
 from pipeline_magic.spec.model import PipelineSpec
 from pipeline_magic.spec.paths import apply_edits, complete, draft_of, fields
+from pipeline_magic.spec.schema import Column, ForeignKey, TableSchema
 from pipeline_magic.spec.typed import TypedSpec, type_spec
 
 TABLES = {table.table: table for table in SAMPLES}
@@ -91,7 +92,7 @@ def typed(made: PipelineSpec) -> TypedSpec:
 def change(words: str, name: str) -> PipelineSpec:
     """The spec after the change, which is a right one."""
     before = spec(name)
-    return typed(complete(apply_edits(draft_of(before.spec), read_change(words, before)))).spec
+    return typed(complete(apply_edits(draft_of(before.spec), read_change(words, before, lambda: SAMPLES)))).spec
 
 
 def touched(before: PipelineSpec, after: PipelineSpec) -> set[str]:
@@ -100,6 +101,10 @@ def touched(before: PipelineSpec, after: PipelineSpec) -> set[str]:
     return {path for path in old.keys() | new.keys() if (path in old, old.get(path)) != (path in new, new.get(path))}
 
 
+REGION: dict[str, Any] = {
+    "sources.nation": {}, "sources.region": {}, "steps.region_of_nation": {}, "steps.join_region": {},
+    "expectations.nation_one_row_a_key": {}, "expectations.region_one_row_a_key": {},
+}  # fmt: skip
 ANY = ("segments", "top", "selected")
 FROM_1997 = "o_orderdate >= DATE '1997-01-01'"
 UNTIL_1998 = "o_orderdate < DATE '1998-01-01'"
@@ -149,6 +154,48 @@ CHANGES: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
     ),
     ("drop the segment, and make it weekly on Monday at 7", ("segments",), {
         "steps.segment": None, "target.input": "revenue", "trigger.cron": "0 0 7 ? * MON"}),
+    ("also add region, only 1997 on", ("segments", "top"), {
+        **REGION, "steps.revenue.input": "join_region", "steps.revenue.measures.region.expression": "max(r_name)",
+        "steps.revenue.measures.region.name": "region", "sources.orders.filter": FROM_1997}),
+    ("add the customer's region", ("segments",), {
+        **REGION, "steps.revenue.input": "join_region", "steps.revenue.measures.region": {}}),
+    ("also group by region", ("segments",), {
+        **REGION, "steps.revenue.input": "join_region", "steps.revenue.group_by": ["c_custkey", "c_name", "r_name"]}),
+    ("add region", ("selected",), {
+        **REGION, "steps.selected.input": "join_region", "steps.selected.columns": ["c_name", "o_orderkey", "r_name"]}),
+    ("add nation", ("segments",), {
+        "sources.nation": {}, "steps.join_nation": {}, "expectations.nation_one_row_a_key": {},
+        "steps.revenue.input": "join_nation", "steps.revenue.measures.nation": {}}),
+    ("add c_phone and c_address", ("segments",), {
+        "steps.revenue.measures.c_phone": {}, "steps.revenue.measures.c_address": {}}),
+    ("add the average order value", ("segments", "top"), {
+        "steps.revenue.measures.average_order_value.expression": "avg(o_totalprice)",
+        "steps.revenue.measures.average_order_value.name": "average_order_value"}),
+    ("add the number of open orders", ("top",), {"steps.revenue.measures.open_order_count": {}}),
+    ("allow at most 1% missing revenue", ("segments", "top"), {
+        "expectations.revenue_not_null.tolerance": 0.01, "expectations.revenue_not_null.kind": "not_null",
+        "expectations.revenue_not_null": {}}),
+    ("at most 1% missing names", ("selected",), {
+        "expectations.c_name_not_null.columns": ["c_name"], "expectations.c_name_not_null": {}}),
+    ("allow 5% of rows in revenue_positive", ("segments",), {"expectations.revenue_positive.tolerance": 0.05}),
+    ("add a check that revenue is never null", ("segments",), {
+        "expectations.revenue_not_null.columns": ["revenue"], "expectations.revenue_not_null": {}}),
+    ("check that c_custkey is unique", ("segments",), {
+        "expectations.c_custkey_unique.kind": "unique", "expectations.c_custkey_unique": {}}),
+    ("make sure the order count is between 0 and 1,000", ("segments",), {
+        "expectations.order_count_range.minimum": 0, "expectations.order_count_range.maximum": 1000,
+        "expectations.order_count_range": {}}),
+    ("ensure revenue is positive", ("top",), {
+        "expectations.revenue_range.minimum_inclusive": False, "expectations.revenue_range": {}}),
+    ("set the table comment to 'Customers, and what they bring'", ANY, {
+        "target.comment": "Customers, and what they bring"}),
+    ("set the comment to Revenue and make it hourly", ANY, {
+        "target.comment": "Revenue", "trigger.cron": "0 0 * * * ?"}),
+    ("merge on c_custkey", ("segments", "top"), {"target.mode": "merge", "target.keys": ["c_custkey"]}),
+    ("cluster by c_name", ANY, {"target.cluster_by": ["c_name"]}),
+    ("partition by c_name", ("segments",), {"target.partition_by": ["c_name"]}),
+    ("drop order_count and use left join", ("top",), {
+        "steps.revenue.measures.order_count": None, "steps.join_orders.how": "left"}),
     ("top 5 instead of 10; write to gold.five and use left join", ("top",), {
         "steps.top_ten.n": 5, "target.table": "lake.gold.five", "steps.join_orders.how": "left"}),
 ]  # fmt: skip
@@ -161,6 +208,8 @@ def test_only_what_is_said_changes(words: str, name: str, wanted: dict[str, Any]
     """The fields that differ are those the words speak of, with the values they say; all others are as before."""
     before, after = spec(name).spec, change(words, name)
     differ = touched(before, after)
+    if any(path.startswith("expectations.") for path in wanted):
+        differ.discard("expectations")  # the path of a list while it is empty
     outside = {path for path in differ if not any(path == p or path.startswith(p + ".") for p in wanted)}
     assert outside == set()
     assert all(any(path == p or path.startswith(p + ".") for path in differ) for p in wanted)
@@ -170,6 +219,31 @@ def test_only_what_is_said_changes(words: str, name: str, wanted: dict[str, Any]
             assert plain(str(values[path])) == plain(value)
         elif value is not None and value != {}:
             assert values[path] == value
+
+
+def elements(made: PipelineSpec) -> dict[str, str]:
+    """Every source, step and check as text, by its path, in the order of the spec."""
+    return {
+        f"{room}.{getattr(item, 'alias', '') or getattr(item, 'id', '')}": item.model_dump_json()
+        for room in ("sources", "steps", "expectations")
+        for item in getattr(made, room)
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "name", "wanted"), [(words, name, wanted) for words, names, wanted in CHANGES for name in names]
+)
+def test_what_is_not_named_is_byte_for_byte_as_before(words: str, name: str, wanted: dict[str, Any]) -> None:
+    """Elements that no word names are the same text in the same order; what is new stands behind them."""
+    before, after = elements(spec(name).spec), elements(change(words, name))
+    named = {".".join(path.split(".")[:2]) for path in wanted if "." in path}
+    named |= {path for path in before if path.split(".")[0] in wanted}
+    kept = [path for path in before if path not in named]
+    assert [path for path in after if path in kept] == kept
+    assert all(after[path] == before[path] for path in kept)
+    for room in ("sources", "steps", "expectations"):
+        old = [path for path in after if path.startswith(room) and path in before]
+        assert [path for path in after if path.startswith(room)][: len(old)] == old
 
 
 def plain(text: str) -> str:
@@ -183,6 +257,18 @@ def plain(text: str) -> str:
         ("also add planet", "segments", "no column"),
         ("add order status", "segments", "also group by o_orderstatus"),
         ("drop c_name", "segments", "grouped by"),
+        ("add part", "segments", "No table that hangs on those"),
+        ("add region of the orders", "segments", "No table that hangs on those"),
+        ("add revenue", "segments", "there already"),
+        ("add the total revenue", "segments", "there already, as `revenue`"),
+        ("check that c_name is between 1 and 2", "segments", "is a `string`"),
+        ("check that revenue is between 5 and 2", "segments", "Nothing is between"),
+        ("check that revenue is at least 0", "segments", "such a check already"),
+        ("allow 101% missing revenue", "segments", "between 0 and 100"),
+        ("allow 5% in no_such_check", "segments", "`revenue_positive`"),
+        ("rename the pipeline to other", "segments", "keeps its name"),
+        ("sort by revenue", "segments", "has no order"),
+        ("cluster by banana", "segments", "no column"),
         ("drop revenue", "segments", "is used by `segment`"),
         ("drop the banana", "segments", "no column"),
         ("top 5 instead of 11", "top", "no top 11"),
@@ -209,7 +295,7 @@ def test_what_is_not_understood_changes_nothing(words: str, name: str, reason: s
         assert "OR" not in str(condition).split("'O")[0]
         return
     with pytest.raises(StatementError) as caught:
-        read_change(words, spec(name))
+        read_change(words, spec(name), lambda: SAMPLES)
     assert reason in str(caught.value)
 
 
@@ -218,3 +304,79 @@ def test_each_edit_knows_its_words() -> None:
     said = {edit.path: edit.said for edit in read_change("drop the segment, and make it weekly", spec("segments"))}
     assert said["steps.segment"] == "drop the segment"
     assert said["trigger"] == "make it weekly"
+
+
+FLIGHTS: dict[str, Any] = {
+    "name": "delays",
+    "description": "As it was.",
+    "sources": [{"alias": "flights", "table": "samples.nycflights.flights"}],
+    "steps": [],
+    "target": {"table": "lake.gold.flights", "input": "flights"},
+}
+
+
+def test_two_ways_to_a_table_are_both_named() -> None:
+    """A flight has two airports: which one is not guessed, and either way can be said."""
+    before = typed(PipelineSpec.model_validate(FLIGHTS))
+    with pytest.raises(StatementError) as caught:
+        read_change("add the airport name", before, lambda: SAMPLES)
+    assert "flights.origin" in str(caught.value) and "flights.dest" in str(caught.value)
+    edits = read_change("add the airport name by dest", before, lambda: SAMPLES)
+    after = typed(complete(apply_edits(draft_of(before.spec), edits)))
+    (join,) = after.spec.steps
+    assert [(key.left, key.right) for key in join.keys] == [("dest", "faa")]  # type: ignore[union-attr]  # a join
+    assert [c.name for c in after.target_columns()] == [*(c.name for c in before.target_columns()), "name"]
+
+
+def shop(declared: bool) -> list[TableSchema]:
+    """Orders that point at shops that point at regions, both with a column `name`; keys declared or not."""
+
+    def made(name: str, columns: str, key: str, link: tuple[str, str] | None = None) -> TableSchema:
+        listed = tuple(
+            Column(name=column, type="string" if "name" in column else "bigint") for column in columns.split()
+        )
+        keys = (ForeignKey(columns=(link[0],), to_table=f"a.b.{link[1]}", to_columns=(link[0],)),) if link else ()
+        more = {"primary_key": (key,), "foreign_keys": keys} if declared else {}
+        return TableSchema(table=f"a.b.{name}", columns=listed, **more)
+
+    return [
+        made("orders", "order_id shop_id name amount", "order_id", ("shop_id", "shops")),
+        made("shops", "shop_id region_id name", "shop_id", ("region_id", "regions")),
+        made("regions", "region_id name", "region_id"),
+    ]
+
+
+@pytest.mark.parametrize("declared", [True, False])
+def test_keys_and_equal_names(declared: bool) -> None:
+    """A column of another table keeps apart from one of that name; only where no key is declared is there a check."""
+    tables = {table.table: table for table in shop(declared)}
+    plain_spec = PipelineSpec.model_validate(
+        {
+            **FLIGHTS,
+            "sources": [{"alias": "orders", "table": "a.b.orders"}],
+            "target": {"table": "a.c.t", "input": "orders"},
+        }
+    )
+    before = type_spec(plain_spec, {"orders": tables["a.b.orders"]})
+    edits = read_change("add the region", before, lambda: tables.values())
+    made = complete(apply_edits(draft_of(plain_spec), edits))
+    after = type_spec(made, {source.alias: tables[source.table] for source in made.sources})
+    new = [c.name for c in after.target_columns()][4:]
+    assert len(new) == 1 and "region" in new[0]
+    assert {check.on for check in made.expectations} == (set() if declared else {"shops", "regions"})
+
+
+def test_only_tables_of_the_schemas_that_are_read() -> None:
+    """A table that another pipeline wrote elsewhere does not change how words are read."""
+    elsewhere = TABLES["samples.tpch.region"].model_copy(update={"table": "other.place.region"})
+    edits = read_change("add region", spec("segments"), lambda: [*SAMPLES, elsewhere])
+    assert edits == read_change("add region", spec("segments"), lambda: SAMPLES)
+
+
+def test_the_catalog_is_asked_only_for_what_is_not_read() -> None:
+    """A change of what is there needs no look at other tables."""
+
+    def no() -> tuple[TableSchema, ...]:
+        raise AssertionError("the catalog was asked")
+
+    assert read_change("make it weekly, drop the segment, only 1997 on, add c_phone", spec("segments"), no)

@@ -21,6 +21,7 @@ _POLITE = re.compile(
 )
 _VERB = re.compile(r"(add|include|show|drop|remove|leave out|(?:break it down |split it |group )by)\b", re.IGNORECASE)
 _CUT = re.compile(r"\s*[;\n]+\s*|\.\s+|,\s+(?:and\s+|then\s+|also\s+)?|\s+and\s+(?:then\s+|also\s+)?", re.IGNORECASE)
+_OPEN_RANGE = re.compile(r"\bbetween \S+$", re.IGNORECASE)
 _GROWS = {"input", "left", "right", "inputs", "filter", "group_by", "columns"}
 """Fields that several wishes change one after the other, each on top of the one before."""
 
@@ -99,6 +100,11 @@ def _read(wish: str, present: Present) -> list[Edit] | None:
 def _wishes(text: str, present: Present) -> list[str]:
     """The change cut at commas and ``and``, where both sides are wishes; a wish that holds them stays whole."""
     parts = [part for part in _CUT.split(text) if part and _POLITE.sub("", part + " ").strip()]
+    for place in range(len(parts) - 2, -1, -1):  # the two ends of a range are one wish
+        if _OPEN_RANGE.search(parts[place]):
+            start = text.find(parts[place])
+            end = text.find(parts[place + 1], start + len(parts[place])) + len(parts[place + 1])
+            parts[place : place + 2] = [text[start:end]]
     made: list[str] = []
     at = 0
     while at < len(parts):

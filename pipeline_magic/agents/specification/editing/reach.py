@@ -11,7 +11,7 @@ Not here: what the words ask for beside a column (`parts`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -62,7 +62,8 @@ def find(words: str, node: str, present: Present) -> Reached | None:
     words, by = _qualified(words)
     said = tuple(stem(word) for word in words_of(words))
     own = {table.table for table in present.typed.tables.values()}
-    tables = describe([*present.typed.tables.values(), *(t for t in present.catalog() if t.table not in own)])
+    beside = (table for table in present.catalog() if table.table not in own and _beside(table.table, own))
+    tables = describe([*present.typed.tables.values(), *beside])
     held = {column.name.casefold() for column in present.columns(node)}
     read = {
         source.table: source.alias
@@ -71,16 +72,13 @@ def find(words: str, node: str, present: Present) -> Reached | None:
     }
     usable = {name: table for name, table in tables.items() if name != present.spec.target.table}
     wanted = [
-        (table, column)
-        for name, table in usable.items()
-        if name not in read and _beside(name, read)
-        for column in _named(said, words, table)
+        (table, column) for name, table in usable.items() if name not in read for column in _named(said, words, table)
     ]
     graph = JoinGraph(usable)
     found = [
         Reached(read[links[0].left], links, column, table, said == table.words)
         for table, column in wanted
-        for links in _ways(read, table.name, graph, {name: usable[name] for name in usable if _beside(name, read)})
+        for links in _ways(read, table.name, graph, usable)
         if all(key.casefold() in held for key, _ in links[0].keys)
     ]
     if by:
@@ -116,7 +114,7 @@ def _words_of_way(item: Reached, tables: Mapping[str, TableInfo]) -> set[str]:
     return {item.alias, *between, *keys, *columns}
 
 
-def _beside(name: str, read: Mapping[str, str]) -> bool:
+def _beside(name: str, read: Iterable[str]) -> bool:
     """In a schema that is read from: else what other pipelines write would change how words are read."""
     return split_table(name)[:2] in {split_table(other)[:2] for other in read}
 
