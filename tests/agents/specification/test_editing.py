@@ -155,7 +155,8 @@ CHANGES: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
     ("drop the segment, and make it weekly on Monday at 7", ("segments",), {
         "steps.segment": None, "target.input": "revenue", "trigger.cron": "0 0 7 ? * MON"}),
     ("also add region, only 1997 on", ("segments", "top"), {
-        **REGION, "steps.revenue.input": "join_region", "steps.revenue.measures.region.expression": "max(r_name)",
+        **REGION, "steps.revenue.input": "join_region", "steps.revenue.measures.region.expression": "max(r_name)", "steps.join_region.how": "left",
+        "steps.region_of_nation.how": "left", "expectations.nation_one_row_a_key.action": "fail",
         "steps.revenue.measures.region.name": "region", "sources.orders.filter": FROM_1997}),
     ("add the customer's region", ("segments",), {
         **REGION, "steps.revenue.input": "join_region", "steps.revenue.measures.region": {}}),
