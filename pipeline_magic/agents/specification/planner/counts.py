@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
+
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.entities import TableInfo
-from pipeline_magic.agents.specification.planner.grouping import entity_columns
+from pipeline_magic.agents.specification.planner.grouping import entity_columns, read_group
 from pipeline_magic.agents.specification.planner.idioms import (
     named_value,
     state_at,
@@ -159,11 +161,16 @@ def _several_states(c: Context, i: int, at: int) -> Found | None:
     return Found(end, "measure", (Use(link.start, link.end, link.table.name), *made))
 
 
+_DID = re.compile(r"\w{2,}ed|made|bought|sold|had|took|wrote|gave|held|sent|got|ran|won|own|owns")
+
+
 def read_having(c: Context, i: int) -> Found | None:
     """``with more than 1000 flights``: a count for each group, and a condition on it."""
     at = c.match(
         i, "with|having|that have|who have|which have|that had|who placed|that placed|who made|have|has|had|do|does|did"
     )
+    if at is None and i > c.starts[min(i, len(c.tokens) - 1)] and _DID.fullmatch(c.low(i)) and c.items:
+        at = i + 1  # `which customers placed more than 4 orders`
     compared = comparison_at(c, at) if at is not None else None
     if compared is None:
         return None
@@ -242,11 +249,13 @@ def share_of(c: Context, i: int) -> Found | None:
         return None
     end, word = link.end, c.low(start) if before else ""
     condition: Condition | None = before
+    between = _between(c, link.end) if condition is None else None
+    end = between.end if between is not None else end
     if condition is None:
         opened = c.match(
             end,
             (
-                "that were|that are|which were|which are|that was|who are|that have|that had|with|whose|that|"
+                "that were|that are|which were|which are|that was|who are|that have|who have|that had|with|whose|that|"
                 "where|having|being|was|were|is|are|that is"
             ),
         )
@@ -268,7 +277,19 @@ def share_of(c: Context, i: int) -> Found | None:
     made = Measure(
         i, end, name, f"100 * {share}" if percent else share, link.table.name, said(c, i, end), condition.assumed
     )
-    return Found(end, "measure", (Use(link.start, link.end, link.table.name), made))
+    groups = between.items if between is not None else ()
+    return Found(end, "measure", (Use(link.start, link.end, link.table.name), made, *groups))
+
+
+def _between(c: Context, i: int) -> Found | None:
+    """``share of the alerts of each device is critical``: the grouping stands before the condition."""
+    if c.low(i) not in {"of", "per", "for", "by", "in"}:
+        return None
+    found = read_group(c, i)
+    groups = [item for item in found.items if isinstance(item, Group)] if found is not None else []
+    if found is None or not groups or c.match(found.end, "is|are|was|were|has|have|that|which|with|whose|who") is None:
+        return None
+    return found
 
 
 def ratio_of(c: Context, i: int) -> Found | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.deeds import bracketed
 from pipeline_magic.agents.specification.planner.idioms import state_at
 from pipeline_magic.agents.specification.planner.intent import Filter, Item, Note, Use, refs_in
 from pipeline_magic.agents.specification.planner.predicates import condition_at
@@ -28,6 +29,9 @@ _OUT = (
 
 def read_filter(c: Context, i: int) -> Found | None:
     """A condition on rows, positive or negative; with the table it is about, where it is named."""
+    explained = bracketed(c, i, lambda at: condition_at(c, at, opened=True))
+    if explained is not None:
+        return _found(c, i, explained)
     out = c.match(i, _OUT)
     intro = c.match(i, _INTRO) if out is None else None
     if out is not None:

@@ -173,8 +173,8 @@ def read_keep(c: Context, i: int) -> Found | None:
         ),
     )
     at = c.skip(only or keep or i, "all|also|the|those|even|only|any|of|every")
-    if at == i:
-        return None
+    if at == i or (only is None and keep is None and not {"also", "even"} & {c.low(j) for j in range(i, at)}):
+        return None  # `a list of customers who never ordered` keeps none beside others: they are what is asked for
     table = c.table_at(at)
     if table is None:
         return None

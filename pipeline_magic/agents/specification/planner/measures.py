@@ -48,7 +48,10 @@ __all__ = ["functions_of", "read_measure", "revenue_of"]
 
 _FUNCTIONS = {
     "avg": "average|mean|avg|the average|average of|mean of|the mean",
-    "sum": "total|sum|the total|sum of|the sum of|total of|overall|the sum|combined|totals of",
+    "sum": (
+        "total|sum|sum up|sums up|add up|adds up|the total|sum of|the sum of|total of|overall|the sum|combined|"
+        "totals of"
+    ),
     "max": (
         "last|maximum|max|highest|largest|greatest|biggest|the highest|latest|most recent|newest|longest|the "
         "maximum|the latest"
@@ -158,6 +161,8 @@ def _state_sums(c: Context, i: int) -> Found | None:
 def _based_on(c: Context, found: Found) -> Found:
     """``total revenue (based on sale price)``: the column that the words behind name."""
     after = c.match(found.end, "( based on|based on|( using|, based on")
+    if after is None and any(isinstance(item, Measure) and item.assumed for item in found.items):
+        after = c.match(found.end, "from the|from|taken from the|taken from|out of the|measured by the|measured by")
     link = c.linker.column_at(c.skip(after, "the|their"), kinds=("number",), least=0.8) if after is not None else None
     measures = [item for item in found.items if isinstance(item, Measure)]
     if (

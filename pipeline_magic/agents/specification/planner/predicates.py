@@ -8,6 +8,7 @@ measure); its reader knows.
 from __future__ import annotations
 
 from pipeline_magic.agents.specification.planner.context import Context
+from pipeline_magic.agents.specification.planner.deeds import done_by, listed_values, neither_nor, possessing
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.idioms import (
     costing,
@@ -104,6 +105,8 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         return typed  # `of type card`
     i = c.skip(i, _OPENERS)
     opened = opened or i > start
+    if c.low(i) == "neither":
+        return neither_nor(c, i, lambda at: _single(c, at, about, opened, least))
     negated = c.match(i, "not|no longer|never")
     if negated is not None and c.match(negated, "not|never") is None:
         inner = _single(c, negated, about, opened, least)
@@ -111,6 +114,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
     for read in (
         _missing_first,
         _measure_compared,
+        done_by,
         quoted_in,
         named_as,
         on_weekends,
@@ -128,7 +132,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         found = read(c, i, about, least)
         if found is not None:
             return found
-    return state_at(c, i, about)
+    return possessing(c, i, about) or state_at(c, i, about)
 
 
 def _missing_first(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
@@ -196,6 +200,10 @@ def _compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
     if negated is not None and comparison_at(c, at) is None and c.match(at, _MISSING + "|" + _PRESENT) is None:
         inner = _compared(c, negated, column)
         return Condition(inner.end, f"NOT ({inner.expression})", inner.assumed) if inner else None
+    neither = c.match(at, "neither") if column.kind != "boolean" else None
+    values = listed_values(c, neither, column) if neither is not None else None
+    if values is not None and len(values[1]) > 1:
+        return Condition(values[0], f"NOT coalesce({name} IN ({', '.join(values[1])}), false)")
     if (after := c.match(at, _MISSING)) is not None:
         return Condition(after, f"{name} IS NULL")
     if (after := c.match(at, _PRESENT)) is not None:

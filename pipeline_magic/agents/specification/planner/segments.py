@@ -7,7 +7,16 @@ import re
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.formulas import formula_at
 from pipeline_magic.agents.specification.planner.idioms import wide_state_at
-from pipeline_magic.agents.specification.planner.intent import Filter, Flag, Item, Segment, Use, measures_in
+from pipeline_magic.agents.specification.planner.intent import (
+    Filter,
+    Flag,
+    Item,
+    Measure,
+    Segment,
+    Use,
+    measure_ref,
+    measures_in,
+)
 from pipeline_magic.agents.specification.planner.predicates import condition_at
 from pipeline_magic.agents.specification.planner.text import number_of
 from pipeline_magic.agents.specification.planner.values import comparison_at, value_at
@@ -104,6 +113,15 @@ _REST = (
     "otherwise|the rest|rest|everything else|all others|the others|others|else|everyone else|all "
     "other|remaining|the remaining"
 )
+_THAT = (
+    "|".join(
+        f"{lead} {which} {noun}".strip()
+        for lead in ("by", "based on", "on", "according to")
+        for which in ("that", "this", "its", "their")
+        for noun in ("total", "sum", "amount", "number", "count", "value", "result", "average")
+    )
+    + "|by it|by this|by that"
+)
 _IF = "if|when|where|for|with|:|if the|as|=|are|is"
 _STOP_LABEL = {
     "(",
@@ -134,7 +152,11 @@ def _labelled(c: Context, i: int) -> Found | None:
     at = link.end if link is not None else c.skip(at, "rows|row|them|results|groups|it|those")
     subject = None
     by = c.match(at, "by their|by the|by|based on the|based on their|based on|on")
-    if by is not None:
+    pronoun = c.match(at, _THAT)
+    measures = c.of(Measure)
+    if pronoun is not None and measures:
+        subject, at = measure_ref(measures[-1].name), pronoun
+    elif by is not None:
         formula = formula_at(c, by)
         if formula is None or formula.operators:
             return None
@@ -210,6 +232,7 @@ def _rules(
 
 def _band(c: Context, i: int, subject: str) -> tuple[int, str, str] | None:
     """``under 50 'budget'``, ``50 to 150: standard``: the condition before its label."""
+    i = c.skip(i, "between|from")
     low = value_at(c, i, None)
     high = value_at(c, low[0] + 1, None) if low is not None and c.low(low[0]) in {"to", "-", "and"} else None
     compared = comparison_at(c, i)
