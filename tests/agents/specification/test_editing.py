@@ -155,7 +155,8 @@ CHANGES: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
     ("drop the segment, and make it weekly on Monday at 7", ("segments",), {
         "steps.segment": None, "target.input": "revenue", "trigger.cron": "0 0 7 ? * MON"}),
     ("also add region, only 1997 on", ("segments", "top"), {
-        **REGION, "steps.revenue.input": "join_region", "steps.revenue.measures.region.expression": "max(r_name)", "steps.join_region.how": "left",
+        **REGION, "steps.revenue.input": "join_region", "steps.revenue.measures.region.expression": "max(r_name)",
+        "steps.join_region.how": "left",
         "steps.region_of_nation.how": "left", "expectations.nation_one_row_a_key.action": "fail",
         "steps.revenue.measures.region.name": "region", "sources.orders.filter": FROM_1997}),
     ("add the customer's region", ("segments",), {
@@ -195,6 +196,8 @@ CHANGES: list[tuple[str, tuple[str, ...], dict[str, Any]]] = [
     ("merge on c_custkey", ("segments", "top"), {"target.mode": "merge", "target.keys": ["c_custkey"]}),
     ("cluster by c_name", ANY, {"target.cluster_by": ["c_name"]}),
     ("partition by c_name", ("segments",), {"target.partition_by": ["c_name"]}),
+    ("drop the revenue positive check, drop the order count", ("segments",), {
+        "expectations": None, "steps.revenue.measures.order_count": None}),
     ("drop order_count and use left join", ("top",), {
         "steps.revenue.measures.order_count": None, "steps.join_orders.how": "left"}),
     ("top 5 instead of 10; write to gold.five and use left join", ("top",), {
@@ -258,6 +261,7 @@ def plain(text: str) -> str:
         ("also add planet", "segments", "no column"),
         ("add order status", "segments", "also group by o_orderstatus"),
         ("drop c_name", "segments", "grouped by"),
+        ("drop c_name column, drop c_name", "selected", "no column “c_name”"),
         ("add part", "segments", "No table that hangs on those"),
         ("add region of the orders", "segments", "No table that hangs on those"),
         ("add revenue", "segments", "there already"),

@@ -15,6 +15,9 @@ from pipeline_magic.spec.typed import TypedSpec, type_spec
 __all__ = ["read_change"]
 
 _LONGEST = 2000
+_LONGEST_WISH = 12
+"""Parts between commas and ``and`` that one wish may hold."""
+
 _POLITE = re.compile(
     r"^(?:(?:please|also|and|then|now|but|just|could you|can you|let's|it should|the pipeline should)\b[\s,]*)+",
     re.IGNORECASE,
@@ -99,23 +102,32 @@ def _read(wish: str, present: Present) -> list[Edit] | None:
 
 def _wishes(text: str, present: Present) -> list[str]:
     """The change cut at commas and ``and``, where both sides are wishes; a wish that holds them stays whole."""
-    parts = [part for part in _CUT.split(text) if part and _POLITE.sub("", part + " ").strip()]
-    for place in range(len(parts) - 2, -1, -1):  # the two ends of a range are one wish
-        if _OPEN_RANGE.search(parts[place]):
-            start = text.find(parts[place])
-            end = text.find(parts[place + 1], start + len(parts[place])) + len(parts[place + 1])
-            parts[place : place + 2] = [text[start:end]]
+    parts = _parts(text)
     made: list[str] = []
     at = 0
     while at < len(parts):
-        for end in range(len(parts), at, -1):
-            first, last = text.find(parts[at]), text.find(parts[end - 1])
-            whole = text[first : last + len(parts[end - 1])]
+        for end in range(min(len(parts), at + _LONGEST_WISH), at, -1):
+            whole = text[parts[at][0] : parts[end - 1][1]]
             if end == at + 1 or _understood(whole, present):
                 made.append(whole)
                 at = end
                 break
     return made
+
+
+def _parts(text: str) -> list[tuple[int, int]]:
+    """Where each part of the change begins and ends; the two ends of a range are one part."""
+    cuts = [match.span() for match in _CUT.finditer(text)]
+    spans = zip([0, *(end for _, end in cuts)], [*(start for start, _ in cuts), len(text)], strict=True)
+    parts: list[tuple[int, int]] = []
+    for start, end in spans:
+        if not _POLITE.sub("", text[start:end] + " ").strip():
+            continue
+        if parts and _OPEN_RANGE.search(text[parts[-1][0] : parts[-1][1]]):
+            parts[-1] = (parts[-1][0], end)
+        else:
+            parts.append((start, end))
+    return parts
 
 
 def _understood(wish: str, present: Present) -> bool:

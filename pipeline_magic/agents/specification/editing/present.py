@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterable
 
+from pipeline_magic.agents.specification.planner.entities import TableInfo, describe
 from pipeline_magic.english import ABBREVIATIONS, split_compound, stem, words_of
 from pipeline_magic.spec.model import Aggregate, Derive, Join, Segment, Step
-from pipeline_magic.spec.names import quote
+from pipeline_magic.spec.names import quote, split_table
 from pipeline_magic.spec.paths import Edit
 from pipeline_magic.spec.schema import Column, TableSchema
 from pipeline_magic.spec.typed import TypedSpec
@@ -33,6 +34,7 @@ class Present:
         self.typed = typed
         self._catalog = catalog
         self._found: tuple[TableSchema, ...] | None = None
+        self._infos: dict[str, TableInfo] | None = None
         self.spec = typed.spec
         self.steps: dict[str, Step] = {step.id: step for step in typed.spec.steps}
 
@@ -45,6 +47,15 @@ class Present:
         if self._found is None:
             self._found = tuple(self._catalog())
         return self._found
+
+    def infos(self) -> dict[str, TableInfo]:
+        """The tables that are read, and those of their schemas: what other pipelines write elsewhere is not meant."""
+        if self._infos is None:
+            own = {table.table: table for table in self.typed.tables.values()}
+            places = {split_table(name)[:2] for name in own}
+            beside = (t for t in self.catalog() if t.table not in own and split_table(t.table)[:2] in places)
+            self._infos = describe([*own.values(), *beside])
+        return self._infos
 
     @property
     def catalog_so_far(self) -> tuple[TableSchema, ...]:

@@ -11,7 +11,7 @@ Not here: what the words ask for beside a column (`parts`).
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from pydantic import JsonValue
@@ -61,9 +61,7 @@ def find(words: str, node: str, present: Present) -> Reached | None:
     """
     words, by = _qualified(words)
     said = tuple(stem(word) for word in words_of(words))
-    own = {table.table for table in present.typed.tables.values()}
-    beside = (table for table in present.catalog() if table.table not in own and _beside(table.table, own))
-    tables = describe([*present.typed.tables.values(), *beside])
+    tables = present.infos()
     held = {column.name.casefold() for column in present.columns(node)}
     read = {
         source.table: source.alias
@@ -112,11 +110,6 @@ def _words_of_way(item: Reached, tables: Mapping[str, TableInfo]) -> set[str]:
     columns = {word for name, _ in first.keys if (column := left.column(name)) for word in column.words}
     between = {word for link in item.links for word in tables[link.left].words}
     return {item.alias, *between, *keys, *columns}
-
-
-def _beside(name: str, read: Iterable[str]) -> bool:
-    """In a schema that is read from: else what other pipelines write would change how words are read."""
-    return split_table(name)[:2] in {split_table(other)[:2] for other in read}
 
 
 def _named(said: tuple[str, ...], words: str, table: TableInfo) -> list[ColumnInfo]:
