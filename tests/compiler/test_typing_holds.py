@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from itertools import combinations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, given, seed, settings
 from hypothesis import strategies as st
 
 from pipeline_magic.compiler.sql import query
@@ -16,12 +15,11 @@ from pipeline_magic.spec.typed import TypedSpec, type_spec
 from tests.support import random_specs
 from tests.support.compiled import RUN_TIME, Table
 from tests.support.in_duck import InDuck, NotExpressible
+from tests.support.random_runs import FULL, SHARDS
 
-FULL = bool(os.environ.get("PIPELINE_MAGIC_TEST_FULL"))
 BOUNDED = settings(
-    max_examples=3000 if FULL else 120,
+    max_examples=120,
     deadline=None,
-    derandomize=not FULL,
     database=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.generate, Phase.shrink] if FULL else [Phase.generate],
@@ -62,13 +60,15 @@ def violations(typed: TypedSpec, node_id: str, rows: list[tuple[Any, ...]]) -> l
     return found
 
 
-@pytest.mark.timeout(3600)
-def test_nulls_and_keys_hold() -> None:
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("shard", SHARDS)
+def test_nulls_and_keys_hold(shard: int) -> None:
     """A column typed never NULL never is, and rows are unique by every typed key, in every step of random specs."""
     duck = InDuck()
     counts = {"nodes": 0, "not expressible": 0, "keys": 0, "never null": 0}
 
     @given(data=st.data())
+    @seed(shard)
     @BOUNDED
     def hold(data: st.DataObject) -> None:
         drawn, tables = random_specs.spec(data.draw), random_specs.tables(data.draw)
