@@ -207,3 +207,125 @@ def test_done_more_often_than(source: str, text: str, gold: str) -> None:
 def test_sums_and_what_is_made_of_them(source: str, text: str, gold: str) -> None:
     """Where revenue comes from; and classes by what was measured just before."""
     check(source, text, gold)
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "finance", "Instalments paid at least 14 days late: payment id.",
+            "SELECT payment_id FROM loan_payments WHERE julianday(paid_date) - julianday(due_date) >= 14",
+        ),
+        (
+            "finance", "Number of loan payments that were paid late per loan.",
+            "SELECT loan_id, count(*) FROM loan_payments WHERE paid_date > due_date GROUP BY 1",
+        ),
+        (
+            "finance", "Average days late of loan payments per loan.",
+            "SELECT loan_id, avg(julianday(paid_date) - julianday(due_date)) FROM loan_payments GROUP BY 1",
+        ),
+    ],
+)  # fmt: skip
+def test_days_late(source: str, text: str, gold: str) -> None:
+    """Days between the date that was due and the date that it was done."""
+    check(source, text, gold)
+
+
+_SHOES = (
+    "SELECT name FROM customers WHERE customer_id IN (SELECT customer_id FROM orders JOIN order_items USING (order_id) "
+    "JOIN products USING (product_id) JOIN categories USING (category_id) WHERE category_name = '{}') AND customer_id "
+    "NOT IN (SELECT customer_id FROM orders JOIN order_items USING (order_id) JOIN products USING (product_id) JOIN "
+    "categories USING (category_id) WHERE category_name = '{}' AND customer_id IS NOT NULL)"
+)
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "retail", "Customers who ordered Jackets but not Shoes (by category name). Show the customer name.",
+            _SHOES.format("Jackets", "Shoes"),
+        ),
+        (
+            "retail", "Customers that bought Jackets but have never bought Shoes (by category name): show the name.",
+            _SHOES.format("Jackets", "Shoes"),
+        ),
+        (
+            "iot", "Devices that had critical alerts but no minor alerts. Show the serial number.",
+            "SELECT serial_no FROM devices WHERE device_id IN (SELECT device_id FROM alerts WHERE severity = "
+            "'critical') AND device_id NOT IN (SELECT device_id FROM alerts WHERE severity = 'minor')",
+        ),
+        (
+            "retail", "Customers who placed orders in 2024 but none in 2025. Show the name.",
+            "SELECT name FROM customers WHERE customer_id IN (SELECT customer_id FROM orders WHERE order_ts LIKE "
+            "'2024%') AND customer_id NOT IN (SELECT customer_id FROM orders WHERE order_ts LIKE '2025%' AND "
+            "customer_id IS NOT NULL)",
+        ),
+        (
+            "finance", "Accounts with transactions in 2024 but not in 2025: account id.",
+            "SELECT account_id FROM accounts WHERE account_id IN (SELECT account_id FROM transactions WHERE txn_date "
+            "LIKE '2024%') AND account_id NOT IN (SELECT account_id FROM transactions WHERE txn_date LIKE '2025%')",
+        ),
+    ],
+)  # fmt: skip
+def test_one_and_not_the_other(source: str, text: str, gold: str) -> None:
+    """Rows with one thing and without another, told apart by values, by states and by periods."""
+    found = rows(CORPUS / _sources()[source]["db"], gold, own=False)
+    made = read(source, text)
+    assert "rows" in made, (text, made.get("why"))
+    assert matches(found, [tuple(row) for row in made["rows"]]), (text, made["query"], found[:5], made["rows"][:5])
+
+
+def test_values_of_no_column_are_asked_about() -> None:
+    """``bought Shoes but never Jackets``: no comment lists them and no column is named."""
+    assert read("retail", "Customers who bought Shoes but never bought Jackets.")["outcome"] == "asked"
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "retail", "Products that cost more than their list price: product id.",
+            "SELECT product_id FROM products WHERE unit_cost > list_price",
+        ),
+        (
+            "retail", "List products with the margin per piece (list price minus unit cost) as margin.",
+            "SELECT product_id, list_price - unit_cost FROM products",
+        ),
+        (
+            "iot", "Number of visits per device.",
+            "SELECT device_id, count(*) FROM maintenance_jobs GROUP BY 1",
+        ),
+        (
+            "iot", "Number of measurements per metric.",
+            "SELECT metric, count(*) FROM readings GROUP BY 1",
+        ),
+        (
+            "retail", "Number of shops per region.",
+            "SELECT region, count(*) FROM stores GROUP BY 1",
+        ),
+    ],
+)  # fmt: skip
+def test_costs_formulas_and_words_of_comments(source: str, text: str, gold: str) -> None:
+    """Two amounts of a row, a formula in brackets with its name, and tables called as their comments call them."""
+    check(source, text, gold)
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "finance", "Read transactions. Running total per account, that is the cumulative sum of amount "
+            "ordered by txn_id.",
+            "SELECT account_id, txn_id, sum(amount) OVER (PARTITION BY account_id ORDER BY txn_id) FROM transactions",
+        ),
+        (
+            "finance", "Smallest deposit per account together with its date.",
+            "SELECT account_id, amount, txn_date FROM (SELECT *, row_number() OVER (PARTITION BY account_id ORDER BY "
+            "amount) i FROM transactions WHERE txn_type = 'deposit' AND amount IS NOT NULL) WHERE i = 1",
+        ),
+    ],
+)  # fmt: skip
+def test_rows_told_in_two_parts(source: str, text: str, gold: str) -> None:
+    """The partition before the value, and more of the row that is largest."""
+    check(source, text, gold)

@@ -10,7 +10,8 @@ from collections.abc import Iterable
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo
-from pipeline_magic.agents.specification.planner.intent import Check, Item, Measure, Note, col, measure_ref
+from pipeline_magic.agents.specification.planner.intent import Check, Item, Measure, Note, Use, col, measure_ref
+from pipeline_magic.agents.specification.planner.lexicon import FILLER
 from pipeline_magic.agents.specification.planner.predicates import condition_at
 from pipeline_magic.agents.specification.planner.rules import NULL, Rule, freshness_at, row_bound_at, rule_at
 from pipeline_magic.agents.specification.planner.text import number_of, stems_of
@@ -51,7 +52,26 @@ _QUALITY = (
 )
 
 
+_HEADER = "|".join(
+    f"{lead}{noun} {word}{the}"
+    for lead in ("", "the ", "add ", "apply ")
+    for noun in ("data quality", "quality", "quality checks", "data quality checks", "quality rules", "checks", "rules")
+    for word in ("on", "for", "of")
+    for the in (" the", "")
+)
+"""What opens a list of rules about one table."""
+
+
+def _header_end(c: Context, i: int) -> int | None:
+    at = c.match(i, _HEADER) if i == c.starts[i] else None
+    link = c.table_at(at) if at is not None else None
+    return link.end if link is not None and c.low(link.end) in {",", ":"} else None
+
+
 def _quality(c: Context, i: int) -> Found | None:
+    if (header := _header_end(c, i)) is not None:
+        link = next(link for j in range(i, header) if (link := c.table_at(j)) is not None and link.end == header)
+        return Found(header, "check", (Use(link.start, link.end, link.table.name),))
     if c.verb(i, "validate", "check", "ensure", "test", "verify", "run", "perform", "apply", "monitor", "add"):
         at = c.skip(i + 1, "the|all|for|its|their|basic|standard|usual|some|good|automatic|on")
         after = c.match(at, _QUALITY)
@@ -213,6 +233,9 @@ _JOINERS = {"and", "also", "then", "that", "finally"}
 def _opens(c: Context, i: int) -> bool:
     """Nothing but grammar stands before it in its segment."""
     read = {j for item in c.of(Check) for j in range(item.start, item.end)}
+    header = _header_end(c, c.starts[i])
+    if header is not None:
+        read |= {j for j in range(c.starts[i], i) if j < header or c.low(j) in FILLER}
     return all(
         c.tokens[j].kind in {"punct", "number"} or c.low(j) in _JOINERS or j in read or not c.free(j)
         for j in range(c.starts[i], i)

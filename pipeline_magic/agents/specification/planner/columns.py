@@ -13,9 +13,12 @@ from pipeline_magic.agents.specification.planner.intent import (
     Measure,
     Note,
     Selected,
+    Top,
     Use,
     measures_in,
+    refs_in,
 )
+from pipeline_magic.agents.specification.planner.lateness import days_late_at
 from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS
 from pipeline_magic.agents.specification.planner.linking import TableLink
 from pipeline_magic.agents.specification.planner.periods import date_column
@@ -32,12 +35,37 @@ _IS = (
 
 def read_derive(c: Context, i: int) -> Found | None:
     """``add a column margin as a - b``, ``net price = extended price * (1 - discount)``."""
+    late = days_late_at(c, i)
+    if late is not None:
+        return Found(late[0], "derive", (Derive(i, late[0], "days_late", late[1]),))
+    explained = _in_brackets(c, i)
+    if explained is not None:
+        return explained
     at = i
     verb = c.verb(i, "add", "derive", "compute", "calculate", "create", "define", "call")
     if verb:
         at = i + 1
     at = c.skip(at, "a|an|the|new|column|columns|field|called|named|computed|calculated|each|line|row|derived")
     return _name_first(c, i, at, verb) or (_formula_first(c, i, at) if verb else None)
+
+
+def _in_brackets(c: Context, i: int) -> Found | None:
+    """``the loss per piece (unit cost minus list price) as loss``: words, their formula, and the name of the column."""
+    at = c.skip(i, "the|a|an|their|its")
+    for size in (1, 2, 3, 4):
+        opened = at + size
+        if opened >= c.end(i) or c.tokens[opened - 1].kind != "word":
+            return None
+        if c.low(opened) != "(":
+            continue
+        formula = formula_at(c, opened + 1)
+        if formula is None or not formula.operators or c.low(formula.end) != ")":
+            return None
+        named = c.match(formula.end + 1, "as|called|named")
+        if named is None or named >= c.end(i) or not re.fullmatch(r"[a-z]\w*", c.low(named)):
+            return None
+        return Found(named + 1, "derive", (Derive(i, named + 1, slug(c.low(named)), formula.expression),))
+    return None
 
 
 def _name_first(c: Context, i: int, at: int, verb: bool) -> Found | None:
@@ -113,7 +141,7 @@ def read_columns(c: Context, i: int) -> Found | None:
     shared = _shared_noun(c, i)
     if shared is not None:
         return shared
-    dated = _table_date(c, i)
+    dated = _own_date(c, i) or _table_date(c, i)
     if dated is not None:
         return dated
     link = c.table_at(i) or _by_verb(c, i)
@@ -133,6 +161,19 @@ def read_columns(c: Context, i: int) -> Found | None:
     if link is not None:
         return Found(link.end, "source", (Use(i, link.end, link.table.name),))
     return None
+
+
+def _own_date(c: Context, i: int) -> Found | None:
+    """``the largest deposit per account with its date``: the date of the rows that are ranked."""
+    at = c.match(i, "date|day|time")
+    tops = [item for item in c.of(Top) if item.entity]
+    if at is None or c.low(i - 1) not in {"its", "their"} or not tops:
+        return None
+    own = date_column(c, i, c.linker.tables[tops[-1].entity])
+    if own is None or own[1]:
+        return None
+    ranked = [ref for text in (*tops[-1].per, tops[-1].order or "") for ref in refs_in(text)]
+    return Found(at, "select", tuple(Selected(i, at, ref) for ref in (*ranked, own[0].ref)))
 
 
 def _table_date(c: Context, i: int) -> Found | None:

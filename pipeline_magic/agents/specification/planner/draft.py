@@ -199,6 +199,7 @@ class Plan:
     def subject(self) -> str:
         """The one table whose rows are asked for, where others only say which: ``authors whose books cost more``."""
         tables = {item.ref.table for item in self.selected}
+        tables |= {ref.table for item in self.of(Derive) for ref in refs_in(item.expression)}
         plain = not (
             self.measures
             or self.tops

@@ -74,6 +74,8 @@ class TableInfo:
     key: tuple[str, ...]
     key_declared: bool
     schema: TableSchema
+    called: str = ""
+    """What its comment calls its rows: ``Visits of technicians``."""
 
     @property
     def short(self) -> str:
@@ -160,7 +162,15 @@ def _describe(table: TableSchema) -> TableInfo:
         key=tuple(key) or _likely_key(table_words, columns),
         key_declared=bool(key),
         schema=table,
+        called=_called(table.comment),
     )
+
+
+def _called(comment: str) -> str:
+    """The one noun, in the plural, that a comment begins with."""
+    head = _CUT.split(_ARTICLE.sub("", comment.strip()), maxsplit=1)[0] if comment else ""
+    words = words_of(head)
+    return stem(words[0]) if len(words) == 1 and stem(words[0]) != words[0].casefold() else ""
 
 
 def _prefix(names: list[str]) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.intent import Derive, Measure, col, measure_ref
+from pipeline_magic.agents.specification.planner.lateness import days_late_at
 from pipeline_magic.agents.specification.planner.text import number_of, stems_of
 
 __all__ = ["Formula", "derived_at", "formula_at"]
@@ -79,6 +80,9 @@ def _term(c: Context, i: int) -> Formula | None:
             return None
         end = c.skip(value.end, ")") if c.low(absolute - 1) == "(" else value.end
         return replace(value, end=end, expression=f"abs({value.expression})", operators=1)
+    late = days_late_at(c, i)
+    if late is not None:
+        return Formula(late[0], late[1], 1, "days late", late[2])
     between = _between(c, i)
     if between is not None:
         return between

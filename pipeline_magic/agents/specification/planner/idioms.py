@@ -128,7 +128,11 @@ def operator_first(c: Context, i: int, about: TableInfo | None, least: float) ->
 def costing(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
     """``that cost more than 20``."""
     at = c.match(i, "cost|costs|costing|priced at|priced")
+    at = c.skip(at, "us|them|me|it") if at is not None else None
     compared = comparison_at(c, at) if at is not None else None
+    dearer = _dearer(c, i, compared, about) if compared is not None else None
+    if dearer is not None:
+        return dearer
     value = value_at(c, compared[0], None) if compared is not None else None
     if compared is None or value is None:
         return None
@@ -140,6 +144,18 @@ def costing(c: Context, i: int, about: TableInfo | None, least: float) -> Condit
                 f"{col(fitting[0].ref)} {compared[1]} {value[1]}",
                 f"what it costs is read as {fitting[0].name}",
             )
+    return None
+
+
+def _dearer(c: Context, i: int, compared: tuple[int, str], about: TableInfo | None) -> Condition | None:
+    """``that cost more than their list price``: the cost of a row against another amount of it."""
+    for table in (about,) if about else c.focus(i)[:2]:
+        at = c.skip(compared[0], ARTICLES)
+        other = c.linker.column_at(at, kinds=("number",), tables=(table.name,), least=0.8)
+        costs = [column for column in table.of_kind("number") if "cost" in column.words]
+        if other is not None and other.end <= c.end(i) and len(costs) == 1 and costs[0].ref != other.ref:
+            text = f"{col(costs[0].ref)} {compared[1]} {col(other.ref)}"
+            return Condition(other.end, text, f"what it costs is read as {costs[0].name}")
     return None
 
 

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Kind, Ref, TableInfo
-from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS, GENERAL, STOP, SYNONYMS
+from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS, FILLER, GENERAL, STOP, SYNONYMS
 from pipeline_magic.agents.specification.planner.text import Token, stem, words_of
 
 __all__ = ["ColumnLink", "Linker", "TableLink"]
@@ -114,7 +114,15 @@ class Linker:
             last = [table for table in self.tables.values() if len(table.words) > 1 and table.words[-1] == window[0]]
             if len(last) == 1 and not self._is_column(window[0]):
                 return TableLink(start, start + 1, last[0], 0.8)  # `payments` of `loan_payments`, where no other is
+            return self._called(start, window[0])
         return None
+
+    def _called(self, start: int, word: str) -> TableLink | None:
+        """``visits`` where the comment of one table begins so: ``Visits of technicians``."""
+        fitting = [table for table in self.tables.values() if table.called == word]
+        if len(fitting) != 1 or self._owners.get(word, set()) - {fitting[0].name} or word in STOP | FILLER | GENERAL:
+            return None
+        return TableLink(start, start + 1, fitting[0], 0.8)
 
     def _is_column(self, word: str) -> bool:
         """Some column is called so, wholly."""

@@ -25,6 +25,7 @@ from pipeline_magic.agents.specification.planner.idioms import (
     unit_compared,
 )
 from pipeline_magic.agents.specification.planner.intent import Measure, col, measure_ref
+from pipeline_magic.agents.specification.planner.lateness import late
 from pipeline_magic.agents.specification.planner.periods import (
     dated_at,
     dates_compared,
@@ -114,6 +115,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
     for read in (
         _missing_first,
         _measure_compared,
+        late,
         done_by,
         quoted_in,
         named_as,

@@ -13,7 +13,7 @@ from pipeline_magic.agents.specification.planner.counts import counted
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref, TableInfo
 from pipeline_magic.agents.specification.planner.explained import read_explained
 from pipeline_magic.agents.specification.planner.grouping import entity_columns, read_group
-from pipeline_magic.agents.specification.planner.idioms import state_at
+from pipeline_magic.agents.specification.planner.idioms import state_at, wide_state_at
 from pipeline_magic.agents.specification.planner.intent import (
     Filter,
     Group,
@@ -30,6 +30,7 @@ from pipeline_magic.agents.specification.planner.measures import read_measure
 from pipeline_magic.agents.specification.planner.money import money_column
 from pipeline_magic.agents.specification.planner.periods import date_column
 from pipeline_magic.agents.specification.planner.text import number_of
+from pipeline_magic.agents.specification.planner.values import Condition
 
 __all__ = ["PER", "foreign", "partition", "read_top"]
 
@@ -126,7 +127,7 @@ def _one_largest(c: Context, i: int, at: int) -> Found | None:
         after = c.match(at, words)
         if after is None:
             continue
-        state = state_at(c, after, None)
+        state = state_at(c, after, None) or _row_of(c, after)
         inside = state is not None and c.table_at(state.end) is not None
         link = c.table_at(state.end if state is not None and inside else after)
         if link is None and state is not None and c.tokens[after].low != c.tokens[at].low:
@@ -149,6 +150,19 @@ def _one_largest(c: Context, i: int, at: int) -> Found | None:
         items.append(Filter(i, end, f"{col(amounts[0].ref)} IS NOT NULL", "an unknown amount is not the largest"))
         return _finish(c, i, end, 1, table, col(amounts[0].ref), descending, items)
     return None
+
+
+_WITH_ITS = (
+    "with its|with their|together with its|along with its|and its|, with its|and when|, and its|with the|and the date|"
+    "plus its|, together with its"
+)
+
+
+def _row_of(c: Context, i: int) -> Condition | None:
+    """``largest deposit per account with its date``: more of the row is asked for, so that it is no mere maximum."""
+    state = wide_state_at(c, i)
+    group = read_group(c, state.end) if state is not None and c.match(state.end, PER) is not None else None
+    return state if group is not None and c.match(group.end, _WITH_ITS) is not None else None
 
 
 def _amounts(table: TableInfo) -> list[ColumnInfo]:

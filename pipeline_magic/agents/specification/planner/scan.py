@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from pipeline_magic.agents.specification.planner.bothsides import read_both_sides
 from pipeline_magic.agents.specification.planner.checks import read_check
 from pipeline_magic.agents.specification.planner.cleaning import read_change
 from pipeline_magic.agents.specification.planner.columns import read_columns, read_derive
@@ -51,6 +52,7 @@ READERS: tuple[Reader, ...] = (
     read_definition,
     read_pivot,
     read_kept,
+    read_both_sides,
     read_state,
     read_rate,
     read_nested,

@@ -11,16 +11,13 @@ from dataclasses import replace
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.counts import counted
-from pipeline_magic.agents.specification.planner.entities import Ref, TableInfo
-from pipeline_magic.agents.specification.planner.formulas import formula_at
-from pipeline_magic.agents.specification.planner.grouping import read_group
+from pipeline_magic.agents.specification.planner.entities import TableInfo
 from pipeline_magic.agents.specification.planner.idioms import wide_state_at
 from pipeline_magic.agents.specification.planner.intent import (
     Filter,
     Group,
     Item,
     Measure,
-    Selected,
     Use,
     Windowed,
     col,
@@ -29,9 +26,14 @@ from pipeline_magic.agents.specification.planner.intent import (
     refs_in,
 )
 from pipeline_magic.agents.specification.planner.measures import read_measure
-from pipeline_magic.agents.specification.planner.named import named_at
-from pipeline_magic.agents.specification.planner.ranking import partition
 from pipeline_magic.agents.specification.planner.text import number_of
+from pipeline_magic.agents.specification.planner.windowed import (
+    last_value,
+    over_at,
+    subject_at,
+    table_of,
+    tail_at,
+)
 from pipeline_magic.spec.names import slug
 
 __all__ = ["read_window"]
@@ -39,10 +41,6 @@ __all__ = ["read_window"]
 _RUNNING = (
     "running total|running sum|cumulative total|cumulative sum|cumulated total|running balance|cumulative|running|"
     "cumulated|rolling total|running count|cumulative count|year to date total|total so far"
-)
-_BY_ORDER = (
-    "in order of|ordered by|in the order of|sorted by|over|along|by|through|across|, ordered by|, in order of|"
-    "order by|, sorted by|over the"
 )
 _UNITS = "day|week|month|quarter|year"
 _OVER = "|".join(f"{unit} over {unit}|{unit} - over - {unit}|{unit} on {unit}" for unit in _UNITS.split("|"))
@@ -63,151 +61,6 @@ def read_window(c: Context, i: int) -> Found | None:
     return None
 
 
-# --- what it is about ---------------------------------------------------------------------------------------------
-
-
-def _subject(c: Context, i: int) -> tuple[int, str, str, tuple[Item, ...]] | None:
-    """What is summed or compared: the end, a template, words for it, and items that make it (a hidden measure)."""
-    i = c.skip(i, "of the|of|for the|for|in the|in|the|each|their|its")
-    formula = formula_at(c, i) if named_at(c, i) is None else None
-    if (
-        formula is not None
-        and formula.end <= c.end(i - 1)
-        and (formula.operators or not _key_like(c, formula.expression))
-    ):
-        return formula.end, formula.expression, formula.words, ()
-    named = named_at(c, i)
-    if named is not None:
-        end, what = named
-        known = next((old for old in c.of(Measure) if old.expression == what.measure.expression), None)
-        name = (known or what.measure).name
-        items = () if known else (*what.uses, replace(what.measure, start=i, end=end))
-        return end, measure_ref(name), name, items
-    kind = wide_state_at(c, i)
-    summed = read_measure(c, i - 1) if kind is not None and c.low(i - 1) == "total" else None
-    if kind is not None and summed is None and c.tokens[i].low != c.tokens[i].stem:
-        table = c.linker.tables[refs_in(kind.expression)[0].table]
-        amounts = [each for each in table.of_kind("number") if each.type.startswith(("decimal", "double", "float"))]
-        if len(amounts) == 1:
-            text = f"CASE WHEN {kind.expression} THEN {col(amounts[0].ref)} END"
-            return kind.end, text, c.low(i), (Filter(i, kind.end, kind.expression, kind.assumed),)
-    found = read_measure(c, i)
-    made = [item for item in found.items if isinstance(item, Measure)] if found is not None else []
-    if found is not None and len(made) == 1:
-        known = next((old for old in c.of(Measure) if old.expression == made[0].expression), None)
-        items = tuple(item for item in found.items if item not in made) if known else found.items
-        name = (known or made[0]).name
-        return found.end, measure_ref(name), name, items
-    return None
-
-
-def _key_like(c: Context, template: str) -> bool:
-    refs = refs_in(template)
-    column = c.linker.tables[refs[0].table].column(refs[0].column) if refs else None
-    return column is not None and (column.is_key_like or column.kind not in {"number"})
-
-
-def _last(c: Context) -> tuple[str, str] | None:
-    """The value that was measured or shown last."""
-    measures = c.of(Measure)
-    if measures:
-        return measure_ref(measures[-1].name), measures[-1].name
-    shown = [item.ref for item in c.of(Selected) if not _key_like(c, col(item.ref))]
-    return (col(shown[-1]), shown[-1].column) if shown else None
-
-
-def _order(c: Context, i: int) -> tuple[int, tuple[tuple[str, bool], ...]] | None:
-    """``in order of the order date``, ``ordered by txn_date and txn_id``, ``over the months``, ``over time``."""
-    at = c.match(i, _BY_ORDER)
-    if at is None:
-        return None
-    if c.low(i) == "by" and c.match(at, "day|week|month|quarter|year|date") is not None:
-        return None  # `by day` groups
-    at = c.skip(at, "the|its|their|order of")
-    after = c.match(at, "time|days|weeks|months|quarters|years|period|periods|month|week|date|day|year")
-    if after is not None and c.linker.column_at(at, kinds=("date", "timestamp"), least=0.95) is None:
-        return after, ()
-    found: list[tuple[str, bool]] = []
-    end = at
-    while (link := c.linker.column_at(at, least=0.6)) is not None and link.end <= c.end(i):
-        end = link.end
-        falls = c.match(end, "descending|desc")
-        end = falls or c.skip(end, "ascending|asc")
-        found.append((col(link.ref), falls is not None))
-        more = c.match(end, ", and|and|,|then")
-        if more is None:
-            break
-        at = more
-    return (end, tuple(found)) if found else None
-
-
-def _over(c: Context, i: int, table: str) -> tuple[int, tuple[str, ...], tuple[Item, ...]] | None:
-    """``per customer``, ``within the client's country``: the rows looked at together."""
-    within = c.match(i, "within|inside|in")
-    found = read_group(c, i) or (_within(c, within) if within is not None else None)
-    if found is None:
-        return None
-    texts: list[str] = []
-    items: list[Item] = []
-    groups = [item for item in found.items if isinstance(item, Group)]
-    if any(text != col(ref) for item in groups for _, text in item.columns for ref in refs_in(text)):
-        return None  # a period is what the groups are, and not what parts them
-    for item in groups:
-        if item.entity and table and item.entity != table:
-            texts += partition(c, c.linker.tables[table], item)
-        elif item.entity:
-            texts += [col(Ref(item.entity, name)) for name in c.linker.tables[item.entity].key]
-        else:
-            texts += [text for _, text in item.columns]
-            refs = [ref for _, text in item.columns for ref in refs_in(text) if text == col(ref)]
-            items += [Selected(i, found.end, ref) for ref in refs]
-    return found.end, tuple(texts), tuple(items)
-
-
-def _within(c: Context, i: int) -> Found | None:
-    """The column behind ``within``: ``the client's country``, ``its region``."""
-    at = c.skip(i, "the|each|their|its|every|same")
-    owner = c.table_at(at)
-    link = None
-    if owner is not None:
-        link = c.linker.column_at(owner.end, tables=(owner.table.name,), least=0.5)
-        if link is None:
-            keys = tuple((name, col(Ref(owner.table.name, name))) for name in owner.table.key)
-            return Found(owner.end, "measure", (Group(i, owner.end, keys, owner.table.name),)) if keys else None
-    link = link or c.linker.column_at(at, least=0.8)
-    if link is None or link.end > c.end(i):
-        return None
-    return Found(link.end, "measure", (Group(i, link.end, ((link.column.name, col(link.ref)),)),))
-
-
-def _table_of(c: Context, template: str) -> str:
-    refs = refs_in(template)
-    return refs[0].table if refs else ""
-
-
-def _tail(
-    c: Context, end: int, table: str
-) -> tuple[int, tuple[str, ...] | None, tuple[tuple[str, bool], ...] | None, tuple[Item, ...]]:
-    """Partition and order behind a value, in either order."""
-    over: tuple[str, ...] | None = None
-    order: tuple[tuple[str, bool], ...] | None = None
-    items: tuple[Item, ...] = ()
-    for _ in range(3):
-        sorted_by = _order(c, end) if order is None else None
-        if sorted_by is not None:
-            end, order = sorted_by
-            continue
-        parts = (
-            _over(c, c.skip(end, ",") if c.match(c.skip(end, ","), "per|within") else end, table)
-            if over is None
-            else None
-        )
-        if parts is None:
-            break
-        end, over, items = parts
-    return end, over, order or None, items
-
-
 # --- running and moving -------------------------------------------------------------------------------------------
 
 
@@ -217,14 +70,17 @@ def _running(c: Context, i: int) -> Found | None:
     if at is None:
         return None
     counting = c.low(at - 1) == "count"
-    subject = _subject(c, at)
+    subject = subject_at(c, at)
+    explained_later = _explained_later(c, i, at) if subject is None and not counting else None
+    if explained_later is not None:
+        return explained_later
     if subject is None:
         meant = _behind(c, at)
         if meant is None:
             return None
         subject = (meant[0], meant[1], meant[2], ())
     end, text, words, items = subject
-    end, over, order, more = _tail(c, end, _table_of(c, text))
+    end, over, order, more = tail_at(c, end, table_of(c, text))
     explained = c.match(end, ", that is the|, i.e. the|, i.e.|, that is|( the") if not counting else None
     again = _running(c, explained) if explained is not None else None
     if again is not None:
@@ -238,10 +94,30 @@ def _running(c: Context, i: int) -> Found | None:
     return Found(end, "measure", (*items, *more, made))
 
 
+_THAT_IS = (
+    ", that is the|, i.e. the|, i.e.|, that is|( the|( i.e. the|( i.e.|, meaning the|, in other words the|, being the"
+)
+
+
+def _explained_later(c: Context, i: int, at: int) -> Found | None:
+    """``running balance per account, that is the cumulative sum of amount``: the partition before the value."""
+    first = tail_at(c, at, "")
+    explained = c.match(first[0], _THAT_IS) if first[0] > at else None
+    again = _running(c, explained) if explained is not None else None
+    if again is None:
+        return None
+    inner = next(item for item in again.items if isinstance(item, Windowed))
+    _, over, order, more = tail_at(c, at, table_of(c, inner.expression))
+    end = c.skip(again.end, ")") if c.low((explained or 0) - 2) == "(" else again.end
+    kept = tuple(item for item in again.items if item is not inner)
+    made = replace(inner, start=i, end=end, over=inner.over or over, order=inner.order or order)
+    return Found(end, "measure", (*kept, *more, made))
+
+
 def _behind(c: Context, at: int) -> tuple[int, str, str] | None:
     """What a running total without a word of its own is about: ``that is the cumulative sum of``, else the last."""
     explained = c.match(at, "per|over|,|by|in|across|along|.|for")
-    last = _last(c)
+    last = last_value(c)
     if last is None or (explained is None and at < c.end(at - 1)):
         return None
     return at, last[0], last[1]
@@ -259,8 +135,8 @@ def _moving(c: Context, i: int) -> Found | None:
     if moving is None:
         return None
     function = "sum" if c.low(moving - 1) in {"sum", "total"} else "avg"
-    subject = _subject(c, moving)
-    last = _last(c)
+    subject = subject_at(c, moving)
+    last = last_value(c)
     if subject is not None:
         end, text, words, items = subject
     elif last is not None:
@@ -272,7 +148,7 @@ def _moving(c: Context, i: int) -> Found | None:
         end = c.skip(behind + 1, "day|days|week|weeks|month|months|row|rows|periods|period")
     if number is None or not number.isdigit() or int(number) < 2:
         return None
-    end, over, order, more = _tail(c, end, _table_of(c, text))
+    end, over, order, more = tail_at(c, end, table_of(c, text))
     made = Windowed(
         i,
         end,
@@ -318,8 +194,10 @@ def _period_change(c: Context, i: int) -> Found | None:
     rate = named is not None and c.low(named - 1) in {"growth", "rate"}
     at = named or at
     behind = c.match(at, _PERCENT)
-    subject = _subject(c, c.skip(behind or at, "of|in|for")) if c.match(behind or at, "of|in|for") is not None else None
-    last = _last(c)
+    subject = (
+        subject_at(c, c.skip(behind or at, "of|in|for")) if c.match(behind or at, "of|in|for") is not None else None
+    )
+    last = last_value(c)
     if subject is not None:
         end, text, words, items = subject
     elif last is not None:
@@ -353,7 +231,7 @@ def _against_previous(c: Context, i: int) -> Found | None:
     if previous is None:
         return None
     end = c.match(previous, _THAT) or (previous if "before" in c.low(previous - 1) else None)
-    last = _last(c)
+    last = last_value(c)
     if end is None or last is None:
         return None
     after = c.match(end, _PERCENT)
@@ -383,7 +261,7 @@ def _from_previous(c: Context, i: int) -> Found | None:
     if end is None:
         return None
     table = link.ref.table
-    end, over, order, more = _tail(c, end, table)
+    end, over, order, more = tail_at(c, end, table)
     if order is None:
         dates = c.linker.tables[table].of_kind("date", "timestamp")
         order = ((col(dates[0].ref), False),) if len(dates) == 1 else None
@@ -445,7 +323,7 @@ def _whole(c: Context, whole: int, i: int) -> tuple[int, str, str, tuple[Item, .
     made_ = [item for item in found.items if isinstance(item, Measure)] if found is not None else []
     if found is not None and len(made_) == 1:
         return found.end, measure_ref(made_[0].name), made_[0].name, found.items
-    last = _last(c)
+    last = last_value(c)
     if last is not None and measures_in(last[0]) and _ends(c, whole):
         return whole, last[0], last[1], ()
     return None
@@ -484,15 +362,15 @@ def _rank(c: Context, i: int) -> Found | None:
         items.append(Use(link.start, link.end, link.table.name))
     elif column is not None and column.end <= c.end(i):
         end = column.end
-    end, over, more = _over(c, end, "") or (end, None, ())
+    end, over, more = over_at(c, end, "") or (end, None, ())
     by = c.match(end, "by|based on|on|according to|in terms of|, by")
-    subject = _subject(c, by) if by is not None else None
+    subject = subject_at(c, by) if by is not None else None
     if subject is None:
         return None
     end, text, _, made = subject
     items += [*made, *more]
     if over is None:
-        parts = _over(c, end, "")
+        parts = over_at(c, end, "")
         if parts is not None:
             end, over = parts[0], parts[1]
             items += parts[2]

@@ -120,13 +120,16 @@ _ROWS_TOO = {"with", "together", "along", "plus", "including", "include", "and",
 
 def _with_head(c: Context, items: list[Item]) -> list[Item]:
     """``active devices with their site name``: the rows of the first table, and what is shown beside them."""
-    if any(isinstance(item, (Measure, Group, Top, Latest, Windowed, Derive, Change, Distinct)) for item in items):
+    if any(isinstance(item, (Measure, Group, Top, Latest, Windowed, Change, Distinct)) for item in items):
         return items
     shown = [item for item in items if isinstance(item, Selected)]
     uses = sorted((item for item in items if isinstance(item, Use)), key=lambda item: item.start)
     if not shown or not uses or uses[0].start > shown[0].start:
         return items
     head, first = uses[0].table, shown[0]
+    derived = [item for item in items if isinstance(item, Derive)]
+    if any(item.start < first.start or {ref.table for ref in refs_in(item.expression)} - {head} for item in derived):
+        return items
     before = c.low(first.start - 1)
     if before not in _ROWS_TOO or any(item.ref.table == head for item in shown):
         return items
