@@ -5,7 +5,8 @@
 Sources: ``catalogs/*.yml`` (tables and their rows), ``items_*.yml`` (statements and gold SQL), ``parts.yml`` (phrases).
 Made: ``transform_eval.jsonl``, ``statement_parts.jsonl`` and ``db/*.sqlite``, the form ``benchmarks/statements.py``
 reads. The gold is written by hand for SQLite and is run here; nothing of the product takes part in it, but the names
-and types of the sample tables. `held_out` items are not looked at while the planner is worked on.
+and types of the sample tables. `held_out` items were not looked at until 2026-11-22; the planner then read 0.33 of them
+right and 0.04 silently wrong. Since that day they are worked on like the others, and measure nothing unseen.
 ``items_blind_*.yml`` are a part of their own (`blind`), written without a look at the planner and scored only when
 asked for; they come last, so that the other items keep their places.
 """
