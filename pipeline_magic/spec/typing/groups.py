@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 
 from pipeline_magic.spec.literals import sql_literal
@@ -77,6 +78,15 @@ def _warn_of_ties(
         context.warn(path, f"`{loose[0]}` cannot be ordered, so rows that differ only there may change from run to run")
 
 
+def takes_any_of_ties(expression: str) -> bool:
+    """Whether an expression takes a value from any of the rows that tie.
+
+    >>> takes_any_of_ties("coalesce(max_by(id, day), 0)"), takes_any_of_ties("max(id)")
+    (True, False)
+    """
+    return re.search(r"\b(?:max|min)_by\(", expression) is not None
+
+
 def aggregate(context: Context, step: Aggregate, node: Node) -> Typed:
     path = f"steps.{step.id}"
     group_by = context.groupable(f"{path}.group_by", step.group_by, node.columns)
@@ -87,6 +97,8 @@ def aggregate(context: Context, step: Aggregate, node: Node) -> Typed:
         found = context.expression(f"{where}.expression", item.expression, node.columns, "aggregate", group_by=group_by)
         reserved(context, where, item.name)
         kind = str(found.type) if found else "bigint"
+        if found and takes_any_of_ties(found.text):
+            context.warn(f"{where}.expression", "of rows that tie, any may be taken; a run again may take another")
         if kind == "void":
             context.problem(f"{where}.expression", "NULL alone has no type; write CAST(NULL AS …)")
         columns.append(Column(name=item.name, type=kind, nullable=found.nullable if found else True))
