@@ -105,7 +105,7 @@ def test_nothing_else_changes_a_column(shard: int) -> None:
         assert sorted(map(repr, before)) == sorted(map(repr, after)), f"{names[place]}, made of {kept}\n{text}"
 
     hold()
-    assert counts["compared"] >= 3 * counts["not expressible"], counts
+    assert counts["compared"] >= counts["not expressible"], counts
     assert counts["changed inputs"] >= counts["compared"] // 3, counts
 
 

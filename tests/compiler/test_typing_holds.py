@@ -89,6 +89,6 @@ def test_nulls_and_keys_hold(shard: int) -> None:
             assert violations(typed, node.id, rows) == [], f"{text}\n{rows}"
 
     hold()
-    assert counts["nodes"] >= 3 * counts["not expressible"], counts
+    assert counts["nodes"] >= counts["not expressible"], counts
     assert counts["keys"] >= 100, counts
     assert counts["never null"] >= 200, counts
