@@ -6,6 +6,7 @@ The log file is ``<home>/pipeline_magic.log`` (1 MB, three old ones kept). Nothi
 from __future__ import annotations
 
 import logging
+import sys
 from contextvars import ContextVar
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
@@ -42,9 +43,21 @@ def log_to_file(home: Path) -> None:
         logger.setLevel(logging.INFO)
 
 
+class _Console(logging.Handler):
+    """Writes to whatever standard error is at the moment: a notebook and a test put another in its place."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            sys.stderr.write(self.format(record) + "\n")
+        except Exception:  # noqa: BLE001 - a log that cannot be written never stops the work, and says so as logging does
+            self.handleError(record)
+
+
 def log_to_stderr() -> None:
-    """Show the log on standard error, for ``--verbose``."""
-    _add(logging.getLogger("pipeline_magic"), logging.StreamHandler())
+    """Show the log on standard error, for ``--verbose``; once, however often it is called."""
+    logger = logging.getLogger("pipeline_magic")
+    if not any(isinstance(handler, _Console) for handler in logger.handlers):
+        _add(logger, _Console())
 
 
 def _add(logger: logging.Logger, handler: logging.Handler) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import signal
 import sys
@@ -49,3 +50,14 @@ def _no_real_language_model() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(OpenAIModel, "complete", guarded)
         yield
+
+
+@pytest.fixture(autouse=True)
+def _no_log_of_another_test() -> Iterator[None]:
+    """A test that asks for the log on standard error does not leave it there for the next one."""
+    logger = logging.getLogger("pipeline_magic")
+    before = list(logger.handlers)
+    yield
+    for handler in [one for one in logger.handlers if one not in before]:
+        logger.removeHandler(handler)
+        handler.close()
