@@ -38,7 +38,7 @@ def demo(words: list[str], orchestrator: PipelineBuilderOrchestrator, stream: Te
     args = parser.parse_args(words)
     progress = Lines(stream)
     print(f"Statement\n\n{_indented(STATEMENT)}\n", file=stream)
-    options = argparse.Namespace(new=False, answer=[], edits=[], pause=False)
+    options = argparse.Namespace(new=False, answer=[], edits=[], pause=False, planner="embedded")
     outcome, status = build(orchestrator, STATEMENT, options, progress)
     snapshot = outcome.snapshot
     assert snapshot is not None  # build always gives one
