@@ -54,6 +54,19 @@ def test_the_demo_statement_is_the_example() -> None:
     assert example.read_text().strip() == STATEMENT.strip()
 
 
+def test_the_demo_goes_to_a_deployed_table(run: Run, data: Callable[..., Any], tmp_path: Path) -> None:
+    """`demo --yes` runs the main job to its rows, and a second call shows them again without doing anything twice."""
+    home = ("--home", str(tmp_path / "demo"))
+    status, out, err = run(*home, "demo", "--yes")
+    assert status == 0, err
+    assert "6/6 Approval" in err and "the first 5:" in out and "(merged)" in out
+    audited = data(*home, "audit")
+    assert [entry["event"] for entry in audited].count("job.deploy") == 1
+    status, out, _ = run(*home, "demo", "--yes")
+    assert status == 0 and "the first 5:" in out
+    assert data(*home, "audit") == audited
+
+
 def test_from_a_file_to_a_deployed_table(run: Run, data: Callable[..., Any], tmp_path: Path) -> None:
     """build, status, approve, rows, audit, list: the whole job by commands, results on standard output."""
     file = tmp_path / "statement.txt"
