@@ -1,7 +1,7 @@
 """How many statements are read right.
 
     python benchmarks/statements.py --corpus DIR [--planner embedded|llm] [--framed] [--predictions FILE] [--quick]
-                                    [--part dev|held_out|blind]
+                                    [--part dev|held_out|blind|dev2]
 
 A corpus is a folder with ``transform_eval.jsonl`` (statement, tables, SQLite file, gold SQL) and, where there is one,
 ``statement_parts.jsonl`` (schedules, write modes, checks, targets, hostile phrases). Each statement is read by the
@@ -9,8 +9,8 @@ planner, completed, typed and compiled; the SQL form runs on the item's SQLite f
 gold rows: every gold column must be found among the columns of ours, whatever it is called. An item may also say what
 it `expects` of the rest: target, mode, keys, schedule, comment and checks; then it is right only with all of them.
 
-Items marked `blind` (written without a look at the planner) are scored by ``--part blind`` alone: without ``--part``
-the others are, dev and held_out together.
+Items marked `blind` (written without a look at the planner) are scored by ``--part blind`` alone, and those of the part
+`dev2` by ``--part dev2``: without ``--part`` the others are, dev and held_out together.
 
 Prints a table; the last line is JSON. `right`, `silently_wrong`, `asked` and `error` are fractions of the items that
 have an answer; an item is asked only if a must-answer question is open. `guessed` is the fraction of items without an
@@ -69,6 +69,11 @@ def schemas(item: dict[str, Any]) -> list[TableSchema]:
         )
         for table in item["tables"]
     ]
+
+
+def own_part(item: dict[str, Any]) -> str | None:
+    """The part that an item is scored with only when asked for: `blind`, `dev2`, or None."""
+    return "blind" if item.get("blind") else item.get("part")
 
 
 def reader(planner: str) -> SpecificationParserAgent:
@@ -327,7 +332,9 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--framed", action="store_true", help="put each statement as: " + FRAME.format("…"))
     options.add_argument("--predictions", type=Path)
     options.add_argument("--quick", action="store_true", help="every fifth item")
-    options.add_argument("--part", choices=("dev", "held_out", "blind"), help="only these (default: all but blind)")
+    options.add_argument(
+        "--part", choices=("dev", "held_out", "blind", "dev2"), help="only these (default: dev and held_out)"
+    )
     options.add_argument("--show", action="store_true", help="print each item that is not right")
     given = options.parse_args(arguments)
     try:
@@ -336,7 +343,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     items = list(lines(given.corpus / "transform_eval.jsonl"))
-    items = [item for item in items if bool(item.get("blind")) == (given.part == "blind")][:: 5 if given.quick else 1]
+    apart = given.part if given.part in {"blind", "dev2"} else None
+    items = [item for item in items if own_part(item) == apart][:: 5 if given.quick else 1]
     if given.part in {"dev", "held_out"}:
         items = [item for item in items if bool(item.get("held_out")) == (given.part == "held_out")]
     phrases = list(lines(given.corpus / "statement_parts.jsonl"))
