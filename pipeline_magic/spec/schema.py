@@ -6,6 +6,8 @@ Here: columns, table schemas and their keys, as frozen models. Types are Spark S
 
 from __future__ import annotations
 
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict
 
 __all__ = ["Column", "ForeignKey", "Model", "TableSchema"]
@@ -66,3 +68,11 @@ class TableSchema(Model):
         """The column of that name, compared as Spark does: without regard to case."""
         wanted = name.casefold()
         return next((column for column in self.columns if column.name.casefold() == wanted), None)
+
+    def shape(self) -> dict[str, Any]:
+        """What a plan rests on: name, columns and keys as plain data, without statistics, comments and times."""
+        return {
+            "table": self.table,
+            "columns": [[column.name, column.type, column.nullable] for column in self.columns],
+            "keys": [list(self.primary_key), *[list(key) for key in self.unique_keys]],
+        }

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline_magic.agents.operations.effects import Effects
-from pipeline_magic.errors import DeploymentError, PipelineMagicError
+from pipeline_magic.errors import CatalogError, DeploymentError, PipelineMagicError
 from pipeline_magic.ports import Catalog, Clock, Deployer, DeployRequest, Engine, Store
 from pipeline_magic.runs import Deployment, NotebookRun, Prepared, PullRequest
 from pipeline_magic.spec.names import split_table
@@ -127,16 +127,19 @@ class PipelineOperator:
             parameters=prepared.plan.parameters,
             digest=digest,
             key=f"deploy-{digest[:24]}",
+            paused=_paused(prepared),
             tags={HEAD_TAG: "{}:{}".format(*self._store.audit_head())},
         )
         versions = [item.version for item in self._engine.history(target)[:1]]
         before = effects.once("target.version", digest, lambda: versions[0] if versions else None)
-        placed = effects.once("job.deploy", digest, lambda: self._deployer.deploy(request).model_dump(mode="json"))
-        made = Deployment.model_validate({**_mapping(placed), "run_id": record.run_id})
+        placed = _mapping(effects.once("job.deploy", digest, lambda: self._place(request)))
+        made = Deployment.model_validate(
+            {**{name: value for name, value in placed.items() if name != "settings"}, "run_id": record.run_id}
+        )
         rows: int | None = None
         if first_run:
             say("Running it once")
-            rows = self._first_run(made.id, record.run_id, digest, effects)
+            rows = self._first_run(made.id, record.run_id, digest, target, effects)
             effects.once("table.describe", digest, lambda: self._describe(prepared))
         after = [item.version for item in self._engine.history(target)[:1]]
         return self._store.save_deployment(
@@ -156,13 +159,14 @@ class PipelineOperator:
             expected_state="deploying",
         )
 
-    def _first_run(self, deployment_id: str, run_id: str, digest: str, effects: Effects) -> int | None:
+    def _first_run(self, deployment_id: str, run_id: str, digest: str, target: str, effects: Effects) -> int | None:
         failed = [item for item in self._store.effects(run_id) if item.kind == "job.run" and _failed(item.result)]
         attempt = f"{digest[:24]}-{len(failed) + 1}"
 
         def go() -> dict[str, Any]:
             outcome = self._deployer.run_now(deployment_id, key=f"run-{attempt}", timeout=self._run_timeout)
-            return {"succeeded": outcome.succeeded, "error": outcome.error, "rows": _rows(outcome)}
+            result = {"succeeded": outcome.succeeded, "error": outcome.error, "rows": _rows(outcome)}
+            return {**result, "shape": self._shape(target)}
 
         result = _mapping(effects.once("job.run", attempt, go))
         if not result.get("succeeded"):
@@ -174,8 +178,20 @@ class PipelineOperator:
         rows = result.get("rows")
         return rows if isinstance(rows, int) else None
 
+    def _place(self, request: DeployRequest) -> dict[str, Any]:
+        """The deployment, and its settings as they then are: what a later plan finds unchanged."""
+        made = self._deployer.deploy(request)
+        return {**made.model_dump(mode="json"), "settings": self._deployer.settings(made.id)}
+
     def _create(self, catalog: str, schema: str) -> None:
         self._catalog.create_schema(catalog, schema)
+
+    def _shape(self, target: str) -> dict[str, Any] | None:
+        """What the run left of the target: a later plan finds it unchanged."""
+        try:
+            return self._catalog.table(target).shape()
+        except CatalogError:
+            return None
 
     def _describe(self, prepared: Prepared) -> None:
         spec = prepared.plan.spec
@@ -195,6 +211,12 @@ def notebook_path(pipeline: str, notebook: str) -> str:
 def _target(prepared: Prepared) -> str:
     """The table that the deployed job writes: the spec's, with the catalog of the environment."""
     return prepared.plan.parameters.get("target") or prepared.plan.spec.target.table
+
+
+def _paused(prepared: Prepared) -> bool:
+    """Whether the plan says that the schedule is kept and does not fire."""
+    written = prepared.plan.settings.get("written")
+    return isinstance(written, dict) and written.get("paused") is True
 
 
 def _failed(result: object) -> bool:
