@@ -7,13 +7,13 @@ read and what that asks for, or that this is not for it. Readers never change an
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline_magic.agents.specification.planner.entities import TableInfo
-from pipeline_magic.agents.specification.planner.intent import Item, Measure
+from pipeline_magic.agents.specification.planner.intent import Item, Measure, Use
 from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
 from pipeline_magic.agents.specification.planner.linking import Linker, TableLink
 from pipeline_magic.agents.specification.planner.text import Token, lemmas
@@ -132,8 +132,21 @@ class Context:
         """The table named at `i`, inside its segment."""
         if i >= len(self.tokens):
             return None
+        if self.tokens[i].low == "ones":
+            return self._ones(i)
         link = self.linker.table_at(i)
         return link if link is not None and link.end <= self.end(i) else None
+
+    def until(self, limit: int) -> Context:
+        """The same with every segment ending before token `limit`: what a reader may take of a list."""
+        return replace(self, ends=[min(end, limit) for end in self.ends])
+
+    def _ones(self, i: int) -> TableLink | None:
+        """``the posted ones``: rows of what was counted last, else of the only table named before."""
+        counted = [item.table for item in self.of(Measure) if item.expression.startswith("count(") and item.table]
+        named = list(dict.fromkeys(item.table for item in self.of(Use) if item.end <= i))
+        name = counted[-1] if counted else named[0] if len(named) == 1 else ""
+        return TableLink(i, i + 1, self.linker.tables[name], 0.8) if name else None
 
     @property
     def scope(self) -> tuple[TableInfo, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from pipeline_magic.agents.specification.planner.backrefs import state_of_those, those_rows
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.entities import TableInfo
 from pipeline_magic.agents.specification.planner.grouping import entity_columns, read_group
@@ -48,10 +49,30 @@ def count_of(c: Context, i: int) -> Found | None:
         last = c.items[-1] if c.items else None  # `number of orders and distinct customers`
         counting = isinstance(last, Measure) and last.expression.startswith("count(") and i - last.end <= 2
         at = i if counting and c.table_at(i + 1) is not None else None
+    if at is None and i and c.low(i - 1) in {"and", ","} and _one_more_state(c, c.skip(i, "the|all|also")):
+        at = c.skip(i, "the|all|also")
     if at is None and c.verb(i, "count", "tally"):
-        at = c.skip(i + 1, "of|up|for each|the number of|how many")
+        between = _group_between(c, i)
+        if between is not None:
+            return between
+        at = c.skip(i + 1, "of|up|the number of|how many")
     if at is None:
         return None
+    return _count_from(c, i, at)
+
+
+def _one_more_state(c: Context, i: int) -> bool:
+    """``count the orders and the open ones``: behind a count, rows of the same table in one state are counted too."""
+    last = c.items[-1] if c.items else None
+    if not isinstance(last, Measure) or not last.expression.startswith("count(") or not 0 < i - last.end <= 3:
+        return False
+    state = state_at(c, i, None)
+    link = c.table_at(state.end) if state is not None else None
+    return link is not None and link.table.name == last.table
+
+
+def _count_from(c: Context, i: int, at: int) -> Found | None:
+    """The rows or values from `at` on, counted; the words that ask for it start at `i`."""
     distinct = c.match(at, _DISTINCT)
     at = c.skip(distinct or at, "the|all|total|different|distinct|unique|of")
     them = _of_them(c, i, at)
@@ -60,6 +81,14 @@ def count_of(c: Context, i: int) -> Found | None:
     several = _several_states(c, i, at)
     if several is not None:
         return several
+    again = c.match(at, "them|these|those|rows|records|entries") if c.verb(i, "count", "tally") else None
+    if again is not None and (name := those_rows(c, i)) and c.table_at(at) is None:
+        table = c.linker.tables[name]
+        made = Measure(
+            i, again, f"{'_'.join(table.words)}_count", counted(c, table), name, ("count", *table.words),
+            "" if c.low(again - 1) not in {"rows", "records", "entries"} else f"rows of {table.short} are counted",
+        )  # fmt: skip
+        return Found(again, "measure", (made,))
     state = state_at(c, at, None)
     if state is not None and c.table_at(state.end) is not None:
         at = state.end
@@ -97,6 +126,22 @@ def count_of(c: Context, i: int) -> Found | None:
     return None
 
 
+def _group_between(c: Context, i: int) -> Found | None:
+    """``count for each device the alerts``: what is grouped by stands between the verb and what is counted."""
+    at = c.skip(i + 1, ",")
+    group = read_group(c, at) if c.match(at, "per|for each|for every|by") is not None else None
+    if group is None:
+        return None
+    commas = [j for j in range(at + 1, group.end) if c.low(j) == ","]
+    for cut in (group.end, *reversed(commas)):
+        keys = group if cut == group.end else read_group(c.until(cut), at)
+        behind = c.skip(cut, ",|the|all|how many|number of|its|their")
+        found = _count_from(c, i, behind) if keys is not None and keys.end == cut else None
+        if keys is not None and found is not None and any(isinstance(item, Measure) for item in found.items):
+            return Found(found.end, "measure", (*keys.items, *found.items))
+    return None
+
+
 def _in_brackets(c: Context, end: int, table: TableInfo) -> tuple[int, Condition] | None:
     """``payments made late (paid date after due date)``: the brackets say what the words before them mean."""
     opened = next((j for j in range(end, min(end + 4, c.end(end - 1))) if c.low(j) == "("), None)
@@ -113,22 +158,24 @@ _NO_STATE = {"per", "by", "for", "and", "in", "of", "each", "or"}
 
 def _of_them(c: Context, i: int, at: int) -> Found | None:
     """``how many of them are active``: of the rows that were counted last."""
-    are = c.match(
-        at, "them are|these are|those are|them is|them were|these were|those were|them have|those have|them had"
-    )
-    counts = [item for item in c.of(Measure) if item.expression.startswith("count(") and item.table]
-    if are is None or not counts:
+    found = state_of_those(c, at)
+    if found is None:
         return None
-    table = c.linker.tables[counts[-1].table]
-    condition = condition_at(c, are, about=table, opened=True)
-    if condition is None:
-        return None
-    word = slug("_".join(token.low for token in c.tokens[are : condition.end] if token.kind == "word"))
+    condition, name = found
+    table = c.linker.tables[name]
+    words = [token.low for token in c.tokens[at : condition.end] if token.kind == "word"]
+    word = slug("_".join(word for word in words if word not in _EMPTY and word not in table.words), "such")
     made = Measure(
         i, condition.end, f"{word}_{'_'.join(table.words)}_count", counted(c, table, condition.expression), table.name,
         said(c, i, condition.end), condition.assumed,
     )  # fmt: skip
     return Found(condition.end, "measure", (made,))
+
+
+_EMPTY = {
+    "of", "them", "those", "these", "which", "that", "are", "is", "were", "was", "have", "had", "has", "still", "already",
+    "currently", "the", "a", "an",
+}  # fmt: skip
 
 
 def _several_states(c: Context, i: int, at: int) -> Found | None:

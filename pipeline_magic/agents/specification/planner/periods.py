@@ -210,7 +210,7 @@ def date_column(
     tables = (about,) if about else _dated_tables(c, i)
     if avoid and any(table.name != avoid and table.of_kind("date", "timestamp") for table in tables):
         tables = tuple(table for table in tables if table.name != avoid)  # `per device and day` is no day of devices
-    said = {base for j in range(max(0, i - 3), i) for base in lemmas(c.tokens[j].low)} if i else set()
+    said = {base for j in range(max(0, i - 3), i) for base in lemmas(c.tokens[j].low) if len(base) > 2} if i else set()
     choices: list[list[ColumnInfo]] = []
     for table in tables:
         dates = [column for column in table.of_kind("date", "timestamp") if not _RECORD_TIMES & set(column.words)]

@@ -11,6 +11,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 
+from pipeline_magic.agents.specification.planner.backrefs import read_percentage_of_that
 from pipeline_magic.agents.specification.planner.bothsides import read_both_sides
 from pipeline_magic.agents.specification.planner.checks import read_check
 from pipeline_magic.agents.specification.planner.cleaning import read_change
@@ -34,6 +35,7 @@ from pipeline_magic.agents.specification.planner.nested import read_nested
 from pipeline_magic.agents.specification.planner.pivots import read_pivot
 from pipeline_magic.agents.specification.planner.places import read_places
 from pipeline_magic.agents.specification.planner.ranking import read_top
+from pipeline_magic.agents.specification.planner.relations import read_relation
 from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
 from pipeline_magic.agents.specification.planner.states import find_states, read_rate, read_state
 from pipeline_magic.agents.specification.planner.text import Token
@@ -53,6 +55,7 @@ READERS: tuple[Reader, ...] = (
     read_pivot,
     read_kept,
     read_both_sides,
+    read_relation,
     read_state,
     read_rate,
     read_nested,
@@ -72,6 +75,7 @@ READERS: tuple[Reader, ...] = (
     read_window,
     read_top,
     read_derive,
+    read_percentage_of_that,
     read_measure,
     read_explained,
     read_group,
