@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 from pipeline_magic.agents.catalog import UnityCatalogAgent
 from pipeline_magic.digests import digest_of
 from pipeline_magic.errors import NotFound, UsageError
-from pipeline_magic.planning import ANY_TIME, new_run, run_named, spec_at, tried
+from pipeline_magic.planning import ANY_TIME, new_run, run_named, said_of, spec_at, tried
 from pipeline_magic.runs import Answer, Parsed, Run, StageEvent, Validated
 from pipeline_magic.snapshots import stage_result
 from pipeline_magic.spec.names import slug
@@ -108,19 +108,28 @@ def _of_repository(ports: Ports, name: str) -> Present | None:
 def successor(ports: Ports, present: Present, edits: Sequence[Edit], environment: str) -> Run:
     """A fresh run of the same statement as it was read, with the answers and edits so far and further edits."""
     run, store, now = present.run, ports.store, ports.clock.now().isoformat()
-    edits = (*present.edits, *edits)
+    new, edits = edits, (*present.edits, *edits)
     if run is None:
         statement = present.parsed.provenance.statements[0]
         made = new_run(ports, statement, environment)
         event = StageEvent(stage="parse", state="done", message=f"Taken from the repository: {statement}")
         kept = {"event": event.model_dump(mode="json"), "result": present.parsed.model_dump(mode="json")}
         store.save_stage(made.id, "parse", digest_of(from_repository(statement)), json.dumps(kept), now)
-        return store.update_run(made, name=present.parsed.draft.name or "", planner=FROM_REPOSITORY, edits=edits)
+        said, name = said_of(ports, made, "spec.edit", {"edits": new}), present.parsed.draft.name or ""
+        return store.update_run(made, name=name, planner=FROM_REPOSITORY, edits=edits, audit=said)
     made = new_run(ports, run.statement, run.environment)
     read = store.stage(run.id, "parse")
     if read is not None:
         store.save_stage(made.id, "parse", *read, now)
-    return store.update_run(made, name=run.name, planner=run.planner, answers=run.answers, edits=edits, changes=run.id)
+    return store.update_run(
+        made,
+        name=run.name,
+        planner=run.planner,
+        answers=run.answers,
+        edits=edits,
+        changes=run.id,
+        audit=said_of(ports, made, "spec.edit", {"edits": new}),
+    )
 
 
 def from_repository(statement: str) -> dict[str, Any]:

@@ -177,7 +177,6 @@ class PipelineBuilderOrchestrator:
         edits = read_change(words, before, lambda: self._flow.tables_beside(words, before))
         changing.try_change(self.ports, present, edits)
         run, made = present.run, changing.successor(self.ports, present, edits, self.settings.environment)
-        planning.audit_changes(self.ports, made, "spec.edit", {"edits": edits})
         if run is None:
             return made
         if run.state in {"awaiting_input", "planned"} and store.deployment(run.id) is None:
@@ -303,8 +302,12 @@ class PipelineBuilderOrchestrator:
     def cancel(self, run_id: str) -> Snapshot:
         """Stop the work on a run at the next boundary, or drop a run that waits. What was finished is kept."""
         run = self.ports.store.run(run_id)
-        if not self.stop(run_id) and run.state not in {"cancelled", "failed", "superseded"}:
-            Work(self.ports.store, self.ports.clock, run, silent, threading.Event()).drop("Cancelled by you.")
+        said = planning.said_of(self.ports, run, "run.cancel", {})
+        if self.stop(run_id):
+            self.ports.store.append_audit(**said.model_dump())
+        elif run.state not in {"cancelled", "failed", "superseded"}:
+            work = Work(self.ports.store, self.ports.clock, run, silent, threading.Event())
+            work.drop("Cancelled by you.", audit=said)
         return self.snapshot(run_id)
 
     def stop(self, run_id: str) -> bool:
@@ -377,8 +380,7 @@ class PipelineBuilderOrchestrator:
         """Save answers or edits that fit, and read the run again; what does not fit changes nothing."""
         planning.try_out(self.ports, run.model_copy(update=changes))
         with self._work(run, progress) as work:
-            work.update(**changes)
-            planning.audit_changes(self.ports, work.run, event, changes)
+            work.update(**changes, audit=planning.said_of(self.ports, work.run, event, changes))
             self._flow.understand(work)
         return self.snapshot(run.id)
 

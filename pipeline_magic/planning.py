@@ -22,6 +22,7 @@ from pipeline_magic.ports import CodeHost, Store
 from pipeline_magic.runs import (
     Answer,
     Approval,
+    AuditDraft,
     File,
     Finding,
     Generated,
@@ -45,7 +46,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ANY_TIME",
-    "audit_changes",
     "require_current",
     "require_understood",
     "base_state",
@@ -63,6 +63,7 @@ __all__ = [
     "prepare",
     "require_complete",
     "run_named",
+    "said_of",
     "spec_at",
     "tried",
     "try_out",
@@ -384,12 +385,12 @@ def require_current(run: Run, approval: Approval) -> None:
         )
 
 
-def audit_changes(ports: Ports, run: Run, event: str, changes: dict[str, Any]) -> None:
-    """One audit entry for answers given or fields edited."""
+def said_of(ports: Ports, run: Run, event: str, changes: dict[str, Any]) -> AuditDraft:
+    """The audit entry for answers given or fields edited."""
     detail: dict[str, Any] = {
         name: [item.model_dump(mode="json") for item in values] for name, values in changes.items()
     }
-    ports.store.append_audit(
+    return AuditDraft(
         at=ports.clock.now().isoformat(),
         run_id=run.id,
         event=event,

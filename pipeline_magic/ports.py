@@ -6,7 +6,7 @@ its adapter. Implementations: see `adapters`; each port has one contract suite i
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Any, Protocol
 
@@ -312,8 +312,12 @@ class Store(Protocol):
         """Newest first."""
         ...
 
-    def update_run(self, run: Run, **changes: Any) -> Run:
-        """Write changes if nobody else did since `run` was read.
+    def every_run(self) -> Iterator[Run]:
+        """All runs, oldest first, a page at a time."""
+        ...
+
+    def update_run(self, run: Run, *, audit: AuditDraft | None = None, **changes: Any) -> Run:
+        """Write changes if nobody else did since `run` was read, and say so in the audit: both or neither.
 
         Raises:
             StaleState: Somebody did, or the state machine has no such move.
@@ -358,11 +362,17 @@ class Store(Protocol):
 
     def deployment(self, run_id: str) -> Deployment | None: ...
 
+    def deployments(self) -> Sequence[Deployment]:
+        """The deployment of every run that has one."""
+        ...
+
     def begin_effect(self, key: str, run_id: str, kind: str, at: str) -> Effect:
         """The effect of that key: newly started, or as it stands."""
         ...
 
-    def finish_effect(self, key: str, result: JsonValue, at: str) -> Effect: ...
+    def finish_effect(self, key: str, result: JsonValue, at: str, *, audit: AuditDraft | None = None) -> Effect:
+        """Write the result, and say so in the audit: both or neither. The first result stays, and is said once."""
+        ...
 
     def effects(self, run_id: str) -> Sequence[Effect]: ...
 
@@ -379,7 +389,16 @@ class Store(Protocol):
     ) -> AuditEntry: ...
 
     def audit(self, run_id: str | None = None) -> Sequence[AuditEntry]:
-        """Oldest first; of all runs when None."""
+        """Oldest first; of all runs when None, and then all in memory: `audit_stream` is for those."""
+        ...
+
+    def audit_stream(self, run_id: str | None = None, *, after: int | None = None) -> Iterator[AuditEntry]:
+        """Oldest first, a page at a time, so that memory does not grow with the audit.
+
+        Args:
+            run_id: Of one run; of all when None.
+            after: Entries with greater numbers only.
+        """
         ...
 
     def audit_head(self) -> tuple[int, str]:

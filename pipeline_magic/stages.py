@@ -23,7 +23,7 @@ from pipeline_magic.digests import digest_of
 from pipeline_magic.errors import Cancelled, PipelineMagicError, StaleState
 from pipeline_magic.logs import current_run
 from pipeline_magic.ports import Clock, Progress, Store
-from pipeline_magic.runs import TRANSITIONS, Run, Stage, StageEvent, StageState
+from pipeline_magic.runs import TRANSITIONS, AuditDraft, Run, Stage, StageEvent, StageState
 
 __all__ = ["Work", "load_event", "load_result", "this_worker", "worker_alive"]
 
@@ -99,10 +99,11 @@ class Work:
         for step in _way(self.run.state, state):
             self.update(state=step)
 
-    def drop(self, message: str) -> None:
-        """Cancel a run that nobody works on."""
-        self.move("cancelled")
-        self.update(message=message, worker="")
+    def drop(self, message: str, audit: AuditDraft | None = None) -> None:
+        """Cancel a run that nobody works on, and say so in the audit."""
+        for step in _way(self.run.state, "cancelled"):
+            last = step == "cancelled"
+            self.update(state=step, **({"message": message, "worker": "", "audit": audit} if last else {}))
 
     def say(self, message: str, *, state: StageState = "running", stage: Stage | None = None) -> None:
         """Tell the progress, and stop here if the person asked to."""

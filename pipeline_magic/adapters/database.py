@@ -41,6 +41,9 @@ __all__ = ["Database"]
 
 M = TypeVar("M", bound=Model)
 
+_PAGE = 500
+"""Runs that are read at once."""
+
 
 class Database:
     """A `ports.Store`.
@@ -87,8 +90,23 @@ class Database:
         with self._db.read() as connection:
             return tuple(self._load(Run, body) for (body,) in connection.execute(query))
 
-    def update_run(self, run: Run, **changes: Any) -> Run:
-        """Write changes if nobody else did since `run` was read; its version grows by one.
+    def every_run(self) -> Iterator[Run]:
+        """All runs, oldest first, a page at a time."""
+        last = 0
+        while True:
+            query = sa.select(tables.runs.c.seq, tables.runs.c.body).where(tables.runs.c.seq > last)
+            with self._db.read() as connection:
+                rows = connection.execute(query.order_by(tables.runs.c.seq).limit(_PAGE)).all()
+            for row in rows:
+                yield self._load(Run, row.body)
+            if len(rows) < _PAGE:
+                return
+            last = rows[-1].seq
+
+    def update_run(self, run: Run, *, audit: AuditDraft | None = None, **changes: Any) -> Run:
+        """Write changes if nobody else did since `run` was read, with the audit entry or not at all.
+
+        The version of the run grows by one.
 
         Raises:
             StaleState: Somebody did, or the state machine has no such move.
@@ -107,6 +125,8 @@ class Database:
         )
         with self._db.write() as connection:
             done = connection.execute(sa.update(tables.runs).where(where).values(_run_row(moved))).rowcount
+            if done and audit is not None:
+                append(connection, audit)
         if not done:
             now = self.run(run.id)
             raise StaleState(
@@ -254,6 +274,12 @@ class Database:
             row = _one(connection, query)
         return None if row is None else self._load(Deployment, row.body)
 
+    def deployments(self) -> Sequence[Deployment]:
+        """The deployment of every run that has one, in the order of their runs' ids."""
+        query = sa.select(tables.deployments.c.body).order_by(tables.deployments.c.run_id)
+        with self._db.read() as connection:
+            return tuple(self._load(Deployment, body) for (body,) in connection.execute(query))
+
     # --- effects -----------------------------------------------------------------------------------------------------
 
     def begin_effect(self, key: str, run_id: str, kind: str, at: str) -> Effect:
@@ -272,8 +298,11 @@ class Database:
             with self._db.read() as connection:
                 return self._effect(connection, key) or effect
 
-    def finish_effect(self, key: str, result: JsonValue, at: str) -> Effect:
-        """Write the result; the first one stays, whoever finishes again. Raises NotFound."""
+    def finish_effect(self, key: str, result: JsonValue, at: str, *, audit: AuditDraft | None = None) -> Effect:
+        """Write the result, with its audit entry or not at all; the first one stays, whoever finishes again.
+
+        Raises NotFound.
+        """
         with self._db.write() as connection:
             found = self._effect(connection, key)
             if found is None:
@@ -284,6 +313,8 @@ class Database:
             where = (tables.effects.c.key == key) & (tables.effects.c.status == "started")
             values = {"status": "done", "body": _no_nul(done.model_dump_json())}
             if connection.execute(sa.update(tables.effects).where(where).values(values)).rowcount:
+                if audit is not None:
+                    append(connection, audit)
                 return done
             return self._effect(connection, key) or done
 
@@ -339,9 +370,12 @@ class Database:
         return entry
 
     def audit(self, run_id: str | None = None) -> Sequence[AuditEntry]:
-        """Oldest first; of all runs when None."""
-        with self._db.read() as connection:
-            return entries(connection, run_id)
+        """Oldest first; of all runs when None, and then all in memory: `audit_stream` is for those."""
+        return tuple(self.audit_stream(run_id))
+
+    def audit_stream(self, run_id: str | None = None, *, after: int | None = None) -> Iterator[AuditEntry]:
+        """Oldest first, a page at a time; entries appended meanwhile come too."""
+        return entries(self._db.read, run_id, after)
 
     def audit_head(self) -> tuple[int, str]:
         """Number and hash of the last entry, as the store itself remembers them."""

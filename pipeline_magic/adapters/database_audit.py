@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import sqlalchemy as sa
@@ -18,31 +20,52 @@ from pipeline_magic.adapters.database_schema import audit, audit_head
 from pipeline_magic.digests import canonical_json, chain_hash
 from pipeline_magic.runs import AuditDraft, AuditEntry
 
-__all__ = ["append", "entries", "finite", "head", "plain"]
+__all__ = ["PAGE", "append", "entries", "finite", "head", "plain"]
+
+PAGE = 1000
+"""Entries that are read at once."""
+
+# Made once: building a statement costs more than running it.
+_LAST = sa.select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.id == 1).with_for_update()
+_ADD = sa.insert(audit)
+_MOVE = (
+    sa.update(audit_head).where(audit_head.c.id == 1).values(seq=sa.bindparam("new_seq"), hash=sa.bindparam("new_hash"))
+)
+_FIELDS = tuple(AuditDraft.model_fields)
 
 
 def append(connection: Connection, draft: AuditDraft) -> AuditEntry:
     """Add an entry to the end of the chain, inside the caller's writing transaction."""
     # The row lock (SQLite: the write lock this transaction began with) is held until the commit.
-    query = sa.select(audit_head.c.seq, audit_head.c.hash).where(audit_head.c.id == 1).with_for_update()
-    last = connection.execute(query).one()
-    fields = {"seq": last.seq + 1, **{name: finite(value) for name, value in draft.model_dump().items()}}
-    entry = AuditEntry.model_validate({**fields, "previous": last.hash, "hash": chain_hash(last.hash, fields)})
-    connection.execute(sa.insert(audit).values({**entry.model_dump(), "detail": canonical_json(entry.detail)}))
-    connection.execute(sa.update(audit_head).where(audit_head.c.id == 1).values(seq=entry.seq, hash=entry.hash))
-    return entry
+    last = connection.execute(_LAST).one()
+    fields: dict[str, Any] = {"seq": last.seq + 1, **{name: finite(getattr(draft, name)) for name in _FIELDS}}
+    links = {"previous": last.hash, "hash": chain_hash(last.hash, fields)}
+    connection.execute(_ADD, {**fields, **links, "detail": canonical_json(fields["detail"])})
+    connection.execute(_MOVE, {"new_seq": fields["seq"], "new_hash": links["hash"]})
+    return AuditEntry.model_validate({**fields, **links})
 
 
-def entries(connection: Connection, run_id: str | None) -> tuple[AuditEntry, ...]:
-    """Entries oldest first."""
-    query = sa.select(audit).order_by(audit.c.seq)
+def entries(
+    read: Callable[[], AbstractContextManager[Connection]], run_id: str | None, after: int | None
+) -> Iterator[AuditEntry]:
+    """Entries oldest first, a page at a time.
+
+    Each page is a read of its own: what is appended only grows, and a reader that takes its time holds nothing back.
+    The first page has no lower bound, so that an entry somebody put before the first one is seen too.
+    """
+    query = sa.select(audit).order_by(audit.c.seq).limit(PAGE)
     if run_id is not None:
         query = query.where(audit.c.run_id == run_id)
-    return tuple(
-        # Not validated: this is read a million at a time, and `verify` recomputes every hash.
-        AuditEntry.model_construct(**{**row, "detail": _detail(row["detail"])})
-        for row in connection.execute(query).mappings()
-    )
+    while True:
+        with read() as connection:
+            rows = connection.execute(query if after is None else query.where(audit.c.seq > after)).all()
+        for row in rows:
+            fields = row._asdict()
+            # Not validated: this is read a million at a time, and `verify` recomputes every hash.
+            yield AuditEntry.model_construct(**{**fields, "detail": _detail(fields["detail"])})
+        if len(rows) < PAGE:
+            return
+        after = rows[-1].seq
 
 
 def head(connection: Connection) -> tuple[int, str]:

@@ -10,8 +10,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 from pydantic import JsonValue
 
+from pipeline_magic.adapters import database, database_audit, database_schema
 from pipeline_magic.adapters.database import Database
 from pipeline_magic.digests import GENESIS, chain_hash
 from pipeline_magic.errors import NotFound, StaleState
@@ -106,6 +108,25 @@ def test_no_update_is_lost(store: Database) -> None:
     with pytest.raises(StaleState):
         store.update_run(read, answers=(Answer(question="q", value="second"),))
     assert store.run("r-1").answers == (Answer(question="q", value="first"),)
+
+
+def test_run_and_its_audit_are_one_write(store: Database) -> None:
+    """A change of a run that is refused leaves no audit entry, a done one leaves exactly one."""
+    read = store.create_run(run())
+    store.update_run(read, message="first", audit=draft("spec.edit"))
+    for changes in ({"message": "late"}, {"state": "planned"}):
+        with pytest.raises(StaleState):
+            store.update_run(read, **changes, audit=draft("spec.edit"))
+    assert [entry.event for entry in store.audit()] == ["spec.edit"]
+
+
+def test_every_run(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All runs oldest first, also over several pages."""
+    assert list(store.every_run()) == []
+    monkeypatch.setattr(database, "_PAGE", 2)
+    for number in range(5):
+        store.create_run(run(f"r-{number}"))
+    assert [one.id for one in store.every_run()] == ["r-0", "r-1", "r-2", "r-3", "r-4"]
 
 
 def test_forged_state_is_refused(store: Database) -> None:
@@ -215,6 +236,7 @@ def test_deployment_moves(store: Database) -> None:
     assert kept == deployment(state="deploying", rows=7)
     store.save_deployment(deployment(run_id="r-2"), expected_state=None)  # the same job, another run
     assert len(store.audit()) == 1
+    assert list(store.deployments()) == [kept, deployment(run_id="r-2")]
 
 
 @pytest.mark.parametrize("machine", ["run", "approval", "deployment"])
@@ -280,6 +302,14 @@ def test_effect_once(store: Database) -> None:
     assert [effect.key for effect in store.effects("r-1")] == ["open:b", "merge:b"]
 
 
+def test_effect_is_said_once(store: Database) -> None:
+    """Its result and its audit entry are one write; who finishes it again adds no second entry."""
+    store.begin_effect("open:b", "r-1", "open", AT)
+    for number in range(3):
+        store.finish_effect("open:b", {"number": number}, AT, audit=draft("pull_request.open"))
+    assert [entry.event for entry in store.audit()] == ["pull_request.open"]
+
+
 # --- audit -----------------------------------------------------------------------------------------------------------
 
 
@@ -309,6 +339,36 @@ def test_audit_chain(store: Database) -> None:
         assert previous == entry.hash
     assert [entry.seq for entry in store.audit("r-0")] == [1, 3]
     assert json.loads(store.audit()[0].model_dump_json())["detail"]["n"] == "inf"
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 4, 7])
+def test_audit_stream(store: Database, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
+    """Page after page the same entries as in one piece; of one run, and after a number; one slipped in below is seen."""
+    monkeypatch.setattr(database_audit, "PAGE", 3)
+    for number in range(count):
+        store.append_audit(at=AT, run_id=f"r-{number % 2}", event="e", identity="ada", detail={"n": number})
+    every = list(store.audit_stream())
+    assert [entry.seq for entry in every] == list(range(1, count + 1))
+    assert every == list(store.audit())
+    assert [entry.seq for entry in store.audit_stream("r-0")] == list(range(1, count + 1, 2))
+    assert [entry.seq for entry in store.audit_stream(after=2)] == list(range(3, count + 1))
+    with store._db.write() as connection:
+        fields = {"at": AT, "run_id": "r-1", "event": "e", "identity": "", "name": "", "digest": "", "detail": "{}"}
+        connection.execute(sa.insert(database_schema.audit).values(seq=-5, previous="x", hash="x", **fields))
+    assert [entry.seq for entry in store.audit_stream()][0] == -5
+
+
+def test_audit_stream_holds_nothing_back(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Between two pages others write; what they append comes at the end, in its place."""
+    monkeypatch.setattr(database_audit, "PAGE", 2)
+    for _ in range(4):
+        store.append_audit(at=AT, run_id="r-1", event="e", identity="ada")
+    seen = []
+    for entry in store.audit_stream():
+        seen.append(entry.seq)
+        if entry.seq <= 3:
+            store.append_audit(at=AT, run_id="r-1", event="late", identity="bob")
+    assert seen == [1, 2, 3, 4, 5, 6, 7]
 
 
 def test_threads_never_fork_the_chain(store: Database) -> None:

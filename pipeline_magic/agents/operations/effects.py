@@ -12,6 +12,7 @@ from collections.abc import Callable
 from pydantic import JsonValue
 
 from pipeline_magic.ports import Clock, Store
+from pipeline_magic.runs import AuditDraft
 
 __all__ = ["Effects"]
 
@@ -44,7 +45,7 @@ class Effects:
         if effect.status == "done":
             return effect.result
         result = action()
-        self._store.append_audit(
+        said = AuditDraft(
             at=self._now(),
             run_id=self._run_id,
             event=kind,
@@ -52,8 +53,8 @@ class Effects:
             digest=self._digest,
             detail={"subject": subject},
         )
-        self._store.finish_effect(key, result, self._now())
-        return result
+        # The result and its audit entry are one write: killed before it, the effect is done again and said once.
+        return self._store.finish_effect(key, result, said.at, audit=said).result
 
     def _now(self) -> str:
         return self._clock.now().isoformat()
