@@ -6,6 +6,7 @@ read and what that asks for, or that this is not for it. Readers never change an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -137,6 +138,21 @@ class Context:
         link = self.linker.table_at(i)
         return link if link is not None and link.end <= self.end(i) else None
 
+    def words(self, i: int, pattern: re.Pattern[str]) -> tuple[int, re.Match[str]] | None:
+        """A grammar of several words at `i`: where it ends, and its match; whole tokens of one segment only.
+
+        The tokens are seen in lower case with one space between them.
+        """
+        end = min(self.end(i), i + _FARTHEST)
+        text, ends = "", {}
+        for j in range(i, end):
+            text += (" " if text else "") + self.tokens[j].low
+            ends[len(text)] = j + 1
+        match = pattern.match(text)
+        while match is not None and match.end() not in ends:
+            match = pattern.match(text, 0, match.end() - 1) if match.end() else None
+        return (ends[match.end()], match) if match is not None else None
+
     def until(self, limit: int) -> Context:
         """The same with every segment ending before token `limit`: what a reader may take of a list."""
         return replace(self, ends=[min(end, limit) for end in self.ends])
@@ -169,6 +185,8 @@ class Context:
         return tuple(self.linker.tables[name] for name in dict.fromkeys([*near, *measured, *self.linker.scope]))
 
 
+_FARTHEST = 24
+"""The most tokens that one grammar may take."""
 _REACH = 80
 """How many tokens away a table still counts as near."""
 

@@ -22,6 +22,9 @@ def base_table(plan: Plan, wanted: Sequence[str]) -> str:
     for keep in plan.keeps:
         if keep.how in {"left", "anti", "semi"}:
             return keep.table
+    for item in plan.exists:
+        if item.negated and not plan.measures and not plan.groups:
+            return item.subject
     if plan.subject and not _reaches_all(plan, plan.subject, wanted):
         return plan.subject
     entity = plan.entity
@@ -239,6 +242,8 @@ def _add_latest(made: Assembly, plan: Plan, latest: Latest, alias: str) -> None:
     loose = [name for name in keys if (column := table.column(name)) is not None and column.nullable]
     if any(not table.key_declared or name not in table.key for name in loose):
         made.notes.append(f"rows of {table.short} in which {' and '.join(loose)} is NULL count as the same row")
+    if set(keys) == {column.name for column in table.columns}:
+        return  # equal in every column: it does not matter which one stays
     if latest.order is None:
         made.questions.append(_which_order(identity, table.columns, clauses))
     else:

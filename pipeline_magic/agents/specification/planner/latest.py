@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.entities import Kind, Ref, TableInfo
 from pipeline_magic.agents.specification.planner.grouping import read_group
@@ -18,7 +20,46 @@ __all__ = ["read_latest"]
 
 def read_latest(c: Context, i: int) -> Found | None:
     """``keep only the latest order per customer [by order date]``, ``deduplicate orders on o_orderkey …``."""
-    return _latest_per(c, i) or _one_row_per(c, i) or _deduplicate(c, i)
+    return _exact(c, i) or _latest_per(c, i) or _one_row_per(c, i) or _deduplicate(c, i)
+
+
+_ROWS = r"(?:rows?|records?|lines?|entries|entry)"
+_DROP = (
+    r"(?:remov(?:e|es|ing)|drop(?:s|ping)?|eliminat(?:e|es|ing)|delet(?:e|es|ing)|discard(?:s|ing)?|get rid of|"
+    r"filter(?:s|ing)? out|throw(?:s|ing)? (?:away|out)|collaps(?:e|es|ing)|dedup(?:licate|licates|e|licating)?|"
+    r"leav(?:e|es|ing) out|without|ignor(?:e|es|ing)|skip(?:s|ping)?)"
+)
+_SAME = r"(?:exact(?:ly)?|identical|full(?:y)?|complete(?:ly)?|true|perfect|entirely|literal)"
+_TWICE = r"(?:duplicates?|duplicated|repeated|repeating|identical|copies|equal|double)"
+_GONE = r"(?:removed|dropped|eliminated|deleted|discarded|ignored|left out|skipped|collapsed|thrown away|taken out)"
+_WHOLE_ROWS = re.compile(
+    rf"(?:{_DROP} (?:all |any |the |out )*(?:{_SAME} )+{_TWICE}(?: {_ROWS})?"
+    rf"|{_DROP} (?:all |any |the |out )*{_TWICE} {_ROWS}"
+    rf"|{_DROP} (?:all |any |the )*{_ROWS} that (?:are|occur|appear) (?:{_SAME} )*(?:{_TWICE}|the same|twice|more than once)"
+    rf"|(?:{_SAME} )*{_TWICE} {_ROWS} (?:are|should be|must be|to be|have to be|can be|need to be) {_GONE}"
+    rf"|keep(?:s|ing)? (?:each|every) {_ROWS} (?:only )?once)"
+)
+_KEYED = (
+    "on|by|with the same|based on|per|for each|having|keeping|, keeping|and keep|which|that|with|, with|using|sharing"
+)
+
+
+def _exact(c: Context, i: int) -> Found | None:
+    """``remove exact duplicate rows``: rows that are equal in every column become one; no key is needed."""
+    found = c.words(i, _WHOLE_ROWS)
+    if found is None:
+        return None
+    at = c.match(found[0], "from|in|of|among")
+    link = c.table_at(c.skip(at, "the|all")) if at is not None else None
+    end = link.end if link is not None else found[0]
+    named = list(dict.fromkeys(item.table for item in c.of(Use)))
+    name = link.table.name if link is not None else named[0] if len(named) == 1 else ""
+    if not name or c.match(end, _KEYED) is not None:
+        return None
+    table = c.linker.tables[name]
+    uses = (Use(link.start, link.end, name),) if link is not None else ()
+    keys = tuple(column.ref for column in table.columns)
+    return Found(end, "measure", (*uses, Latest(i, end, name, keys, None)))
 
 
 def _one_row_per(c: Context, i: int) -> Found | None:
