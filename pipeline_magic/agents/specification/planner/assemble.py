@@ -5,6 +5,7 @@ columns, grouping, conditions on groups, flags, segments, top, columns. Not here
 from __future__ import annotations
 
 from pipeline_magic.agents.specification.planner.draft import Assembly, Plan
+from pipeline_magic.agents.specification.planner.existing import add_exists
 from pipeline_magic.agents.specification.planner.expecting import add_checks
 from pipeline_magic.agents.specification.planner.groups import add_groups
 from pipeline_magic.agents.specification.planner.joining import (
@@ -48,6 +49,7 @@ def assemble(plan: Plan) -> Assembly:
                 free=True,
             )
         )
+    add_exists(made, plan, layout)
     add_row_steps(made, plan, layout)
     add_groups(made, plan, layout)
     add_rest(made, plan, layout)

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.entities import Ref
 from pipeline_magic.agents.specification.planner.formulas import Formula, derived_at, formula_at
 from pipeline_magic.agents.specification.planner.intent import (
     Derive,
     Distinct,
+    Exists,
     Item,
     Measure,
     Note,
@@ -20,7 +22,7 @@ from pipeline_magic.agents.specification.planner.intent import (
 )
 from pipeline_magic.agents.specification.planner.lateness import days_late_at
 from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS
-from pipeline_magic.agents.specification.planner.linking import TableLink
+from pipeline_magic.agents.specification.planner.linking import ColumnLink, TableLink
 from pipeline_magic.agents.specification.planner.periods import date_column
 from pipeline_magic.agents.specification.planner.text import lemmas, stem, stems_of
 from pipeline_magic.spec.names import slug
@@ -157,10 +159,20 @@ def read_columns(c: Context, i: int) -> Found | None:
         uses = tuple(
             Use(owner.start, owner.end, owner.table.name) for owner in owners if owner.table.name == column.ref.table
         )
-        return Found(column.end, "select", (Selected(i, column.end, column.ref), *uses))
+        ref = _of_subject(c, i, column)
+        return Found(column.end, "select", (Selected(i, column.end, ref), *uses))
     if link is not None:
         return Found(link.end, "source", (Use(i, link.end, link.table.name),))
     return None
+
+
+def _of_subject(c: Context, i: int, link: ColumnLink) -> Ref:
+    """``suppliers without parts, with their name``: of columns that fit alike, that of the rows which are asked for."""
+    subjects = [item.subject for item in c.of(Exists)]
+    for column in (link.column, *link.others) if subjects else ():
+        if column.ref.table == subjects[-1]:
+            return column.ref
+    return link.ref
 
 
 def _own_date(c: Context, i: int) -> Found | None:

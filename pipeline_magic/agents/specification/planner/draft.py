@@ -14,6 +14,7 @@ from pipeline_magic.agents.specification.planner.intent import (
     Check,
     Derive,
     Distinct,
+    Exists,
     Filter,
     Flag,
     Group,
@@ -153,6 +154,7 @@ class Plan:
         self.windows = self.of(Windowed)
         self.checks = self.of(Check)
         self.distinct = self.of(Distinct)
+        self.exists = self.of(Exists)
 
     def of(self, kind: type[_Item]) -> list[_Item]:
         """The items of one kind, in the order of the statement."""
@@ -238,6 +240,8 @@ def tables_of(item: Item) -> list[str]:
         found += [item.table, item.other]
     if isinstance(item, Latest):
         found += [item.table, *(key.table for key in item.keys)]
+    if isinstance(item, Exists):
+        found.append(item.subject)
     return [*found, *(ref.table for text in texts for ref in refs_in(text))]
 
 

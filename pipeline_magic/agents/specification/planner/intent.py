@@ -21,6 +21,7 @@ __all__ = [
     "Check",
     "Derive",
     "Distinct",
+    "Exists",
     "Filter",
     "Flag",
     "Group",
@@ -123,6 +124,20 @@ class Keep(Item):
     table: str
     other: str
     how: Literal["left", "inner", "anti", "semi"]
+
+
+@dataclass(frozen=True)
+class Exists(Item):
+    """Rows of `subject` with a row in `other` that meets all `conditions`; without one where it is `negated`.
+
+    Each condition is a template over one table; of several in one statement, each looks at rows of its own.
+    """
+
+    subject: str
+    other: str
+    conditions: tuple[str, ...] = ()
+    negated: bool = False
+    assumed: str = ""
 
 
 @dataclass(frozen=True)

@@ -72,6 +72,20 @@ class JoinGraph:
             self._links[right, left] = tuple(link.turned() for link in found)
         return self._links[left, right]
 
+    def ambiguous(self, path: Sequence[Link], named: Sequence[str]) -> bool:
+        """Two tables link the ends alike (parts by what is offered, or by what was sold), and words name neither."""
+        if len(path) != 2 or path[0].right in named:
+            return False
+        first, last = path[0].left, path[1].right
+        between = 0
+        for name in self._tables:
+            if name in {first, last}:
+                continue
+            here, there = self.links(first, name), self.links(name, last)
+            good = here and there and min(here[0].score, there[0].score) >= 0.7
+            between += bool(good and (here[0].one, there[0].one) == (path[0].one, path[1].one))
+        return between > 1
+
     def path(self, start: Sequence[str], goal: str, through: Sequence[str] = ()) -> tuple[Link, ...] | None:
         """The cheapest chain of links from any of `start` to `goal`: short, over good links, without repeating rows.
 

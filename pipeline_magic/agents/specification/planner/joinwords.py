@@ -267,7 +267,7 @@ def read_lacking(c: Context, i: int) -> Found | None:
     subject = next(
         (u.table for u in reversed(c.of(Use)) if u.table != other.table.name and c.starts[u.start] == c.starts[i]), None
     )
-    if subject is None:
+    if subject is None or c.graph.ambiguous(c.graph.path([subject], other.table.name) or (), c.linker.scope):
         return None
     end = c.skip(other.end, "records|record|rows|entries|at all|table")
     items: list[Item] = [Keep(i, end, subject, other.table.name, how)]

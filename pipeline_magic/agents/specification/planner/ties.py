@@ -14,6 +14,7 @@ from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref
 from pipeline_magic.agents.specification.planner.intent import (
     Check,
+    Exists,
     Group,
     Item,
     Latest,
@@ -96,6 +97,9 @@ def _decide(c: Context, items: Sequence[Item], item: Item, link: ColumnLink) -> 
     answer = c.answers.get(_id(c, link))
     if answer in options:
         return options[answer]
+    subjects = [other.subject for other in items if isinstance(other, Exists)]
+    if isinstance(item, Selected) and subjects and subjects[-1] in options:
+        return options[subjects[-1]]
     entities = [other.entity for other in items if isinstance(other, (Group, Top)) and other.entity]
     if isinstance(item, (Selected, Check)) and entities and entities[-1] in options:
         return options[entities[-1]]

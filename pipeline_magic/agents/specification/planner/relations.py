@@ -1,0 +1,263 @@
+"""Who has, or lacks, a row of another table: ``with an order in 2025 but no returns``, ``who never bought a tent``.
+
+A relation is read by its parts: what opens it (`with`, `who`, `but`), a negation, a verb, how many, states of the other
+table, the table, and what is said of its rows. The verb alone may name the table (``ordered``, ``returned nothing``).
+Not here: counts (``with more than 3 orders``), and things told apart by values alone (`bothsides`).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.draft import tables_of
+from pipeline_magic.agents.specification.planner.entities import TableInfo
+from pipeline_magic.agents.specification.planner.idioms import state_at
+from pipeline_magic.agents.specification.planner.intent import (
+    Change,
+    Derive,
+    Exists,
+    Filter,
+    Flag,
+    Group,
+    Item,
+    JoinWish,
+    Keep,
+    Latest,
+    Measure,
+    Segment,
+    Selected,
+    Top,
+    Use,
+    Windowed,
+    measures_in,
+    refs_in,
+)
+from pipeline_magic.agents.specification.planner.linking import TableLink
+from pipeline_magic.agents.specification.planner.predicates import condition_at
+from pipeline_magic.agents.specification.planner.text import lemmas
+from pipeline_magic.agents.specification.planner.values import Condition, comparison_at
+
+__all__ = ["joined_instead", "read_relation", "table_of_verb"]
+
+_REL = {"who", "that", "which"}
+_HAVE = {"with", "having", "holding", "owning", "have", "has", "had", "hold", "holds", "held", "own", "owns", "owned"}
+_LACK = {"without", "lacking", "lack", "lacks"}
+_AUX = {"have", "has", "had", "do", "does", "did", "are", "is", "was", "were", "been", "be"}
+_NOT = {"not", "never", "don't", "doesn't", "didn't", "haven't", "hasn't", "hadn't", "aren't", "isn't", "weren't"}
+_ADVERBS = {"ever", "yet", "also", "already", "actually", "even", "still", "at", "any"}
+_ONE = "at least one|at least a|at least 1|one or more|1 or more|a single|any|some|an|a|one"
+_NONE = "no|zero|0|not a single|not one|not any|none of the"
+_THING = "something|anything|at all|one|any|it|things"
+_IRREGULAR = {
+    "bought", "made", "took", "taken", "sold", "sent", "paid", "got", "gave", "given", "wrote", "written", "won", "ran",
+    "run", "saw", "seen", "held", "kept", "left", "did", "done", "told", "brought", "taught", "met", "began", "spoken",
+    "shown", "grown", "known",
+}  # fmt: skip
+_BASE = {"buy", "order", "place", "make", "own", "use", "take", "return", "purchase", "visit", "pay"}
+_PURCHASE = {"buy", "bought", "purchase", "sell", "sold", "shop"}
+
+
+def read_relation(c: Context, i: int) -> Found | None:
+    """One relation, behind the table that it is about or behind another relation of the same table."""
+    subject = _subject(c, i)
+    if subject is None:
+        return None
+    opened = _opened(c, i)
+    if opened is None:
+        return None
+    at, negated, verb, bare = opened
+    made = _other(c, at, verb, subject)
+    if made is None:
+        return None
+    end, other, conditions, none, certain = made
+    negated = negated != none
+    path = c.graph.path([subject], other.name)
+    if other.name == subject or not path or c.graph.ambiguous(path, c.linker.scope):
+        return None
+    if bare and not negated and not certain and path[0].one in {"right", "both"}:
+        return None  # `orders with customers` brings them in; `customers with orders` have some
+    end, conditions, assumed = _said_of(c, end, other, subject, conditions)
+    if not _closed(c, end):
+        return None
+    texts = tuple(dict.fromkeys(conditions))
+    return Found(end, "join", (Exists(i, end, subject, other.name, texts, negated, assumed),))
+
+
+def _subject(c: Context, i: int) -> str | None:
+    """The table that a relation at `i` is about: named last before it, or what the relation before it is about."""
+    last = c.items[-1] if c.items else None
+    if isinstance(last, Exists) and last.end >= i - 2 and c.starts[last.start] == c.starts[i]:
+        return last.subject
+    uses = [item for item in c.items if isinstance(item, Use) and c.starts[item.start] == c.starts[i]]
+    return uses[-1].table if uses else None
+
+
+def _opened(c: Context, i: int) -> tuple[int, bool, str, bool] | None:
+    """What opens a relation: where it goes on, whether it is negated, its verb, and whether it is a mere ``with``."""
+    at = c.skip(i, ",")
+    joined = at < c.end(i) and c.low(at) in {"and", "but", "yet", "though"}
+    at = at + 1 if joined else at
+    related = c.low(at) in _REL and at < c.end(i)
+    at = at + 1 if related else at
+    negated, having, verb = False, False, ""
+    if joined and not related and c.match(at, _NONE) is not None:
+        return at, False, "", False
+    while at < c.end(i):
+        low = c.low(at)
+        if low in _NOT:
+            negated = True
+        elif low in _LACK:
+            negated, having = not negated, True
+        elif low in _HAVE and (low != "with" or not having):
+            having = True
+        elif not (low in _AUX or (low in _ADVERBS and (negated or having or related))):
+            break
+        at += 1
+    bare = c.low(at - 1) in {"with"} and not negated and not related
+    if at >= c.end(i) or (not having and not related and not negated and not joined):
+        return None
+    low = c.low(at)
+    verbal = c.tokens[at].kind == "word" and not c.match(at, f"{_ONE}|{_NONE}") and _verbal(low, negated or related)
+    if verbal and (c.table_at(at) is None or low != c.tokens[at].stem or negated or related):
+        verb, at = low, at + 1
+    if not having and not verb:
+        return None
+    return at, negated, verb, bare
+
+
+def _verbal(low: str, plain: bool) -> bool:
+    """A participle or a past; where a helper or a relative stands before it, any form of a word of letters."""
+    if re.fullmatch(r"\w{2,}ed|\w{3,}en", low) or low in _IRREGULAR:
+        return True
+    return plain and low in {
+        "buy",
+        "order",
+        "place",
+        "make",
+        "own",
+        "use",
+        "take",
+        "return",
+        "purchase",
+        "visit",
+        "pay",
+    }
+
+
+_Other = tuple[int, TableInfo, list[str], bool, bool]
+
+
+def _other(c: Context, at: int, verb: str, subject: str) -> _Other | None:
+    """The other table, named behind the verb or by it; `certain` where a word says how many rows are meant."""
+    none = c.match(at, _NONE)
+    one = c.match(at, _ONE) if none is None else None
+    start = none if none is not None else one if one is not None else at
+    if c.low(start) in {"their", "its", "his", "her", "the"}:
+        return None
+    if comparison_at(c, start) is not None or (start < c.end(at - 1) and c.tokens[start].kind == "number"):
+        return None
+    states: list[Condition] = []
+    where = c.skip(start, "matching|single|such")
+    link = c.table_at(where)
+    if link is None:
+        while (state := state_at(c, where, None)) is not None:
+            states.append(state)
+            where = c.skip(state.end, "and|or|,") if c.low(state.end) in {"or"} else state.end
+            if c.low(state.end) == "or":
+                return None
+        link = c.table_at(where) if states else None
+    if link is not None and not link.others and _whole(c, link, start == at and none is None):
+        if any({ref.table for ref in refs_in(state.expression)} != {link.table.name} for state in states):
+            return None
+        conditions = [state.expression for state in states]
+        return link.end, link.table, conditions, none is not None, none is not None or one is not None
+    if not verb:
+        return None
+    table = table_of_verb(c, verb, subject)
+    if table is None:
+        return None
+    nothing = c.match(at, "nothing|none")
+    end = nothing if nothing is not None else c.skip(at, _THING)
+    return end, table, [], nothing is not None, True
+
+
+def _whole(c: Context, link: TableLink, bare: bool) -> bool:
+    """The words name the table, and not one of its columns (``with customer name``, ``without order date``)."""
+    column = c.linker.column_at(link.start, least=0.8)
+    if column is not None and column.end > link.end:
+        return False
+    plural = c.tokens[link.end - 1].low != c.tokens[link.end - 1].stem
+    return plural or not bare
+
+
+def table_of_verb(c: Context, verb: str, subject: str) -> TableInfo | None:
+    """The table whose name has the root of a verb: ``ordered`` the orders, ``shipped`` the shipments."""
+    forms = {form for form in lemmas(verb) if len(form) > 2}
+    forms |= {"order", "sale", "purchase"} if forms & _PURCHASE else set()
+    roots = {re.sub(r"(?:ied|ed|en|e|ing|y)$", "", form) for form in forms}
+    fitting: list[tuple[int, int, TableInfo]] = []
+    for name in c.linker.near:
+        table = c.linker.tables[name]
+        if name == subject:
+            continue
+        same = any(word in forms for word in table.words)
+        derived = any(len(root) > 3 and word.startswith(root) for root in roots for word in table.words)
+        path = c.graph.path([subject], name) if same or derived else None
+        if path:
+            fitting.append((len(path), len(table.words), table))
+    fitting.sort(key=lambda found: (found[0], found[1], found[2].name))
+    if len(fitting) > 1 and fitting[0][:2] == fitting[1][:2]:
+        return None
+    return fitting[0][2] if fitting else None
+
+
+def _said_of(c: Context, end: int, other: TableInfo, subject: str, conditions: list[str]) -> tuple[int, list[str], str]:
+    """Conditions behind the other table that are about its rows."""
+    assumed, made = "", list(conditions)
+    while end < c.end(end - 1):
+        at = c.skip(end, "that|which|who|at all")
+        found = condition_at(c, at, about=other) or (condition_at(c, end, about=other) if at > end else None)
+        if found is None or found.end <= at or _opens_relation(c, end) or measures_in(found.expression):
+            break
+        made.append(found.expression)
+        end, assumed = found.end, assumed or found.assumed
+    return c.skip(end, "at all|yet|so far|ever"), made, assumed
+
+
+def _opens_relation(c: Context, i: int) -> bool:
+    return c.low(i) in {"but", "and", "without", ","}
+
+
+def _closed(c: Context, end: int) -> bool:
+    """Nothing stands behind it that would say more of the same rows and was not read."""
+    return c.low(end) not in {"or", "nor", "than", "where", "whose"} or end >= c.end(end - 1)
+
+
+def joined_instead(items: list[Item]) -> list[Item]:
+    """Where more is asked of the other table, its rows are joined and filtered rather than only looked for."""
+    made = list(items)
+    for item in [each for each in items if isinstance(each, Exists)]:
+        rest = [other for other in made if isinstance(other, _SHOWING)]
+        used = {name for other in rest for name in (*tables_of(other), getattr(other, "table", ""))}
+        used |= {other.entity for other in rest if isinstance(other, (Group, Top))}
+        uses = [other for other in made if isinstance(other, Use) and other.table == item.other]
+        place = made.index(item)
+        if item.other in used and not item.negated:
+            filters = [Filter(item.start, item.end, text, item.assumed) for text in item.conditions]
+            made[place : place + 1] = [Use(item.start, item.end, item.other), *filters]
+        elif item.other not in used and uses:
+            own = [other for other in made if isinstance(other, Filter) and set(_tables(other)) == {item.other}]
+            texts = tuple(dict.fromkeys([*item.conditions, *(other.expression for other in own)]))
+            made[place] = replace(item, conditions=texts)
+            wishes = [other for other in made if isinstance(other, JoinWish) and item.other in other.tables]
+            made = [other for other in made if other not in uses and other not in own and other not in wishes]
+    return made
+
+
+_SHOWING = (Measure, Selected, Group, Derive, Top, Latest, Windowed, Segment, Flag, Change, Keep)
+
+
+def _tables(item: Filter) -> list[str]:
+    return [] if measures_in(item.expression) else [ref.table for ref in refs_in(item.expression)]

@@ -1,0 +1,83 @@
+"""Rows that have, or lack, rows of another table: in many words, over several catalogs, beside queries by hand."""
+
+from __future__ import annotations
+
+import pytest
+
+from benchmarks.statements import matches, rows
+from tests.agents.specification.test_constructs_rows import CORPUS, _sources, read
+
+_IN_2025 = "(SELECT customer_id FROM orders WHERE order_ts LIKE '2025%' AND customer_id IS NOT NULL)"
+_RETURNED = "(SELECT customer_id FROM orders JOIN returns USING (order_id) WHERE customer_id IS NOT NULL)"
+
+
+def check(source: str, text: str, gold: str) -> None:
+    """The rows of the statement are those of the query; none may be right too."""
+    made = read(source, text)
+    assert "rows" in made, (text, made.get("why"))
+    wanted = rows(CORPUS / _sources()[source]["db"], gold, own=False)
+    assert matches(wanted, [tuple(row) for row in made["rows"]]), (text, made["query"], wanted[:5], made["rows"][:5])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Customers with orders in 2025 but no returns",
+        "List the customers who placed an order in 2025 but never returned anything.",
+        "All customers that have ordered something in 2025 and have no returns.",
+    ],
+)
+def test_each_relation_counts(text: str) -> None:
+    """A second relation on another table is a condition of its own."""
+    gold = f"SELECT customer_id, name FROM customers WHERE customer_id IN {_IN_2025} AND customer_id NOT IN {_RETURNED}"
+    check("retail", text, gold)
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "retail", "Customers with an order in 2025 and no order in 2024, name only.",
+            f"SELECT name FROM customers WHERE customer_id IN {_IN_2025} AND customer_id NOT IN (SELECT customer_id "
+            "FROM orders WHERE order_ts LIKE '2024%' AND customer_id IS NOT NULL)",
+        ),
+        (
+            "iot", "Devices that had a critical alert in 2025 but no maintenance job since June 2024. Serial number.",
+            "SELECT serial_no FROM devices WHERE device_id IN (SELECT device_id FROM alerts WHERE severity = "
+            "'critical' AND raised_at LIKE '2025%') AND device_id NOT IN (SELECT device_id FROM maintenance_jobs "
+            "WHERE done_on >= '2024-06-01' AND device_id IS NOT NULL)",
+        ),
+        (
+            "finance", "Clients holding a savings account but no loan: full name.",
+            "SELECT full_name FROM clients WHERE client_id IN (SELECT client_id FROM accounts WHERE account_type = "
+            "'savings') AND client_id NOT IN (SELECT client_id FROM loans)",
+        ),
+        (
+            "retail", "Which customers signed up in 2024 and have never ordered anything? Name and email please.",
+            "SELECT name, email FROM customers WHERE signup_date LIKE '2024%' AND customer_id NOT IN (SELECT "
+            "customer_id FROM orders WHERE customer_id IS NOT NULL)",
+        ),
+        (
+            "tpch", "Customers without orders in 1997, with their name.",
+            "SELECT c_name FROM customer WHERE c_custkey NOT IN (SELECT o_custkey FROM orders WHERE o_orderdate LIKE "
+            "'1997%')",
+        ),
+    ],
+)  # fmt: skip
+def test_relations_with_their_own_conditions(source: str, text: str, gold: str) -> None:
+    """What is said of the other table's rows is looked for there and nowhere else."""
+    check(source, text, gold)
+
+
+def test_what_is_asked_of_the_other_table_joins_it() -> None:
+    """A measure of the other table looks at the rows that the relation speaks of."""
+    check(
+        "retail", "Customers with orders in 2025, with their name and the number of orders.",
+        "SELECT name, count(*) FROM customers JOIN orders USING (customer_id) WHERE order_ts LIKE '2025%' GROUP BY "
+        "customer_id, name",
+    )  # fmt: skip
+
+
+def test_two_ways_to_relate_are_asked_about() -> None:
+    """Suppliers and parts are linked by what is offered and by what was shipped; the words name neither."""
+    assert read("tpch", "Suppliers without any parts.")["outcome"] == "asked"
