@@ -34,7 +34,7 @@ from pipeline_magic.agents.specification.planner.intent import (
 from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
 from pipeline_magic.agents.specification.planner.layout import Layout
 from pipeline_magic.runs import Question
-from pipeline_magic.spec.names import quote
+from pipeline_magic.spec.names import quote, slug
 from pipeline_magic.spec.provenance import Origin
 
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ class Assembly:
     def step(self, data: dict[str, Any]) -> str:
         """Add a step behind the last one; returns its id, which has a number behind it where the id was taken."""
         taken = {step["id"] for step in self.steps} | {source["alias"] for source in self.sources}
+        data["id"] = slug(data["id"], "step")
         base, number = data["id"], 2
         while data["id"] in taken:
             data["id"], number = f"{base[:60]}_{number}", number + 1
