@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from pydantic import JsonValue
+from pydantic import Field, JsonValue
 
 from pipeline_magic.agents.approval.digest import differences, plan_digest
 from pipeline_magic.agents.approval.policy import Policy, is_production, policy_of_plan
@@ -32,12 +32,14 @@ class Evidence(Model):
         findings: Everything the quality report found.
         unmatched: Ids of the clauses nobody understood.
         forecast: Expected cost of a month; None where nobody could say.
+        counts: The numbers that were shown, by what they count (`drift.shown_counts`).
     """
 
     author: str = ""
     findings: tuple[Finding, ...] = ()
     unmatched: tuple[str, ...] = ()
     forecast: float | None = None
+    counts: dict[str, float] = Field(default_factory=dict)
 
     def as_json(self) -> dict[str, JsonValue]:
         """For the store."""
@@ -129,6 +131,18 @@ def missing(plan: Plan, policy: Policy, evidence: Evidence, *, confirmed: Sequen
             problems.append(f"a budget of {policy.budget:g} a month is set, and there is no forecast of the cost")
         elif not evidence.forecast <= policy.budget:
             problems.append(f"the forecast of {evidence.forecast:g} a month is over the budget of {policy.budget:g}")
+    return problems
+
+
+def keeps_from_undoing(policy: Policy, identity: str, author: str) -> list[str]:
+    """Why this person may not roll back: whoever may approve may, and one person is enough."""
+    if not identity.strip():
+        return ["nobody is authenticated"]
+    problems = []
+    if not _may(policy, identity):
+        problems.append(f"`{identity}` is not among the approvers ({_names(policy)})")
+    if policy.not_author and _key(identity) == _key(author):
+        problems.append(f"`{identity}` made this plan, and somebody else must roll it back")
     return problems
 
 

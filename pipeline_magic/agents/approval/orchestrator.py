@@ -7,18 +7,20 @@ approval (`decisions`), what follows an approval (the operator and the GitHub ag
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 from typing import Literal
 
 from pydantic import JsonValue, ValidationError
 
 from pipeline_magic.agents.approval import decisions
+from pipeline_magic.agents.approval.attest import attested_stages, stage_digests, unsound
 from pipeline_magic.agents.approval.decisions import OPEN, Evidence
 from pipeline_magic.agents.approval.digest import differences, plan_digest
+from pipeline_magic.agents.approval.drift import appeared, moved
 from pipeline_magic.agents.approval.policy import FILE, Policy, policy_of_plan, read_policy
 from pipeline_magic.digests import digest_of
-from pipeline_magic.errors import ApprovalRefused, NotFound, StaleState, StoreUnavailable
+from pipeline_magic.errors import ApprovalRefused, NotFound, RollbackRefused, StaleState, StoreUnavailable
 from pipeline_magic.ports import Clock, CodeHost, Store
 from pipeline_magic.redact import redact
 from pipeline_magic.runs import Approval, AuditDraft, Decision, Finding, Plan, Prepared, Run, Waiver
@@ -57,11 +59,12 @@ class ApprovalOrchestrator:
         findings: Sequence[Finding] = (),
         unmatched: Sequence[str] = (),
         forecast: float | None = None,
+        counts: Mapping[str, float] | None = None,
     ) -> Approval:
         """Ask for the approval of a plan.
 
-        An identical plan keeps the approval that was asked for or given before; a changed one voids it, and says in
-        what it differs.
+        An identical plan keeps the approval that was asked for or given before, as long as what was shown beside it
+        has not drifted; a changed one voids it, and says in what it differs.
 
         Args:
             run: Whose plan it is; its author is the author of the plan.
@@ -69,11 +72,18 @@ class ApprovalOrchestrator:
             findings: Everything the quality report found; red ones block until waived.
             unmatched: Ids of the clauses nobody understood.
             forecast: Expected cost of a month.
+            counts: The numbers that are shown beside it.
         """
         plan, digest = prepared.plan, plan_digest(prepared.plan)
         if digest != prepared.digest:
             raise ApprovalRefused("The plan was changed after its digest was computed.", hint="Generate again.")
-        evidence = Evidence(author=run.author, findings=tuple(findings), unmatched=tuple(unmatched), forecast=forecast)
+        evidence = Evidence(
+            author=run.author,
+            findings=tuple(findings),
+            unmatched=tuple(unmatched),
+            forecast=forecast,
+            counts=dict(counts or {}),
+        )
         for earlier in self._store.approvals(run.id):
             kept = self._keep_or_void(earlier, plan, digest, evidence)
             if kept is not None:
@@ -93,7 +103,13 @@ class ApprovalOrchestrator:
         said = self._draft(
             approval,
             "approval.request",
-            {"approval": approval.id, "expires": expires, "evidence": digest_of(evidence)},
+            {
+                "approval": approval.id,
+                "expires": expires,
+                "needed": approval.needed,
+                "evidence": digest_of(evidence),
+                "stages": stage_digests(self._store, run.id),
+            },
         )
         return self._settled(self._store.save_approval(approval, expected_state=None, audit=said))
 
@@ -124,12 +140,50 @@ class ApprovalOrchestrator:
             changes = differences(old, plan) if old is not None else ("The plan it was for is not there any more.",)
             self.void(earlier.id, "The plan was changed.", changes=changes)
             return None
-        if earlier.state == "approved" and decisions.unwaived(plan, evidence):
-            reds = ", ".join(f"`{finding.id}`" for finding in decisions.unwaived(plan, evidence))
-            self.void(earlier.id, f"A red finding has appeared since it was approved: {reds}.")
+        undone = self._undone(earlier)
+        if undone:
+            self.void(earlier.id, undone)
             return None
-        self._store.save_plan(earlier.id, plan, evidence.as_json())
+        changes = self._drift(earlier, plan, evidence)
+        if changes:
+            self.void(earlier.id, "What was shown beside the plan has changed.", changes=changes)
+            return None
+        self._say_kept(earlier)
         return earlier
+
+    def _undone(self, approval: Approval) -> str:
+        """Why a given approval is used up; empty while it is not."""
+        done = self._store.deployment(approval.run_id)
+        if approval.state != "approved" or done is None or done.digest != approval.digest:
+            return ""
+        if done.state in ("rolling_back", "rolled_back", "rollback_failed"):
+            return "What it was given for was deployed and rolled back."
+        return ""
+
+    def _drift(self, earlier: Approval, plan: Plan, now: Evidence) -> tuple[str, ...]:
+        """In what the evidence has changed since it was shown; of a plan that is deployed only new red findings."""
+        _, shown = self._evidence(earlier.id)
+        done = self._store.deployment(earlier.run_id)
+        if done is not None and done.digest == earlier.digest and done.state == "deployed":
+            waived = {waiver.finding for waiver in plan.waivers}
+            reds = tuple(one for one in now.findings if one.severity == "red" and one.id not in waived)
+            return appeared(shown.findings, reds)
+        said = appeared(shown.findings, now.findings)
+        said += tuple(
+            f"The clause `{clause}` is not understood any more."
+            for clause in now.unmatched
+            if clause not in shown.unmatched
+        )
+        tolerance = policy_of_plan(plan.policy).drift
+        return said + moved(shown.counts, now.counts, tolerance, costs=(shown.forecast, now.forecast))
+
+    def _say_kept(self, approval: Approval) -> None:
+        """Where stages were computed again and the plan is the same: say in the audit what the store now holds."""
+        stages = stage_digests(self._store, approval.run_id)
+        if stages == (attested_stages(self._store.audit(approval.run_id), approval.id) or {}):
+            return
+        said = self._draft(approval, "approval.keep", {"approval": approval.id, "stages": stages})
+        self._store.append_audit(**said.model_dump())
 
     # --- deciding ------------------------------------------------------------------------------------------------
 
@@ -164,6 +218,7 @@ class ApprovalOrchestrator:
 
         def decide(approval: Approval) -> tuple[Approval, dict[str, JsonValue]]:
             stored, evidence = self._evidence(approval.id)
+            self._require_sound(approval, stored, evidence)
             if unmatched is not None:
                 evidence = evidence.model_copy(update={"unmatched": tuple(unmatched)})
             shown = plan or stored
@@ -236,6 +291,67 @@ class ApprovalOrchestrator:
         )
         return waiver
 
+    # --- before anything is decided or done ----------------------------------------------------------------------
+
+    def require_sound(self, approval_id: str) -> Approval:
+        """The approval, when it, its plan and the run's stages are what the audit says of them.
+
+        Raises:
+            ApprovalRefused: The store was changed from outside; with everything that does not fit.
+        """
+        for _ in range(_TRIES):
+            approval = self._store.approval(approval_id)
+            try:
+                self._require_sound(approval, *self._evidence(approval_id))
+            except StaleState:
+                continue
+            return approval
+        raise StaleState(f"Approval `{approval_id}` changes all the time.", hint="Look at it again, then repeat.")
+
+    def _require_sound(self, approval: Approval, plan: Plan, evidence: Evidence) -> None:
+        entries = self._store.audit(approval.run_id)
+        wrong = unsound(approval, plan, evidence, entries, stage_digests(self._store, approval.run_id))
+        if wrong and self._store.approval(approval.id) != approval:
+            raise StaleState(f"Approval `{approval.id}` was changed while it was looked at.", hint="Look again.")
+        if wrong:
+            raise ApprovalRefused(
+                f"The store was changed from outside: {'; '.join(wrong)}.",
+                where=approval.id,
+                hint="Nothing was done. `audit verify` looks at all of it; a new plan can be made and approved.",
+            )
+
+    def require_unchanged(
+        self, approval_id: str, observed: Plan, counts: Mapping[str, float], *, forecast: float | None = None
+    ) -> None:
+        """Refuse, and void the approval, when the world is not what it was asked for.
+
+        Args:
+            approval_id: One that is open or given; of any other nothing is said.
+            observed: The plan as it would be made now.
+            counts: What is counted now, of what was shown.
+            forecast: Expected cost of a month, as it is now; None: not looked at.
+
+        Raises:
+            ApprovalRefused: With every difference.
+        """
+        approval = self._store.approval(approval_id)
+        plan, shown = self._evidence(approval_id)
+        if approval.state not in (*OPEN, "approved") or plan_digest(plan) != approval.digest:
+            return
+        changes = differences(plan, observed) if plan_digest(observed) != approval.digest else ()
+        costs = (shown.forecast, forecast) if forecast is not None else (None, None)
+        changes += moved(shown.counts, counts, policy_of_plan(plan.policy).drift, costs=costs)
+        if not changes:
+            return
+        self.void(approval_id, "Something has changed since the plan was made.", changes=changes)
+        listed = [f"  - since the plan was made: {change}" for change in changes[:8]]
+        more = [f"  - and {len(changes) - 8} more changes"] if len(changes) > 8 else []
+        raise ApprovalRefused(
+            "\n".join([f"Approval `{approval_id}` is void:", *listed, *more]),
+            where=approval.run_id,
+            hint=f"`generate {approval.run_id}` makes a new plan of what there is now; approve that one.",
+        )
+
     # --- ending --------------------------------------------------------------------------------------------------
 
     def void(self, approval_id: str, reason: str, *, changes: Sequence[str] = ()) -> Approval:
@@ -261,6 +377,18 @@ class ApprovalOrchestrator:
             return approval.model_copy(update={"state": "expired", "reason": reason}), {"expires": approval.expires}
 
         return self._decide(approval_id, "approval.expire", decide)
+
+    def require_may_undo(self, environment: str, author: str) -> str:
+        """The authenticated identity, which may roll back there.
+
+        Raises:
+            RollbackRefused: It may not.
+        """
+        identity = self._identity()
+        problems = decisions.keeps_from_undoing(self.policy(environment), identity, author)
+        if problems:
+            raise RollbackRefused(f"The deployment cannot be rolled back: {'; '.join(problems)}.", where=environment)
+        return identity
 
     # --- looking -------------------------------------------------------------------------------------------------
 
@@ -290,11 +418,11 @@ class ApprovalOrchestrator:
             approval = self._store.approval(approval_id)
             if event not in ("approval.void", "approval.expire") and decisions.expired(approval, self._now()):
                 approval = self.expire(approval_id)
-            decided = decide(approval)
-            if decided is None:
-                return approval
-            new, detail = decided
             try:
+                decided = decide(approval)
+                if decided is None:
+                    return approval
+                new, detail = decided
                 return self._store.save_approval(
                     new, expected_state=approval.state, audit=self._draft(new, event, {"approval": new.id, **detail})
                 )

@@ -13,6 +13,7 @@ of a policy (`decisions`), and the keys of an environment that are no policy (`p
     waivers_allowed = false        # default: true in dev and staging, false in prod
     approval_by_policy = false     # `require_approval=False` works here; never in prod
     expires_hours = 168            # an approval that is asked for and not given ends after a week
+    drift = 0.1                    # share by which shown counts and costs may move before it is asked again
     budget = 20.0                  # a month, in the currency of the forecast; left out: none
 """
 
@@ -54,6 +55,7 @@ class Policy(Model):
         waivers_allowed: A red finding may be waived by name with a reason.
         approval_by_policy: A plan without red findings may be approved without a person.
         expires_hours: Hours after which an approval that was not given ends; None for never.
+        drift: Share of a shown count or cost by which it may have moved when it is decided; beyond, it is asked again.
         budget: Highest forecast of a month's cost that may be approved; None for no bound.
     """
 
@@ -66,6 +68,7 @@ class Policy(Model):
     waivers_allowed: StrictBool = True
     approval_by_policy: StrictBool = False
     expires_hours: Annotated[float, Field(gt=0, le=24 * 366, allow_inf_nan=False)] | None = 24.0 * 7
+    drift: Annotated[float, Field(ge=0, le=100, allow_inf_nan=False)] = 0.1
     budget: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
 
     def in_words(self) -> tuple[str, ...]:
