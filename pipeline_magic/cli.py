@@ -64,9 +64,9 @@ def _run(words: list[str]) -> int:
     orchestrator = _orchestrator(settings)
     try:
         outcome, status = _command(command, rest, orchestrator)
+        _print(outcome, options.json)
     finally:
         orchestrator.close()
-    _print(outcome, options.json)
     return status
 
 
@@ -190,7 +190,9 @@ class Lines:
 
 
 def _print(outcome: Outcome, as_json: bool) -> None:
-    if as_json:
+    if outcome.lines is not None:
+        sys.stdout.writelines(outcome.lines)
+    elif as_json:
         print(json.dumps(outcome.data, indent=2, ensure_ascii=False, default=str))
     else:
         print(outcome.text)

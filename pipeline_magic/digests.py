@@ -17,7 +17,7 @@ GENESIS = "0" * 64
 
 def canonical_json(value: Any) -> str:
     """Text that is equal exactly when the values are: sorted keys, no spaces, models by their fields."""
-    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain, allow_nan=False)
+    return _encode(value)
 
 
 def digest_of(value: Any) -> str:
@@ -39,3 +39,8 @@ def _plain(value: Any) -> Any:
     if isinstance(value, BaseModel):
         return value.model_dump(mode="json")
     raise TypeError(f"{type(value).__name__} has no canonical form")
+
+
+_encode = json.JSONEncoder(
+    sort_keys=True, separators=(",", ":"), ensure_ascii=False, default=_plain, allow_nan=False
+).encode

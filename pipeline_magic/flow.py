@@ -17,8 +17,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline_magic import changing, planning, words
+from pipeline_magic import changing, drafts, observing, planning, words
 from pipeline_magic.agents.approval import ApprovalOrchestrator
+from pipeline_magic.agents.approval.drift import shown_counts, source_counts
 from pipeline_magic.agents.approval.ledger import EgressLedger
 from pipeline_magic.agents.catalog import UnityCatalogAgent
 from pipeline_magic.agents.catalog.finder import TableFinder
@@ -31,9 +32,10 @@ from pipeline_magic.agents.specification import SpecificationParserAgent
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.compiler import VERSION
 from pipeline_magic.config import Settings
-from pipeline_magic.errors import UsageError
-from pipeline_magic.runs import Approval, Generated, Parsed, Prepared, PullRequest, QualityReport, Validated
+from pipeline_magic.errors import ApprovalRefused, UsageError
+from pipeline_magic.runs import Approval, Generated, Parsed, Prepared, PullRequest, QualityReport, Run, Validated
 from pipeline_magic.stages import Work
+from pipeline_magic.undoing import Rollback
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -69,6 +71,7 @@ class Flow:
             run_timeout=settings.run_timeout,
         )
         self.approvals = ApprovalOrchestrator(ports.store, ports.clock, ports.code_host)
+        self.rollback = Rollback(ports, self.approvals, self._github)
 
     def understand(self, work: Work) -> Validated:
         """Stages 1 and 2; the run then waits at the pause, unless its plan still stands."""
@@ -78,7 +81,7 @@ class Flow:
             return self._validate(work, self._taken(work))
         index = self.finder.tables(
             run.statement,
-            without=planning.own_target(ports, run),
+            without=observing.own_target(ports, run),
             said=STOP | FILLER,
             say=lambda message: work.say(message, stage="parse"),
         )
@@ -131,7 +134,7 @@ class Flow:
                 "parsed": parsed,
                 "answers": run.answers,
                 "edits": run.edits,
-                "tables": planning.catalog_state(ports, run, tables),
+                "tables": observing.catalog_state(ports, run, tables),
             },
             Validated,
             lambda: self._catalog.validate(
@@ -159,9 +162,9 @@ class Flow:
         """
         ports, run = self._ports, work.run
         typed = planning.require_complete(validated)
-        environments = planning.environments_of(ports)
+        environments = observing.environments_of(ports)
         files = self._writer.files(typed, validated.provenance, environments)
-        base = planning.base_state(ports, run, self._writer, files)
+        base = observing.base_state(ports, run, self._writer, files)
         generated = work.stage(
             "generate",
             {"files": files, "base": base, "compiler": VERSION},
@@ -179,13 +182,13 @@ class Flow:
         )
         quality = work.stage(
             "quality",
-            {"files": files, "typed": typed, "data": planning.data_state(validated), "findings": generated.findings},
+            {"files": files, "typed": typed, "data": observing.data_state(validated), "findings": generated.findings},
             QualityReport,
             lambda: self._check(work, validated, generated),
             during="generating",
             done=words.quality_in_words,
         )
-        plan = planning.make_plan(ports, run, validated, generated, quality, base)
+        plan = planning.make_plan(ports, run, validated, generated, quality, base, environments)
         prepared = work.stage(
             "pull_request",
             {"plan": plan, "quality": quality},
@@ -195,11 +198,20 @@ class Flow:
             done=lambda made: f"Prepared branch `{made.change.branch}`; nothing is written to the code host yet.",
         )
         unmatched = tuple(clause.id for clause in validated.provenance.unmatched)
-        approval = self.approvals.request(run, prepared, findings=quality.findings, unmatched=unmatched)
+        approval = self.approvals.request(
+            run,
+            prepared,
+            findings=quality.findings,
+            unmatched=unmatched,
+            counts=shown_counts(quality, validated.tables),
+        )
         work.move("planned")
         if work.recomputed or approval.id != run.approval_id:
             message = words.plan_in_words(approval, quality)
             work.update(digest=prepared.digest, approval_id=approval.id, message=message)
+        if self._settings.open_pull_request == "build":
+            drafts.open_draft(ports, work.run, approval, prepared)
+        drafts.close_drafts(ports, work.run)
         work.say(work.run.message, state="done" if approval.state == "approved" else "waiting", stage="approval")
 
     def decide(
@@ -215,33 +227,42 @@ class Flow:
     ) -> Approval:
         """Stage 6, the decision: only for the plan that stands, and only while the world is as it was planned for."""
         work.say("Comparing the plan with the world", stage="approval")
+        self._require_unchanged(work.run, approval, prepared)
         return self.approvals.approve(
             approval.id,
             name=name,
             comment=comment,
             confirmed=confirm,
             plan=prepared.plan,
-            observed=planning.observe(self._ports, work.run, prepared.plan),
+            observed=observing.observe(self._ports, work.run, prepared.plan),
             by_policy=by_policy,
         )
 
     def apply(self, work: Work, prepared: Prepared) -> None:
         """Stage 6, the effects, each done once: pull request, merge, deployment, first run."""
         ports, run, github = self._ports, work.run, self._github
-        policy = planning.policy_of(ports, prepared.plan.environment)
+        self._require_approved(run, prepared)
+        policy = observing.policy_of(ports, prepared.plan.environment)
         identity = ports.code_host.identity()
-        effects = Effects(ports.store, ports.clock, run.id, identity=identity, digest=prepared.digest)
+        effects = Effects(
+            ports.store, ports.clock, run.id, identity=identity, digest=prepared.digest, approval_id=run.approval_id
+        )
 
         def tell(message: str) -> None:
             work.say(message, stage="approval")
 
         tell("Opening the pull request")
         opened = effects.once(
-            "pull_request.open", prepared.change.branch, lambda: github.open(prepared.change).model_dump(mode="json")
+            "pull_request.open", prepared.change.branch, lambda: self._open(prepared).model_dump(mode="json")
         )
         request = PullRequest.model_validate(opened)
         approval = ports.store.approval(run.approval_id)
-        effects.once("pull_request.comment", prepared.digest, lambda: github.comment_decision(request.number, approval))
+        head = "{}:{}".format(*ports.store.audit_head())
+        effects.once(
+            "pull_request.comment",
+            prepared.digest,
+            lambda: github.comment_decision(request.number, approval, audit_head=head),
+        )
         if policy.merge:
             tell(f"Merging pull request {request.number}")
             merged = effects.once(
@@ -253,12 +274,33 @@ class Flow:
             prepared,
             planning.notebook_text(prepared),
             effects,
+            approval_id=run.approval_id,
             first_run=policy.first_run,
             pull_request=request,
             say=tell,
         )
         work.update(message=words.deployed_in_words(deployment, request))
         work.say(work.run.message, state="done", stage="approval")
+
+    def _require_unchanged(self, run: Run, approval: Approval, prepared: Prepared) -> None:
+        """Void the approval and refuse where the world is not what the plan was made for."""
+        observed = observing.observe(self._ports, run, prepared.plan)
+        counts = source_counts(observing.rows_now(self._ports, prepared.plan.spec))
+        self.approvals.require_unchanged(approval.id, observed, counts)
+
+    def _require_approved(self, run: Run, prepared: Prepared) -> None:
+        """What is about to be done is what was approved, and the world is still what that was approved for."""
+        approval = self.approvals.require_sound(run.approval_id)
+        if (approval.state, approval.digest, approval.run_id) != ("approved", prepared.digest, run.id):
+            raise ApprovalRefused("This plan is not approved.", where=run.id, hint="Approve it first.")
+        done = self._ports.store.deployment(run.id)
+        if done is None or done.digest != approval.digest or done.state != "deployed":
+            self._require_unchanged(run, approval, prepared)
+
+    def _open(self, prepared: Prepared) -> PullRequest:
+        """The pull request of an approved plan, open: a draft that waited for this becomes ready."""
+        request = self._github.open(prepared.change)
+        return self._github.ready(request.number) if request.state == "draft" else request
 
     def _check(self, work: Work, validated: Validated, generated: Generated) -> QualityReport:
         typed = planning.require_complete(validated)

@@ -117,7 +117,9 @@ class PipelineMagics(Magics):
             self._listing(outcome, label)
 
     def _listing(self, outcome: Outcome, label: str) -> None:
-        if outcome.table is not None and outcome.table[1]:
+        if outcome.lines is not None:
+            sys.stdout.writelines(outcome.lines)
+        elif outcome.table is not None and outcome.table[1]:
             from pipeline_magic.ui.listing import listing_bundle
 
             display(listing_bundle(*outcome.table, label=label, text=outcome.text), raw=True)

@@ -223,6 +223,10 @@ class CodeHost(Protocol):
         """Add a comment once: a second call with the same key changes nothing."""
         ...
 
+    def comments(self, number: int) -> Sequence[str]:
+        """Texts of the comments, oldest first."""
+        ...
+
     def merge(self, number: int, *, message: str) -> PullRequest:
         """Merge into the base branch; returns the merged one when it already is.
 

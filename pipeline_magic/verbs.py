@@ -9,17 +9,18 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
 from pipeline_magic.errors import NotFound, UsageError
 
 if TYPE_CHECKING:
-    from pipeline_magic.agents.approval import audit
     from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
     from pipeline_magic.ports import Progress
-    from pipeline_magic.runs import Exchange, Snapshot
+    from pipeline_magic.runs import Exchange, RollbackPlan, Snapshot
 
 __all__ = [
     "VERBS",
@@ -29,6 +30,7 @@ __all__ = [
     "changed_by_words",
     "pair",
     "parser_of",
+    "rollback_text",
     "run_id_of",
     "table_text",
     "value_of",
@@ -44,12 +46,14 @@ class Outcome:
         data: JSON-compatible, for ``--json``.
         snapshot: The run it is about; a notebook shows its panel.
         table: Heading and rows, where the outcome is a table.
+        lines: To be printed one after the other in place of the text, where it is too long to be held.
     """
 
     text: str
     data: Any = None
     snapshot: Snapshot | None = None
     table: tuple[tuple[str, ...], tuple[tuple[str, ...], ...]] | None = None
+    lines: Iterator[str] | None = None
 
 
 @dataclass(frozen=True)
@@ -177,6 +181,31 @@ def _resume(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace,
     return _shown(orchestrator.resume(run_id_of(orchestrator, args.id), progress=progress))
 
 
+def _rollback(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    from pipeline_magic.runs import ROLLBACK_PARTS
+    from pipeline_magic.undoing import run_to_undo
+
+    run_id = run_to_undo(orchestrator.ports, args.id).id if args.id else run_id_of(orchestrator, None)
+    parts = tuple(part for part in ROLLBACK_PARTS if part in args.only) or ROLLBACK_PARTS
+    if args.yes:
+        name = args.name or orchestrator.ports.code_host.identity()
+        return _shown(orchestrator.rollback(run_id, name, args.reason, parts=parts, progress=progress))
+    plan = orchestrator.plan_rollback(run_id, parts=parts)
+    again = " ".join(["rollback", run_id, *(f"--only {part}" for part in args.only), "--yes"])
+    return Outcome(text=rollback_text(plan, again), data=plan.model_dump(mode="json"))
+
+
+def rollback_text(plan: RollbackPlan, again: str) -> str:
+    """What a rollback would do, for a terminal."""
+    lines = [f"Rolling back `{plan.name}` in `{plan.environment}` (run {plan.run_id}) would, in this order:"]
+    lines += [f"  {number}. {step.text}" for number, step in enumerate(plan.steps, start=1)] or ["  do nothing."]
+    if plan.left:
+        lines += ["It would leave:", *(f"  - {said}" for said in plan.left)]
+    if plan.refused:
+        return "\n".join([*lines, "It cannot be done:", *(f"  - {said}" for said in plan.refused)])
+    return "\n".join([*lines, f"Nothing was touched. `{again}` does it."])
+
+
 def _generate(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
     return _shown(orchestrator.generate(run_id_of(orchestrator, args.id), progress=progress))
 
@@ -226,20 +255,54 @@ def _waive(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, 
 
 
 def _audit(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
-    from pipeline_magic.agents.approval import audit
-
-    everything = orchestrator.ports.store.audit()
+    store = orchestrator.ports.store
     if args.id == "verify":
-        heads, unreadable = _audit_heads(orchestrator)
-        problems = (*unreadable, *audit.verify(everything, heads))
-        said = "\n".join(problems) or f"The audit holds: {len(everything):,} entries, each chained to the one before."
-        return Outcome(text=said, data={"entries": len(everything), "problems": list(problems)})
-    run_id = run_id_of(orchestrator, args.id) if args.id else None
-    entries = [entry for entry in everything if run_id in (None, entry.run_id)]
+        return _audit_verified(orchestrator)
+    run_id = run_id_of(orchestrator, args.id) if args.id not in {None, "export"} else None
+    if args.export or args.id == "export":
+        return _audit_exported(orchestrator, run_id, args.export or args.file)
+    if args.limit < 1:
+        raise UsageError("`--limit` must be 1 or more.", hint="`audit export` writes all entries.")
+    after = None if run_id else max(0, store.audit_head()[0] - args.limit)
+    entries = deque(store.audit_stream(run_id, after=after), maxlen=args.limit)
     rows = tuple((e.at[:19].replace("T", " "), e.run_id, e.event, e.identity, e.name, e.digest[:12]) for e in entries)
     heading = ("at (UTC)", "run", "event", "identity", "name", "digest")
     text = table_text(heading, rows) if rows else "Nothing was decided or deployed yet."
+    if len(rows) == args.limit:
+        text += f"\n\nThese are the latest {len(rows)}; `--limit N` shows more, `audit export` all of them."
     return Outcome(text=text, data=[entry.model_dump(mode="json") for entry in entries], table=(heading, rows))
+
+
+def _audit_verified(orchestrator: PipelineBuilderOrchestrator) -> Outcome:
+    from pipeline_magic.agents.approval import audit, heads
+    from pipeline_magic.agents.operations.deploy import HEAD_TAG
+
+    ports = orchestrator.ports
+    known, unreadable = heads.gather(ports.store, ports.deployer, ports.code_host, HEAD_TAG)
+    found = audit.examine(ports.store.audit_stream(), known)
+    problems = (*unreadable, *found.problems)
+    outside = len(known) - 1
+    said = f"The audit holds: {found.entries:,} entries, each chained to the one before; " + (
+        f"{outside} {'head' if outside == 1 else 'heads'} outside the store {'agrees' if outside == 1 else 'agree'}."
+        if outside
+        else "no head is known outside the store yet."
+    )
+    if found.backwards:
+        listed = ", ".join(map(str, found.backwards[:5])) + (", …" if len(found.backwards) > 5 else "")
+        said += f"\nDated before the entry that precedes them, since a clock went back: {listed}."
+    data = {"entries": found.entries, "heads": outside, "problems": list(problems), "backwards": found.backwards}
+    return Outcome(text="\n".join(problems) or said, data=data)
+
+
+def _audit_exported(orchestrator: PipelineBuilderOrchestrator, run_id: str | None, file: str | None) -> Outcome:
+    from pipeline_magic.agents.approval import export
+
+    entries = orchestrator.ports.store.audit_stream(run_id)
+    if not file:
+        return Outcome(text="", lines=export.json_lines(entries))
+    path = Path(file).expanduser()
+    count = export.write(entries, path)
+    return Outcome(text=f"Wrote {count:,} entries to {path}.", data={"entries": count, "file": str(path)})
 
 
 def _ledger(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
@@ -280,30 +343,6 @@ def _exchange_row(number: int, item: Exchange, wrong: Sequence[str]) -> tuple[st
         item.request_sha256[:12],
         item.answer_sha256[:12],
     )
-
-
-def _audit_heads(orchestrator: PipelineBuilderOrchestrator) -> tuple[list[audit.Head], list[str]]:
-    """The audit's head as the store has it apart and as the tags of the deployed jobs have it; tags that are none."""
-    from pipeline_magic.agents.approval.audit import Head
-    from pipeline_magic.agents.operations.deploy import HEAD_TAG
-    from pipeline_magic.errors import PipelineMagicError
-
-    store = orchestrator.ports.store
-    heads, unreadable = [Head(*store.audit_head(), "the store's own note of its last entry")], list[str]()
-    for run in store.runs(limit=1000):
-        deployment = store.deployment(run.id)
-        if deployment is None or not deployment.id:
-            continue
-        try:
-            tags = orchestrator.ports.deployer.settings(deployment.id).get("tags")
-        except PipelineMagicError:
-            continue  # the job is gone, and its tag with it
-        if isinstance(tags, dict) and isinstance(tags.get(HEAD_TAG), str):
-            try:
-                heads.append(Head.parse(str(tags[HEAD_TAG]), f"a tag of {deployment.id}"))
-            except ValueError as error:
-                unreadable.append(f"A tag of {deployment.id}: {error}.")
-    return heads, unreadable
 
 
 def _rows(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
@@ -399,13 +438,38 @@ VERBS: tuple[Verb, ...] = (
         slow=True,
     ),
     Verb("resume", "Go on where a run stopped.", _resume, (_ID,), slow=True),
+    Verb(
+        "rollback",
+        "Say what undoing a deployment would do; with --yes, undo it.",
+        _rollback,
+        (
+            (("id",), {"nargs": "?", "help": "run or pipeline name; the latest run when left out"}),
+            (("--yes",), {"action": "store_true", "help": "do it"}),
+            (
+                ("--only",),
+                {
+                    "action": "append",
+                    "default": [],
+                    "choices": ("job", "tables", "files"),
+                    "help": "undo this part alone; may be repeated",
+                },
+            ),
+            _NAME,
+            (("--reason",), {"default": "", "help": "kept in the audit"}),
+        ),
+    ),
     Verb("cancel", "Stop the work on a run, or drop one that waits.", _cancel, (_ID,)),
     Verb("status", "Say in a few lines how a run stands.", _status, (_ID,)),
     Verb(
         "audit",
-        "Show the audit; `audit verify` checks its chain.",
+        "Show the audit; `audit verify` checks its chain, `audit export` writes it to a file.",
         _audit,
-        ((("id",), {"nargs": "?", "help": "run, approval or pipeline name, or `verify`; all runs when left out"}),),
+        (
+            (("id",), {"nargs": "?", "help": "run, approval or pipeline name, `verify` or `export`; all runs without"}),
+            (("file",), {"nargs": "?", "help": "of `export`: a .jsonl or .csv file; JSON Lines to the screen without"}),
+            (("--export",), {"metavar": "FILE", "help": "write it to a .jsonl or .csv file"}),
+            (("--limit",), {"type": int, "default": 200, "metavar": "N", "help": "how many of the latest at most"}),
+        ),
     ),
     Verb(
         "ledger",

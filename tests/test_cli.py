@@ -80,7 +80,13 @@ def test_from_a_file_to_a_deployed_table(run: Run, data: Callable[..., Any], tmp
     assert sum(row["order_count"] for row in rows) == 1500 and len(rows) == 3
     events = [entry["event"] for entry in data("audit")]
     assert events.count("pull_request.merge") == 1
-    assert data("audit", "verify")["problems"] == []
+    verified = data("audit", "verify")
+    assert (verified["problems"], verified["entries"], verified["heads"]) == ([], len(events), 2)
+    status, out, err = run("audit", "export")
+    assert status == 0 and [json.loads(line)["event"] for line in out.splitlines()] == events
+    status, out, err = run("audit", "--export", str(tmp_path / "audit.csv"))
+    assert status == 0 and f"Wrote {len(events)} entries" in out
+    assert [entry["event"] for entry in data("audit", "--limit", "2")] == events[-2:]
     assert [item["state"] for item in data("list")] == ["planned"]
     status, out, err = run("build", str(file))
     assert status == 0 and out.startswith("Nothing changed since the last build.")

@@ -242,16 +242,19 @@ def test_a_statement_that_cannot_be_used(seed: Job, statement: str, error: type[
 
 
 def test_a_cut_off_audit_is_found_by_the_heads_outside(seed: Job) -> None:
-    """The job's tag holds the audit's head of its deployment: a tail that is cut off shows."""
-    from pipeline_magic.agents.approval import audit
-    from pipeline_magic.verbs import _audit_heads
+    """The job's tag and the pull request's comment hold the audit's head: a tail that is cut off shows by either."""
+    from pipeline_magic.agents.approval import audit, heads
+    from pipeline_magic.agents.operations.deploy import HEAD_TAG
 
-    heads, unreadable = _audit_heads(seed.orchestrator)
-    entries = seed.orchestrator.ports.store.audit()
-    outside = [head for head in heads if "job-" in head.where]
-    assert outside and not unreadable and not audit.verify(entries, heads)
-    cut = [entry for entry in entries if entry.seq < min(head.seq for head in outside)]
-    assert audit.verify(cut, outside)
+    ports = seed.orchestrator.ports
+    known, unreadable = heads.gather(ports.store, ports.deployer, ports.code_host, HEAD_TAG)
+    entries = ports.store.audit()
+    assert not unreadable and not audit.verify(entries, known)
+    for place in ("a tag of job-", "a comment of pull request "):
+        outside = [head for head in known if head.where.startswith(place)]
+        assert outside
+        cut = [entry for entry in entries if entry.seq < min(head.seq for head in outside)]
+        assert audit.verify(cut, outside)
 
 
 def test_an_unknown_id_is_said(seed: Job) -> None:

@@ -152,6 +152,10 @@ class LocalGit:
 
         self._requests.change(number, add)
 
+    def comments(self, number: int) -> Sequence[str]:
+        """Texts of the comments, oldest first."""
+        return tuple(comment.body for comment in self._requests.get(number).comments)
+
     def merge(self, number: int, *, message: str) -> PullRequest:
         """Merge into the base branch by a real three-way merge; returns the merged one when it already is.
 

@@ -90,11 +90,21 @@ def test_close_and_open_again(host: CodeHost) -> None:
     assert host.close_pull_request(opened.number, reason="late").state == "merged"
 
 
+def test_comments(host: CodeHost) -> None:
+    """Comments come back as they were written, oldest first, each key once."""
+    number = host.open_pull_request(change()).number
+    assert list(host.comments(number)) == []
+    for key, body in (("a", "first `1:f`\n\né"), ("b", "second"), ("a", "again")):
+        host.comment(number, body, key=key)
+    assert list(host.comments(number)) == ["first `1:f`\n\né", "second"]
+
+
 def test_unknown_number(host: CodeHost) -> None:
     """A number nobody gave is NotFound for every verb."""
     for call in (
         lambda: host.mark_ready(99),
         lambda: host.comment(99, "b", key="k"),
+        lambda: host.comments(99),
         lambda: host.merge(99, message="m"),
         lambda: host.close_pull_request(99, reason="r"),
         lambda: host.revert(99, title="t"),

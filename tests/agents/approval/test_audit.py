@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline_magic.adapters.database import Database
-from pipeline_magic.agents.approval.audit import Head, head_of, to_json_lines, to_table, verify
+from pipeline_magic.agents.approval.audit import MOST, Head, examine, head_of, verify
 from pipeline_magic.digests import GENESIS, chain_hash
 from pipeline_magic.runs import AuditEntry
 from tests.support.trust import AT
@@ -173,14 +172,36 @@ def test_tampering_in_the_store(store: Database, sql: str, said: str) -> None:
     assert any(said in problem for problem in problems), problems
 
 
-def test_exports(store: Database) -> None:
-    """JSON Lines hold all that verifying needs; the table is one line an entry, whatever the text is."""
-    store.append_audit(at=AT, run_id="r-2", event="evil\n\x1b[31m", identity="e" * 100, detail={"a": "\u2028\n"})
-    lines = to_json_lines(store.audit()).splitlines()
-    entries = [AuditEntry.model_validate(json.loads(line)) for line in to_json_lines(store.audit()).split("\n") if line]
-    assert verify(entries, [Head(*store.audit_head())]) == ()
-    assert len(lines) >= 6
-    table = to_table(store.audit()).split("\n")
-    assert len(table) == 7
-    assert "\x1b" not in table[-1] and "…" in table[-1]
-    assert to_table([]).startswith("seq")
+def test_a_stream_is_enough() -> None:
+    """Verifying reads its entries once, one after the other, and keeps none."""
+    assert verify(iter(chain()), iter([head_of(chain())])) == ()
+    assert examine(iter(chain(5)), []) == (5, (), ())
+
+
+def test_slipped_in_before_the_first() -> None:
+    """An entry with a number below 1 is found, though the chain goes on after it."""
+    entries = chain()
+    fields = {**entries[0].model_dump(), "seq": -3, "event": "forged"}
+    forged = AuditEntry.model_validate({**fields, "hash": chain_hash(GENESIS, fields)})
+    assert verify([forged, *entries])[0] == "Entry -3 comes before the first entry: it was inserted or moved."
+
+
+def test_clock_that_goes_back() -> None:
+    """Entries dated before the one they follow are told of, and are no problem: the order is that of the numbers."""
+    entries: list[AuditEntry] = []
+    previous = GENESIS
+    for seq, hour in enumerate((6, 8, 7, 9, 1), start=1):
+        fields = {**chain(1)[0].model_dump(), "seq": seq, "at": f"2026-11-02T{hour:02}:00:00+00:00"}
+        entries.append(
+            AuditEntry.model_validate({**fields, "previous": previous, "hash": chain_hash(previous, fields)})
+        )
+        previous = entries[-1].hash
+    assert examine(entries, [head_of(entries)]) == (5, (), (3, 5))
+
+
+def test_many_problems_are_counted() -> None:
+    """However much is wrong, what is kept of it is bounded."""
+    bad = chain(1)[0].model_copy(update={"hash": "f" * 64})
+    problems = verify(bad.model_copy(update={"seq": seq}) for seq in range(1, MOST + 101))
+    assert len(problems) == MOST + 1
+    assert problems[-1].endswith("more problems.")
