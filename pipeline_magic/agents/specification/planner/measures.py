@@ -86,7 +86,7 @@ def read_measure(c: Context, i: int) -> Found | None:
     ):
         found = read(c, i)
         if found is not None:
-            return _alias(c, _rounded(c, _based_on(c, found)))
+            return _alias(c, _rounded(c, _per_own_row(c, _based_on(c, found))))
     return None
 
 
@@ -177,6 +177,31 @@ def _based_on(c: Context, found: Found) -> Found:
     text = old.expression.replace(col(refs_in(old.expression)[0]), col(link.ref))
     made = replace(old, end=end, expression=text, table=link.ref.table, assumed="")
     return Found(end, found.kind, tuple(made if item is old else item for item in found.items), found.questions)
+
+
+def _per_own_row(c: Context, found: Found) -> Found:
+    """``average cost per job`` over jobs: the average of single rows needs no group of its own."""
+    at = c.match(found.end, "per|for each|for every|of each|of a single|for a single")
+    measures = [item for item in found.items if isinstance(item, Measure)]
+    if at is None or not measures or not all(item.expression.startswith(("avg(", "median(")) for item in measures):
+        return found
+    at = c.skip(at, "single|individual|given")
+    owners = {item.table for item in measures}
+    if len(owners) != 1 or at >= c.end(found.end - 1) or not c.linker.tables.get(measures[0].table):
+        return found
+    table = c.linker.tables[measures[0].table]
+    link = c.table_at(at)
+    own = link is not None and link.table.name == table.name
+    end = link.end if link is not None and own else at + 1
+    if not own and (link is not None or c.tokens[at].stem != table.words[-1]):
+        return found
+    if c.linker.column_at(at, tables=(table.name,), least=0.95) is not None and not own:
+        return found  # `per job_id` names a column
+    more = c.match(end, ", and|and|,")
+    if more is not None and (c.table_at(more) is not None or c.linker.column_at(more, least=0.8) is not None):
+        return found  # `per job and technician` groups
+    items = tuple(replace(item, end=end) if isinstance(item, Measure) else item for item in found.items)
+    return Found(end, found.kind, items, found.questions)
 
 
 def _rounded(c: Context, found: Found) -> Found:

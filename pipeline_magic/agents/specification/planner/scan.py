@@ -36,6 +36,7 @@ from pipeline_magic.agents.specification.planner.pivots import read_pivot
 from pipeline_magic.agents.specification.planner.places import read_places
 from pipeline_magic.agents.specification.planner.ranking import read_top
 from pipeline_magic.agents.specification.planner.relations import read_relation
+from pipeline_magic.agents.specification.planner.rounding import read_rounding
 from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
 from pipeline_magic.agents.specification.planner.states import find_states, read_rate, read_state
 from pipeline_magic.agents.specification.planner.text import Token
@@ -76,6 +77,7 @@ READERS: tuple[Reader, ...] = (
     read_top,
     read_derive,
     read_percentage_of_that,
+    read_rounding,
     read_measure,
     read_explained,
     read_group,

@@ -43,7 +43,7 @@ __all__ = ["completed"]
 
 def completed(c: Context, items: Sequence[Item]) -> list[Item]:
     """The items, with what they leave half said."""
-    made = _wholes(c, _named_source(c, list(items)))
+    made = _wholes(c, _own_keys(c, _named_source(c, list(items))))
     made = _with_head(c, _own_values(c, made))
     made = _groups_of_head(c, made)
     made = _sums_beside_groups(c, made)
@@ -71,6 +71,30 @@ def _named_source(c: Context, items: list[Item]) -> list[Item]:
     held = {ref.table for item in items for text in texts_of(item) for ref in refs_in(text)}
     held |= {item.ref.table for item in items if isinstance(item, Selected)} | {sources[0].table}
     return [item for item in items if not isinstance(item, Use) or item.table in held]
+
+
+def _own_keys(c: Context, items: list[Item]) -> list[Item]:
+    """``average stars per title_id``: the column of that name that the measured rows have, where no other is named."""
+    facts = {item.table for item in items if isinstance(item, Measure) and item.table}
+    if len(facts) != 1:
+        return items
+    fact = c.linker.tables[next(iter(facts))]
+    named = {item.table for item in items if isinstance(item, Use)}
+    made: list[Item] = []
+    for item in items:
+        if isinstance(item, Group) and not item.entity:
+            columns = tuple((name, _own(fact, named, text)) for name, text in item.columns)
+            item = replace(item, columns=columns)
+        made.append(item)
+    return made
+
+
+def _own(fact: TableInfo, named: set[str], text: str) -> str:
+    refs = refs_in(text)
+    if len(refs) != 1 or text != col(refs[0]) or refs[0].table in {fact.name, *named}:
+        return text
+    column = fact.column(refs[0].column)
+    return col(column.ref) if column is not None else text
 
 
 def _wholes(c: Context, items: list[Item]) -> list[Item]:
