@@ -93,6 +93,7 @@ def _joined(
 ) -> str:
     """`left` with (or without) a row in `right`, on the columns of the link; `names` are those of the left side."""
     called = names or [name for name, _ in link.keys]
+    right = _cast(made, plan, right, link)
     step: dict[str, Any] = {
         "id": slug(f"{'without' if how == 'anti' else 'having'}_{plan.tables[link.right].short}")[:60],
         "kind": "join",
@@ -105,6 +106,23 @@ def _joined(
     why = "the catalog declares this key" if link.declared else "names and types of the columns fit"
     made.assumed(f"steps.{identity}.keys", f"joined on {_text(link)}: {why}", clauses=plan.clauses(item))
     made.said(f"steps.{identity}.how", plan.clauses(item))
+    return identity
+
+
+def _cast(made: Assembly, plan: Plan, right: str, link: Link) -> str:
+    """The branch, with its key as the other side has it: text and numbers are not compared as they stand."""
+    types: dict[str, str] = {}
+    for left_name, right_name in link.keys:
+        a, b = plan.tables[link.left].column(left_name), plan.tables[link.right].column(right_name)
+        if a is not None and b is not None and {a.kind, b.kind} == {"text", "number"}:
+            types[b.name] = a.type
+    if not types:
+        return right
+    typed = [{"column": column, "type": kind} for column, kind in types.items()]
+    name = slug(f"cast_{plan.tables[link.right].short}")[:60]
+    identity = made.step({"id": name, "kind": "cast", "input": right, "columns": typed, "on_error": "null"})
+    reason = "the join compares text with a number; what cannot be converted matches nothing"
+    made.assumed(f"steps.{identity}.columns", reason)
     return identity
 
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 import re
 
 from pipeline_magic.agents.specification.planner.context import Context
-from pipeline_magic.agents.specification.planner.dates import period_at
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.intent import (
     col,
@@ -16,6 +15,7 @@ from pipeline_magic.agents.specification.planner.intent import (
 )
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.agents.specification.planner.linking import ColumnLink
+from pipeline_magic.agents.specification.planner.located import of_people
 from pipeline_magic.agents.specification.planner.periods import (
     date_column,
 )
@@ -33,7 +33,6 @@ from pipeline_magic.agents.specification.planner.values import (
 __all__ = [
     "costing",
     "equal_to",
-    "in_place",
     "named_as",
     "named_value",
     "on_weekends",
@@ -208,49 +207,6 @@ def on_weekends(c: Context, i: int, about: TableInfo | None, least: float) -> Co
     )
 
 
-_PLACES = {"city", "state", "country", "region", "county", "nation", "province", "location", "continent"}
-
-
-def in_place(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
-    """``in New York``: a name in capitals, of the one column that holds places."""
-    at = c.match(
-        i, "in|from|near|at|within|located in|based in|situated in|located at|living in|who live in|that are in"
-    )
-    if (
-        at is None
-        or at >= c.end(i)
-        or c.tokens[at].kind not in {"word", "quoted"}
-        or period_at(c, at) is not None
-        or c.table_at(at) is not None
-    ):
-        return None
-    near = _by_distance(c) if c.low(at - 1) != c.low(i) else ()
-    for table in (about,) if about else (*c.focus(i)[:2], *near):
-        columns = [column for column in table.of_kind("text") if _PLACES & set(column.words) and not column.values]
-        if _PLACES & set(table.words) and not columns:
-            columns = [column for column in table.of_kind("text") if column.words == ("name",)]
-        if len(columns) == 1:
-            value = value_at(c, at, columns[0])
-            more = c.match(value[0], "or|and|,|, or") if value is not None else None
-            second = value_at(c, more, columns[0]) if more is not None else None
-            if value is not None and second is not None:
-                text = f"lower({col(columns[0].ref)}) IN ({value[1].lower()}, {second[1].lower()})"
-                return Condition(second[0], text, f"places are looked for in {columns[0].name}, without regard to case")
-            if value is not None:
-                return Condition(
-                    value[0],
-                    f"lower({col(columns[0].ref)}) = {value[1].lower()}",
-                    f"a place is looked for in {columns[0].name}, without regard to case",
-                )
-    return None
-
-
-def _by_distance(c: Context) -> tuple[TableInfo, ...]:
-    """The tables near by, those that are joined over fewer others first."""
-    paths = {name: c.graph.path(c.linker.scope, name) for name in c.linker.near} if c.linker.scope else {}
-    return tuple(c.linker.tables[name] for name in sorted(paths, key=lambda name: len(paths[name] or ()) or 9))
-
-
 def unit_compared(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
     """``over 500 miles``: the column whose comment speaks of the unit."""
     compared = comparison_at(c, i)
@@ -276,6 +232,9 @@ def state_at(c: Context, i: int, about: TableInfo | None) -> Condition | None:
     low = c.low(i)
     if low in c.states and (about is None or refs_in(c.states[low])[0].table == about.name):
         return Condition(i + 1, c.states[low], f"{low} is read as the statement explains it")
+    people = of_people(c, i, about)
+    if people is not None:
+        return people
     for table in (about,) if about else c.focus(i):
         for column in table.columns:
             if low in column.null_words:

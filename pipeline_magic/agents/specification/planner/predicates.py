@@ -13,7 +13,6 @@ from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Tab
 from pipeline_magic.agents.specification.planner.idioms import (
     costing,
     equal_to,
-    in_place,
     named_as,
     named_value,
     on_weekends,
@@ -26,6 +25,7 @@ from pipeline_magic.agents.specification.planner.idioms import (
 )
 from pipeline_magic.agents.specification.planner.intent import Measure, col, measure_ref
 from pipeline_magic.agents.specification.planner.lateness import late
+from pipeline_magic.agents.specification.planner.located import in_place
 from pipeline_magic.agents.specification.planner.periods import (
     dated_at,
     dates_compared,

@@ -1,8 +1,9 @@
-"""Statements that are no description of a pipeline: SQL, and orders to destroy or to hand out rights."""
+"""Statements that are no description of a pipeline: SQL, orders to destroy or to hand out rights, impossible times."""
 
 from __future__ import annotations
 
 import re
+from datetime import date
 
 from pipeline_magic.errors import StatementError
 
@@ -26,6 +27,22 @@ _ORDERS = re.compile(
     r"\b(?:ignore|disregard|forget|override)\s+(?:\w+\s+){0,3}(?:instructions?|rules?|prompts?|guardrails?)\b",
     re.IGNORECASE,
 )
+_CLOCK = re.compile(r"(?<![\w:.\"'“])(\d{1,2}):(\d{2})(?::(\d{2}))?(?![\w:]|\.\d)")
+_DAY = re.compile(r"(?<![\w-])(\d{4})-(\d{2})-(\d{2})(?![\w-])")
+
+
+def _impossible(statement: str) -> str:
+    """A time or a day that no clock and no calendar has; empty when there is none."""
+    for match in _CLOCK.finditer(statement):
+        hour, minute, second = (int(part or 0) for part in match.groups())
+        if hour > 24 or minute > 59 or second > 59 or (hour == 24 and minute + second > 0):
+            return match.group()
+    for match in _DAY.finditer(statement):
+        try:
+            date(*(int(part) for part in match.groups()))
+        except ValueError:
+            return match.group()
+    return ""
 
 
 def refuse(statement: str) -> None:
@@ -63,3 +80,9 @@ def refuse(statement: str) -> None:
     ):
         if pattern.search(statement):
             raise StatementError(message, hint=hint)
+    impossible = _impossible(statement)
+    if impossible:
+        raise StatementError(
+            f"There is no such time or day as “{impossible}”.",
+            hint="Write a time from 00:00 to 23:59, and a day of the calendar as 2025-01-31.",
+        )
