@@ -13,7 +13,8 @@ particular failure; they are written where the failure is found, because only th
     │   └── PermissionDenied       the caller may not read or write; names the privilege
     ├── EngineError
     │   ├── EngineUnavailable      no engine, or it died
-    │   └── QueryFailed            the engine refused or failed one statement
+    │   ├── QueryFailed            the engine refused or failed one statement
+    │   └── ForeignWrite           somebody else has written a table that was to be put back
     ├── LanguageModelError         no answer, a refusal, or an answer that could not be used
     ├── CodeHostError
     │   ├── MergeConflict          the base branch moved under the change
@@ -23,6 +24,7 @@ particular failure; they are written where the failure is found, because only th
     │   ├── StaleState             somebody else moved the run first (compare-and-set lost)
     │   └── StoreUnavailable       cannot be opened or written: full disk, read-only home, newer version
     ├── ApprovalRefused            policy, a red finding, an unmatched clause, a changed plan
+    ├── RollbackRefused            nothing to undo, others wrote since, or not by this person
     ├── NotFound                   no run, approval or deployment with that id
     └── Cancelled                  the person stopped the work
 
@@ -43,6 +45,7 @@ __all__ = [
     "DeploymentError",
     "EngineError",
     "EngineUnavailable",
+    "ForeignWrite",
     "HandEditFound",
     "LanguageModelError",
     "MergeConflict",
@@ -51,6 +54,7 @@ __all__ = [
     "PipelineMagicError",
     "Problem",
     "QueryFailed",
+    "RollbackRefused",
     "SpecError",
     "StaleState",
     "StatementError",
@@ -191,6 +195,10 @@ class QueryFailed(EngineError):
     """The engine refused or failed one statement."""
 
 
+class ForeignWrite(EngineError):
+    """Somebody else has written a table that was to be put back or dropped; it was not touched."""
+
+
 class LanguageModelError(PipelineMagicError):
     """The language model gave no answer, refused, or answered something unusable.
 
@@ -230,7 +238,15 @@ class CodeHostError(PipelineMagicError):
 
 
 class MergeConflict(CodeHostError):
-    """The base branch has moved, and the change no longer merges cleanly."""
+    """The base branch has moved, and the change no longer merges cleanly.
+
+    Attributes:
+        paths: Where it does not.
+    """
+
+    def __init__(self, message: str, *, where: str = "", hint: str = "", paths: Iterable[str] = ()) -> None:
+        super().__init__(message, where=where, hint=hint)
+        self.paths = tuple(paths)
 
 
 class HandEditFound(CodeHostError):
@@ -259,6 +275,12 @@ class StoreUnavailable(StoreError):
 
 class ApprovalRefused(PipelineMagicError):
     """The plan may not be approved now; the message says what is missing."""
+
+    exit_code = 10
+
+
+class RollbackRefused(PipelineMagicError):
+    """A rollback cannot be done, or not by this person; nothing was touched."""
 
     exit_code = 10
 

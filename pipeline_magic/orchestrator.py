@@ -17,9 +17,19 @@ from pipeline_magic.config import Settings, load_settings
 from pipeline_magic.errors import Cancelled, NotFound, StatementError, UsageError
 from pipeline_magic.flow import Flow
 from pipeline_magic.ports import Progress
-from pipeline_magic.runs import Answer, Prepared, Run, Snapshot, StageEvent
+from pipeline_magic.runs import (
+    ROLLBACK_PARTS,
+    Answer,
+    Prepared,
+    RollbackPart,
+    RollbackPlan,
+    Run,
+    Snapshot,
+    StageEvent,
+)
 from pipeline_magic.spec.paths import Edit
 from pipeline_magic.stages import Work
+from pipeline_magic.undoing import UNFINISHED, run_to_undo
 
 if TYPE_CHECKING:
     from pipeline_magic.result import PipelineResult
@@ -115,6 +125,47 @@ class PipelineBuilderOrchestrator:
     def reject_pipeline(self, approval_id: str, approver: str, reason: str) -> PipelineResult:
         """Reject a plan, with a reason. Nothing of it is deployed; the run can be edited and planned again."""
         return self._result(self.reject(approval_id, approver, reason))
+
+    def plan_rollback(self, name_or_id: str, *, parts: Sequence[RollbackPart] = ROLLBACK_PARTS) -> RollbackPlan:
+        """What rolling a deployment back would undo, and what it would leave. Touches nothing.
+
+        Args:
+            name_or_id: The pipeline's name (what is deployed of it), or a run's id.
+            parts: Of ``job``, ``tables`` and ``files``, those that are to be undone.
+
+        Raises:
+            RollbackRefused: There is nothing deployed, or it is rolled back already.
+        """
+        return self._flow.rollback.plan(run_to_undo(self.ports, name_or_id).id, parts)
+
+    def rollback_pipeline(
+        self,
+        name_or_id: str,
+        approver: str,
+        reason: str = "",
+        *,
+        parts: Sequence[RollbackPart] = ROLLBACK_PARTS,
+        shown: RollbackPlan | None = None,
+        progress: Progress = silent,
+    ) -> PipelineResult:
+        """Undo a deployment: the job as it was before, the tables as they were before, the files reverted.
+
+        Args:
+            name_or_id: As for `plan_rollback`, which says beforehand what will be undone.
+            approver: A name to show; who decides is the authenticated identity, and it must be an approver.
+            reason: Kept in the audit.
+            parts: Of ``job``, ``tables`` and ``files``, those that are to be undone.
+            shown: What `plan_rollback` gave; where it would be another now, nothing is touched.
+            progress: Told of every step.
+
+        Raises:
+            RollbackRefused: Not by this person, nothing to undo, or others wrote the tables; nothing was touched.
+            PipelineMagicError: A step failed; `resume` goes on.
+        """
+        run_id = run_to_undo(self.ports, name_or_id).id
+        return self._result(
+            self.rollback(run_id, approver, reason, parts=parts, shown=shown, progress=progress)
+        )
 
     def edit_pipeline(self, name_or_id: str, words: str, *, progress: Progress = silent) -> PipelineResult:
         """Change a pipeline in words ("make it weekly, drop the segment"); all that is not said stays as it is.
@@ -289,6 +340,21 @@ class PipelineBuilderOrchestrator:
         self.ports.store.update_run(run, message=f"Rejected by {approver}: {reason}")
         return self.snapshot(run.id)
 
+    def rollback(
+        self,
+        run_id: str,
+        approver: str,
+        reason: str = "",
+        *,
+        parts: Sequence[RollbackPart] = ROLLBACK_PARTS,
+        shown: RollbackPlan | None = None,
+        progress: Progress = silent,
+    ) -> Snapshot:
+        """As `rollback_pipeline`, of one run."""
+        with self._work(self.ports.store.run(run_id), progress) as work:
+            self._flow.rollback.go(work, name=approver, reason=reason, parts=parts, shown=shown)
+        return self.snapshot(run_id)
+
     def waive(self, run_id: str, finding: str, reason: str, *, progress: Progress = silent) -> Snapshot:
         """Accept a red finding by name with a reason; the waiver becomes part of a new plan."""
         run = self.ports.store.run(run_id)
@@ -321,14 +387,17 @@ class PipelineBuilderOrchestrator:
         return True
 
     def resume(self, run_id: str, *, progress: Progress = silent) -> Snapshot:
-        """Go on where a run stopped: unfinished stages, or the effects of an approval that was given."""
+        """Go on where a run stopped: unfinished stages, the effects of an approval that was given, or a rollback."""
         store = self.ports.store
         run = store.run(run_id)
         approval = snapshots.approval_of(store, run)
         given = approval is not None and approval.state == "approved" and approval.digest == run.digest
         planned_before = store.stage(run_id, "generate") is not None
+        deployment = store.deployment(run_id)
         with self._work(run, progress) as work:
-            if given and run.state == "planned":
+            if deployment is not None and deployment.state in UNFINISHED:
+                self._flow.rollback.go(work)
+            elif given and run.state == "planned":
                 self._flow.apply(work, self._prepared(run_id))
             else:
                 validated = self._flow.understand(work)

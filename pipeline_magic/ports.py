@@ -128,12 +128,20 @@ class Rows(Model):
 
 
 class TableVersion(Model):
-    """One commit of a Delta table."""
+    """One commit of a Delta table.
+
+    Attributes:
+        by: Who wrote it, as far as the log says: a user, or an engine.
+        note: What its writer put into the commit (Delta's ``userMetadata``); `Engine.restore` puts its key there.
+        job: Id of the job whose run wrote it, where the log says so.
+    """
 
     version: str
     at: str
     operation: str
     by: str = ""
+    note: str = ""
+    job: str = ""
 
 
 class Engine(Protocol):
@@ -170,8 +178,25 @@ class Engine(Protocol):
         """Commits of a Delta table, newest first; empty when the table does not exist."""
         ...
 
-    def restore(self, table: str, version: str) -> None:
-        """Put a Delta table back to a version (a new commit; nothing is lost)."""
+    def restore(self, table: str, version: str, *, seen: str = "", key: str = "") -> None:
+        """Put a Delta table back to a version (a new commit; nothing is lost).
+
+        Args:
+            version: What comes back.
+            seen: The table's newest version as the caller knows it; any when empty.
+            key: Kept as the note of the new commit; when the newest commit has it, the table is back already.
+
+        Raises:
+            ForeignWrite: Somebody has written since `seen`; nothing was touched.
+        """
+        ...
+
+    def drop(self, table: str, *, seen: str = "") -> None:
+        """Remove a table with its rows; nothing happens when it is not there.
+
+        Raises:
+            ForeignWrite: Somebody has written since `seen`; nothing was touched.
+        """
         ...
 
     def cancel(self) -> None:
@@ -241,6 +266,10 @@ class CodeHost(Protocol):
         """A pull request that undoes a merged one; idempotent."""
         ...
 
+    def revert_conflicts(self, number: int) -> Sequence[str]:
+        """Paths at which `revert` would fail, since they were changed again; empty when it would work."""
+        ...
+
     def identity(self) -> str:
         """The authenticated user."""
         ...
@@ -291,6 +320,10 @@ class Deployer(Protocol):
 
     def previous(self, deployment_id: str) -> DeployRequest | None:
         """What was deployed before the present settings."""
+        ...
+
+    def written(self, deployment_id: str, table: str, commits: Sequence[TableVersion]) -> frozenset[str]:
+        """Of these commits of a table, the versions that runs of this job wrote for certain; none when it is gone."""
         ...
 
     def delete(self, deployment_id: str) -> None: ...

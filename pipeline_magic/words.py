@@ -2,7 +2,16 @@
 
 from __future__ import annotations
 
-from pipeline_magic.runs import Approval, Deployment, Generated, Parsed, PullRequest, QualityReport, Validated
+from pipeline_magic.runs import (
+    Approval,
+    Deployment,
+    Generated,
+    Parsed,
+    PullRequest,
+    QualityReport,
+    RollbackPlan,
+    Validated,
+)
 
 __all__ = [
     "deployed_in_words",
@@ -10,6 +19,7 @@ __all__ = [
     "parsed_in_words",
     "plan_in_words",
     "quality_in_words",
+    "rolled_back_in_words",
     "validated_in_words",
     "waits_for",
     "waits_for_others",
@@ -88,6 +98,15 @@ def deployed_in_words(deployment: Deployment, request: PullRequest) -> str:
     if deployment.rows is not None:
         text += f" The first run wrote {deployment.rows:,} rows."
     return text
+
+
+def rolled_back_in_words(plan: RollbackPlan, revert: PullRequest | None) -> str:
+    """What came of a rollback: what was undone, and what stays."""
+    done = [step.text for step in plan.steps if step.part != "files"]
+    if revert is not None:
+        done.append(f"pull request {revert.number}, which undoes the files, is {revert.state}")
+    text = f"Rolled back: {'; '.join(done)}." if done else "Rolled back."
+    return " ".join([text, *plan.left])
 
 
 def _count(number: int, noun: str) -> str:

@@ -218,11 +218,7 @@ class LocalGit:
                 commit = git.resolve(f"refs/heads/{branch}")
                 if commit is None:
                     base = self._base()
-                    # A commit on top of the merge that has the tree from before it: merging it into today's base
-                    # takes away exactly what the merge brought.
-                    before = git.text("rev-parse", f"{record.merge_commit}^1^{{tree}}")
-                    inverse = git.commit(before, [record.merge_commit], "inverse", self._who())
-                    tree = self._merged_tree(base, inverse, f"the undoing of pull request {number}")
+                    tree = self._merged_tree(base, self._inverse(record), f"the undoing of pull request {number}")
                     commit = git.commit(tree, [base], f"{title.strip()}\n\n{_TRAILER}\n", self._who())
                     git.move(f"refs/heads/{branch}", commit, ABSENT, f"undo pull request {number}")
                 body = f"Undoes pull request {number} ({record.title})."
@@ -234,6 +230,25 @@ class LocalGit:
             except LostRace:
                 continue
         raise self._requests.busy()
+
+    def revert_conflicts(self, number: int) -> Sequence[str]:
+        """Paths that were changed again since the pull request was merged, so that git cannot undo it by itself."""
+        record = self._requests.get(number)
+        branch = f"revert-{number}-{record.branch}"
+        if record.state != "merged" or self._requests.of_branch(branch) is not None:
+            return ()
+        base = self._base()
+        try:
+            self._merged_tree(base, self._inverse(record), f"the undoing of pull request {number}")
+        except MergeConflict as error:
+            return error.paths
+        return ()
+
+    def _inverse(self, record: Record) -> str:
+        """A commit on top of the merge that has the tree from before it: merging it into today's base takes away
+        exactly what the merge brought."""
+        before = self._git.text("rev-parse", f"{record.merge_commit}^1^{{tree}}")
+        return self._git.commit(before, [record.merge_commit], "inverse", self._who())
 
     # --- the repository ----------------------------------------------------------------------------------------------
 
@@ -334,6 +349,7 @@ class LocalGit:
                 f"`{self.base}` has moved, and {what} no longer merges cleanly: {shown}.",
                 where=str(self._path),
                 hint="Build again: the new change starts from what the base branch holds now.",
+                paths=paths,
             ) from None
         return said.split(b"\0")[0].decode().strip()
 

@@ -14,10 +14,10 @@ import hashlib
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, NamedTuple
 from zoneinfo import ZoneInfo
 
 from pydantic import JsonValue
@@ -25,7 +25,7 @@ from pydantic import JsonValue
 from pipeline_magic.adapters.files import FileLock, explain, read_json, write_json, write_text
 from pipeline_magic.adapters.lakehouse import Lakehouse
 from pipeline_magic.errors import DeploymentError, NotFound
-from pipeline_magic.ports import Clock, DeployRequest, Engine
+from pipeline_magic.ports import Clock, DeployRequest, Engine, TableVersion
 from pipeline_magic.runs import Deployment, NotebookRun
 from pipeline_magic.spec.model import Schedule
 from pipeline_magic.spec.names import slug, split_table
@@ -34,6 +34,9 @@ __all__ = ["LocalJobs"]
 
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _KEPT = 100
+_ENGINE = "sail-delta-lake"
+"""How the commits of the local engine begin to name their writer."""
+
 _TAGS = ("pipeline_magic.pipeline", "pipeline_magic.environment")
 
 
@@ -143,6 +146,33 @@ class LocalJobs:
                     return NotebookRun.model_validate({**record["result"], "executed": executed})
                 return self._run(deployment_id, entry, folder, key, record, timeout)
 
+    def written(self, deployment_id: str, table: str, commits: Sequence[TableVersion]) -> frozenset[str]:
+        """Of these commits, those that this job's runs wrote: in a run's span of versions, no more of them than the run
+        can make, by the local engine, and in no span of another job's run. The engine's commits name no writer, so
+        that whatever could be somebody else's is left out."""
+        mine = self._spans(deployment_id, table)
+        others = [span for job_id, _ in self._jobs() if job_id != deployment_id for span in self._spans(job_id, table)]
+        found: set[str] = set()
+        for span in mine:
+            inside = [commit for commit in commits if span.holds(commit)]
+            last = max(inside, key=lambda commit: int(commit.version), default=None)
+            if last is None or last.at != span.at or len(inside) > span.most:
+                continue
+            found |= {
+                commit.version
+                for commit in inside
+                if commit.by.startswith(_ENGINE) and not any(other.holds(commit) for other in others)
+            }
+        return frozenset(found)
+
+    def _spans(self, job_id: str, table: str) -> list[_Span]:
+        made = []
+        for file in (self.root / job_id / "runs").glob("*/run.json"):
+            for name, noted in ((read_json(file) or {}).get("tables") or {}).items():
+                if _same(name, table) and noted.get("after") is not None:
+                    made.append(_Span(noted["before"], noted["after"], noted["at"], noted["most"]))
+        return made
+
     def run_record(self, deployment_id: str, key: str) -> dict[str, JsonValue]:
         """What is kept of a run: parameters, times, target, its versions before and after, its rows; empty if none."""
         record = read_json(self._run_folder(deployment_id, key) / "run.json")
@@ -173,9 +203,15 @@ class LocalJobs:
                 "digest": request.digest,
                 "target": target,
                 "version_before": self._version(target),
+                "tables": {name: {"before": self._newest(name)[0], "most": 0} for name in _writes(request)},
             }
-            write_json(folder / "run.json", record)
-        result = self._engine.run_notebook(request.notebook, record["parameters"], timeout=timeout)
+        for name, noted in record.get("tables", {}).items():
+            noted["most"] += _writes(request).get(name, 0)  # once more for an attempt that was cut off
+        write_json(folder / "run.json", record)
+        try:
+            result = self._engine.run_notebook(request.notebook, record["parameters"], timeout=timeout)
+        finally:
+            self._note(folder, record)
         state = self._lakehouse.state(target)
         if result.succeeded and state is None:
             message = f"the notebook ended well, and its target `{target}` is not there"
@@ -193,6 +229,16 @@ class LocalJobs:
         }
         write_json(folder / "run.json", {**record, **done})
         return result
+
+    def _note(self, folder: Path, record: dict[str, Any]) -> None:
+        """Write down which versions of its tables a run has made, however it ended."""
+        for name, noted in record.get("tables", {}).items():
+            noted["after"], noted["at"] = self._newest(name)
+        write_json(folder / "run.json", record)
+
+    def _newest(self, table: str) -> tuple[str | None, str]:
+        newest = next(iter(self._engine.history(table)), None)
+        return (newest.version, newest.at) if newest else (None, "")
 
     def _run_time(self, request: DeployRequest) -> str:
         """Start of the run in the zone of the schedule: "last 30 days" is counted in the days of that zone."""
@@ -300,6 +346,39 @@ class LocalJobs:
 
     def _now(self) -> str:
         return self._clock.now().astimezone(timezone.utc).isoformat().replace("+00:00", "Z")
+
+
+class _Span(NamedTuple):
+    """Versions of a table between the begin and the end of a run.
+
+    Attributes:
+        before: Newest version when it began; None when there was no table.
+        after: Newest version when it ended; `at` is that commit's time.
+        most: Commits that the run can have made.
+    """
+
+    before: str | None
+    after: str
+    at: str
+    most: int
+
+    def holds(self, commit: TableVersion) -> bool:
+        return int(self.before or -1) < int(commit.version) <= int(self.after)
+
+
+def _writes(request: DeployRequest) -> dict[str, int]:
+    """Tables that a run writes and keeps, with the number of commits it can make there."""
+    spec, given = request.spec, request.parameters
+    made = {given.get("target") or spec.target.table: 1 if spec.target.mode in ("overwrite", "append") else 2}
+    for item in spec.expectations:
+        table = given.get(f"quarantine_{item.id}") or item.quarantine
+        if table is not None:
+            made[table] = made.get(table, 0) + 1
+    return made
+
+
+def _same(one: str, other: str) -> bool:
+    return [part.casefold() for part in split_table(one)] == [part.casefold() for part in split_table(other)]
 
 
 def _new_id(request: DeployRequest) -> str:

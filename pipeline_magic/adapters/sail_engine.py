@@ -23,7 +23,7 @@ from pipeline_magic.adapters.files import explain
 from pipeline_magic.adapters.lakehouse import SCRATCH, Lakehouse, folder_name
 from pipeline_magic.adapters.sail import SailServer, ServerAddress
 from pipeline_magic.adapters.sail_session import SessionLost, connect, registrations, shorten, translated
-from pipeline_magic.errors import Cancelled, EngineError, EngineUnavailable, QueryFailed, TableNotFound
+from pipeline_magic.errors import Cancelled, EngineError, EngineUnavailable, ForeignWrite, QueryFailed, TableNotFound
 from pipeline_magic.ports import Rows, TableVersion
 from pipeline_magic.runs import NotebookRun
 from pipeline_magic.spec.names import quote, slug
@@ -246,15 +246,21 @@ class SailEngine:
                     at=at.isoformat().replace("+00:00", "Z"),
                     operation=str(commit.get("operation") or ""),
                     by=str(commit.get("userName") or commit.get("engineInfo") or commit.get("clientVersion") or ""),
+                    note=str(commit.get("userMetadata") or ""),
                 )
             )
         return tuple(sorted(found, key=lambda commit: -int(commit.version)))
 
-    def restore(self, table: str, version: str) -> None:
+    def restore(self, table: str, version: str, *, seen: str = "", key: str = "") -> None:
         """Put a Delta table back to a version, as a new commit.
+
+        Args:
+            seen: The newest version as the caller knows it; any when empty.
+            key: Note of the new commit; when the newest commit has it, nothing happens.
 
         Raises:
             TableNotFound: There is no such table.
+            ForeignWrite: Somebody has written since `seen`.
             EngineError: There is no such version, or its files are gone.
         """
         location = self._lakehouse.locate(table)
@@ -263,14 +269,43 @@ class SailEngine:
         if not re.fullmatch(r"\d{1,18}", version):
             raise EngineError(f"`{version}` is not a version of a Delta table.", where=table, hint="Give a number.")
         delta = self._delta(location.folder)
-        if int(version) == delta.version():
+        if int(version) == delta.version() or (key and delta.history(1)[0].get("userMetadata") == key):
             return
+        if seen and str(delta.version()) != seen:
+            raise _written_since(table, seen, str(delta.version()))
+        from deltalake import CommitProperties
+
+        note = CommitProperties(custom_metadata={"userMetadata": key}) if key else None
         try:
-            delta.restore(int(version))
+            delta.restore(int(version), commit_properties=note)
         except Exception as error:
+            now = self._delta(location.folder).version()
+            if seen and str(now) != seen:
+                raise _written_since(table, seen, str(now)) from error
             raise EngineError(
                 f"`{table}` cannot be put back to version {version}: {shorten(str(error), 300)}", where=table
             ) from error
+
+    def drop(self, table: str, *, seen: str = "") -> None:
+        """Remove a table with its files; nothing happens when it is not there.
+
+        Raises:
+            ForeignWrite: Somebody has written since `seen`.
+            EngineError: The home cannot be written.
+        """
+        location = self._lakehouse.locate(table)
+        if location is None:
+            return
+        folder = location.folder
+        gone = folder.with_name(f".gone-{secrets.token_hex(6)}")
+        with explain(folder, f"drop `{table}`", EngineError):
+            folder.rename(gone)
+            # Looked at after it was moved out of reach: whoever writes now finds no table.
+            now = str(self._delta(gone).version())
+            if seen and now != seen:
+                gone.rename(folder)
+                raise _written_since(table, seen, now)
+            shutil.rmtree(gone, ignore_errors=True)
 
     def close(self) -> None:
         """Stop what runs and leave the server; it ends when nobody else uses it."""
@@ -330,6 +365,12 @@ class SailEngine:
             with suppress(Exception):  # it may have been lost with its server
                 session.release_session_on_close = release  # type: ignore[attr-defined]  # only Connect sessions have it
                 session.stop()
+
+
+def _written_since(table: str, seen: str, now: str) -> ForeignWrite:
+    return ForeignWrite(
+        f"`{table}` was written meanwhile: its newest version is {now}, was {seen}. It was not touched.", where=table
+    )
 
 
 def _result(outcome: Future[T], timeout: float, cancelled: threading.Event) -> T:

@@ -21,7 +21,12 @@ _STATES = {
     "void": ("⊘", "void: the plan changed", "cancelled"),
     "expired": ("⊘", "expired", "cancelled"),
 }
-_DEPLOYED = {"deployed": ("✓", "done"), "failed": ("✗", "failed"), "rollback_failed": ("✗", "failed")}
+_DEPLOYED = {
+    "deployed": ("✓", "done"),
+    "failed": ("✗", "failed"),
+    "rollback_failed": ("✗", "failed"),
+    "rolled_back": ("↺", "cancelled"),
+}
 
 
 @dataclass(frozen=True)

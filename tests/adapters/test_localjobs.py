@@ -6,6 +6,7 @@ import errno
 import os
 import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -52,6 +53,9 @@ class Recorder:
             raise self.fails
         self._engine.spark.sql("SELECT 1 AS a").write.mode("append").saveAsTable("out.ops.t")
         return NotebookRun(succeeded=True, executed="{}", exit_value="v")
+
+    def history(self, table: str) -> Any:
+        return self._engine.history(table)
 
 
 @pytest.mark.engine

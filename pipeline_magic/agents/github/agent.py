@@ -15,7 +15,17 @@ from pipeline_magic.compiler.pull_request import PullRequestParts
 from pipeline_magic.errors import HandEditFound
 from pipeline_magic.ports import CodeHost
 from pipeline_magic.redact import redact as redact_secrets
-from pipeline_magic.runs import Approval, Change, File, Finding, Plan, PullRequest, QualityReport, Question
+from pipeline_magic.runs import (
+    Approval,
+    Change,
+    File,
+    Finding,
+    Plan,
+    PullRequest,
+    QualityReport,
+    Question,
+    RollbackStep,
+)
 from pipeline_magic.spec.provenance import Provenance
 
 __all__ = ["GitHubAgent", "branch_of"]
@@ -133,6 +143,28 @@ class GitHubAgent:
     def revert(self, number: int, name: str) -> PullRequest:
         """A pull request that undoes a merged one of the pipeline `name`."""
         return self._code_host.revert(number, title=f"Undo pull request {number}: pipeline {name}")
+
+    def plan_undo(self, request: PullRequest | None, *, merge: bool) -> tuple[list[RollbackStep], list[str]]:
+        """What of the files can be undone, and what stays; nothing is written.
+
+        Args:
+            request: The pull request of the deployment.
+            merge: The undoing is merged at once; otherwise a person merges it.
+        """
+        found = None if request is None else self._code_host.find_pull_request(request.branch)
+        if found is None:
+            return [], ["There is no pull request to undo."]
+        if found.state != "merged":
+            return [], [f"Pull request {found.number} is {found.state}, not merged; it stays as it is."]
+        conflicts = self._code_host.revert_conflicts(found.number)
+        if conflicts:
+            paths = ", ".join(code(path) for path in conflicts[:10])
+            more = f" and {len(conflicts) - 10} more" if conflicts[10:] else ""
+            said = f"The files of pull request {found.number} stay: git cannot undo what was changed again since"
+            return [], [f"{said} ({paths}{more}). Undo them by hand in the repository."]
+        how, rest = ("Merge", "") if merge else ("Open", "; a person merges it")
+        text = f"{how} a pull request that undoes pull request {found.number}{rest}"
+        return [RollbackStep(part="files", action="revert", subject=str(found.number), text=text)], []
 
     def comment_decision(self, number: int, approval: Approval, *, audit_head: str = "") -> None:
         """Say under the pull request who decided what; once for each decision.

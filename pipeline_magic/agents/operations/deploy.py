@@ -10,13 +10,17 @@ from typing import Any
 from pipeline_magic.agents.operations.effects import Effects
 from pipeline_magic.errors import CatalogError, DeploymentError, PipelineMagicError
 from pipeline_magic.ports import Catalog, Clock, Deployer, DeployRequest, Engine, Store
-from pipeline_magic.runs import Deployment, NotebookRun, Prepared, PullRequest
+from pipeline_magic.runs import Deployment, NotebookRun, Plan, Prepared, PullRequest
 from pipeline_magic.spec.names import split_table
 
-__all__ = ["HEAD_TAG", "PipelineOperator", "notebook_path"]
+__all__ = ["HEAD_TAG", "OUR_TAGS", "PipelineOperator", "kept_tables", "notebook_path"]
 
 HEAD_TAG = "pipeline_magic_audit_head"
 """Tag of the job that holds the audit's last entry when it was deployed, outside the store."""
+
+
+OUR_TAGS = ("pipeline_magic.pipeline", "pipeline_magic.digest")
+"""Tags of a target: the pipeline that writes it, and the plan by which that was deployed."""
 
 
 class PipelineOperator:
@@ -50,17 +54,21 @@ class PipelineOperator:
         notebook: str,
         effects: Effects,
         *,
+        approval_id: str,
         first_run: bool,
         pull_request: PullRequest | None,
         say: Callable[[str], None],
     ) -> Deployment:
         """Bring the deployment of this plan to ``deployed``; a call after a crash goes on where it stopped.
 
+        All that is put in place comes from the approved plan; nothing is read from settings or the base branch here.
+
         Args:
             run_id: Run whose deployment this is.
             prepared: The approved plan.
             notebook: Text of the notebook, from the plan's files.
             effects: Records each external effect.
+            approval_id: The approval it is deployed by.
             first_run: Run it once after deploying.
             pull_request: Kept with the deployment.
             say: Told what is being done.
@@ -68,9 +76,12 @@ class PipelineOperator:
         Raises:
             DeploymentError: The job could not be created or its first run failed; the deployment is then ``failed``.
         """
-        record = self._begin(run_id, prepared, pull_request)
+        record = self.begin(run_id, prepared, approval_id, pull_request)
         if record.state == "deployed":
             return record
+        if record.state in {"waiting", "failed"}:
+            going = {"state": "deploying", "message": "", "pull_request": pull_request}
+            record = self._store.save_deployment(record.model_copy(update=going), expected_state=record.state)
         try:
             return self._steps(record, prepared, notebook, effects, first_run=first_run, say=say)
         except PipelineMagicError as error:
@@ -79,7 +90,8 @@ class PipelineOperator:
             )
             raise
 
-    def _begin(self, run_id: str, prepared: Prepared, pull_request: PullRequest | None) -> Deployment:
+    def begin(self, run_id: str, prepared: Prepared, approval_id: str, pull_request: PullRequest | None) -> Deployment:
+        """The deployment of this approval, as it stands; ``waiting`` where none was begun under it."""
         known = self._store.deployment(run_id)
         fresh = Deployment(
             id="",
@@ -88,16 +100,12 @@ class PipelineOperator:
             digest=prepared.digest,
             name=prepared.plan.spec.name,
             pull_request=pull_request,
+            approval_id=approval_id,
         )
         if known is None:
-            known = self._store.save_deployment(fresh, expected_state=None)
-        elif known.digest != prepared.digest:
-            known = self._store.save_deployment(fresh, expected_state=known.state)
-        if known.state in {"waiting", "failed"}:
-            known = self._store.save_deployment(
-                known.model_copy(update={"state": "deploying", "message": "", "pull_request": pull_request}),
-                expected_state=known.state,
-            )
+            return self._store.save_deployment(fresh, expected_state=None)
+        if (known.digest, known.approval_id) != (prepared.digest, approval_id):
+            return self._store.save_deployment(fresh, expected_state=known.state)
         return known
 
     def _steps(
@@ -126,20 +134,22 @@ class PipelineOperator:
             notebook_path=path,
             parameters=prepared.plan.parameters,
             digest=digest,
-            key=f"deploy-{digest[:24]}",
+            key=f"deploy-{record.approval_id}",
             paused=_paused(prepared),
             tags={HEAD_TAG: "{}:{}".format(*self._store.audit_head())},
         )
-        versions = [item.version for item in self._engine.history(target)[:1]]
-        before = effects.once("target.version", digest, lambda: versions[0] if versions else None)
+        before = _mapping(effects.once("tables.before", digest, lambda: self._tables(prepared)))
         placed = _mapping(effects.once("job.deploy", digest, lambda: self._place(request)))
         made = Deployment.model_validate(
-            {**{name: value for name, value in placed.items() if name != "settings"}, "run_id": record.run_id}
+            {
+                **{name: value for name, value in placed.items() if name in Deployment.model_fields},
+                "run_id": record.run_id,
+            }
         )
         rows: int | None = None
         if first_run:
             say("Running it once")
-            rows = self._first_run(made.id, record.run_id, digest, target, effects)
+            rows = self._first_run(made.id, record, target, effects)
             effects.once("table.describe", digest, lambda: self._describe(prepared))
         after = [item.version for item in self._engine.history(target)[:1]]
         return self._store.save_deployment(
@@ -151,7 +161,7 @@ class PipelineOperator:
                     "url": made.url,
                     "next_run": made.next_run,
                     "rows": rows,
-                    "target_version_before": before,
+                    "target_version_before": _mapping(before.get(target)).get("version"),
                     "target_version_after": after[0] if after else None,
                     "message": "",
                 }
@@ -159,9 +169,9 @@ class PipelineOperator:
             expected_state="deploying",
         )
 
-    def _first_run(self, deployment_id: str, run_id: str, digest: str, target: str, effects: Effects) -> int | None:
-        failed = [item for item in self._store.effects(run_id) if item.kind == "job.run" and _failed(item.result)]
-        attempt = f"{digest[:24]}-{len(failed) + 1}"
+    def _first_run(self, deployment_id: str, record: Deployment, target: str, effects: Effects) -> int | None:
+        failed = [result for (kind, _), result in effects.finished().items() if kind == "job.run" and _failed(result)]
+        attempt = f"{record.approval_id}-{len(failed) + 1}"
 
         def go() -> dict[str, Any]:
             outcome = self._deployer.run_now(deployment_id, key=f"run-{attempt}", timeout=self._run_timeout)
@@ -173,15 +183,38 @@ class PipelineOperator:
             raise DeploymentError(
                 f"The job was deployed, and its first run failed: {result.get('error') or 'no message'}",
                 where=deployment_id,
-                hint=f"Look at the run's notebook, then `%pipeline resume {run_id}` runs it again.",
+                hint=f"Look at the run's notebook, then `%pipeline resume {record.run_id}` runs it again, or "
+                f"`%pipeline rollback {record.run_id}` undoes the deployment.",
             )
         rows = result.get("rows")
         return rows if isinstance(rows, int) else None
 
     def _place(self, request: DeployRequest) -> dict[str, Any]:
-        """The deployment, and its settings as they then are: what a later plan finds unchanged."""
+        """The deployment; its settings as they then are, which a later plan finds unchanged; and what was there before.
+
+        What was there before is kept here: later it is not what the deployer calls previous, once something else was
+        deployed and undone.
+        """
         made = self._deployer.deploy(request)
-        return {**made.model_dump(mode="json"), "settings": self._deployer.settings(made.id)}
+        kept = {**made.model_dump(mode="json"), "settings": self._deployer.settings(made.id)}
+        try:
+            before = self._deployer.previous(made.id)
+        except DeploymentError as error:  # its notebook was changed or is gone
+            return {**kept, "previous": None, "previous_lost": error.message}
+        return {**kept, "previous": before and before.model_dump(mode="json")}
+
+    def _tables(self, prepared: Prepared) -> dict[str, Any]:
+        """Version of each table that the pipeline writes, and the target's comment and tags, before its first write."""
+        found: dict[str, Any] = {}
+        for table in kept_tables(prepared.plan):
+            newest = [item.version for item in self._engine.history(table)[:1]]
+            found[table] = {"version": newest[0] if newest else None}
+        target = _target(prepared)
+        if found[target]["version"] is not None:
+            schema = self._catalog.table(target)
+            tags = {name: schema.tags[name] for name in OUR_TAGS if name in schema.tags}
+            found[target].update(comment=schema.comment or "", tags=tags)
+        return found
 
     def _create(self, catalog: str, schema: str) -> None:
         self._catalog.create_schema(catalog, schema)
@@ -199,8 +232,20 @@ class PipelineOperator:
             _target(prepared),
             comment=spec.target.comment or spec.description,
             columns={},
-            tags={"pipeline_magic.pipeline": spec.name, "pipeline_magic.digest": prepared.digest[:12]},
+            tags=dict(zip(OUR_TAGS, (spec.name, prepared.digest[:12]), strict=True)),
         )
+
+
+def kept_tables(plan: Plan) -> tuple[str, ...]:
+    """The tables that a run of the deployed pipeline writes and keeps: the target, then quarantine."""
+    given = plan.parameters
+    kept = [given.get("target") or plan.spec.target.table]
+    kept += [
+        given.get(f"quarantine_{item.id}") or item.quarantine
+        for item in plan.spec.expectations
+        if item.enabled and item.action == "drop" and item.quarantine is not None
+    ]
+    return tuple(dict.fromkeys(kept))
 
 
 def notebook_path(pipeline: str, notebook: str) -> str:

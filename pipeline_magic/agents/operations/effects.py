@@ -2,7 +2,8 @@
 
 The key is derived from what is done, and is written before the effect; the result is written after it. A call that
 finds a finished effect returns its result and touches nothing; one that finds a started effect does it again, so every
-action given to `Effects.once` must itself be idempotent.
+action given to `Effects.once` must itself be idempotent. Effects belong to an approval: a plan that is approved anew
+after a rollback has effects of its own.
 """
 
 from __future__ import annotations
@@ -18,19 +19,23 @@ __all__ = ["Effects"]
 
 
 class Effects:
-    """The effects of one run, each in the store and, once done, in the audit.
+    """The effects of one run under one approval, each in the store and, once done, in the audit.
 
     Args:
         identity: Authenticated identity that the audit names.
         digest: Plan digest that the audit names.
+        approval_id: The approval they follow from; empty for effects that need none.
     """
 
-    def __init__(self, store: Store, clock: Clock, run_id: str, *, identity: str, digest: str) -> None:
+    def __init__(
+        self, store: Store, clock: Clock, run_id: str, *, identity: str, digest: str, approval_id: str = ""
+    ) -> None:
         self._store = store
         self._clock = clock
         self._run_id = run_id
         self._identity = identity
         self._digest = digest
+        self._prefix = f"{run_id}/{approval_id}/" if approval_id else f"{run_id}/"
 
     def once(self, kind: str, subject: str, action: Callable[[], JsonValue]) -> JsonValue:
         """Do `action` unless it was done.
@@ -40,7 +45,7 @@ class Effects:
             subject: What it is done to, so that the same effect has the same key.
             action: Does it and returns a JSON value that a later call can go on with.
         """
-        key = f"{self._run_id}/{kind}/{subject}"
+        key = f"{self._prefix}{kind}/{subject}"
         effect = self._store.begin_effect(key, self._run_id, kind, self._now())
         if effect.status == "done":
             return effect.result
@@ -55,6 +60,15 @@ class Effects:
         )
         # The result and its audit entry are one write: killed before it, the effect is done again and said once.
         return self._store.finish_effect(key, result, said.at, audit=said).result
+
+    def finished(self) -> dict[tuple[str, str], JsonValue]:
+        """Results of the effects that are done, by kind and subject, in the order they were begun."""
+        found = {}
+        for effect in self._store.effects(self._run_id):
+            start = f"{self._prefix}{effect.kind}/"
+            if effect.status == "done" and effect.key.startswith(start):
+                found[effect.kind, effect.key[len(start) :]] = effect.result
+        return found
 
     def _now(self) -> str:
         return self._clock.now().isoformat()
