@@ -12,9 +12,9 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pipeline_magic import changing, planning, snapshots, words
+from pipeline_magic import changing, drafts, planning, snapshots, words
 from pipeline_magic.config import Settings, load_settings
-from pipeline_magic.errors import Cancelled, NotFound, StatementError, UsageError
+from pipeline_magic.errors import ApprovalRefused, Cancelled, NotFound, StatementError, UsageError
 from pipeline_magic.flow import Flow
 from pipeline_magic.ports import Progress
 from pipeline_magic.runs import (
@@ -163,9 +163,7 @@ class PipelineBuilderOrchestrator:
             PipelineMagicError: A step failed; `resume` goes on.
         """
         run_id = run_to_undo(self.ports, name_or_id).id
-        return self._result(
-            self.rollback(run_id, approver, reason, parts=parts, shown=shown, progress=progress)
-        )
+        return self._result(self.rollback(run_id, approver, reason, parts=parts, shown=shown, progress=progress))
 
     def edit_pipeline(self, name_or_id: str, words: str, *, progress: Progress = silent) -> PipelineResult:
         """Change a pipeline in words ("make it weekly, drop the segment"); all that is not said stays as it is.
@@ -234,7 +232,9 @@ class PipelineBuilderOrchestrator:
             approval = snapshots.approval_of(store, run)
             if approval is not None and approval.state in {"pending", "partly_approved"}:
                 self._flow.approvals.void(approval.id, f"Changed in words by run {made.id}.")
-            Work(store, self.ports.clock, run, silent, threading.Event()).move("superseded")
+            work = Work(store, self.ports.clock, run, silent, threading.Event())
+            work.move("superseded")
+            drafts.close_drafts(self.ports, work.run)
         return made
 
     def differences(self, run_id: str) -> tuple[str, ...]:
@@ -322,9 +322,13 @@ class PipelineBuilderOrchestrator:
         prepared = self._prepared(run.id)
         with self._work(run, progress) as work:
             if approval.state != "approved":
-                approval = self._flow.decide(
-                    work, approval, prepared, name=approver, comment=comment, confirm=confirm, by_policy=by_policy
-                )
+                try:
+                    approval = self._flow.decide(
+                        work, approval, prepared, name=approver, comment=comment, confirm=confirm, by_policy=by_policy
+                    )
+                except ApprovalRefused:
+                    drafts.close_drafts(self.ports, work.run)
+                    raise
             if approval.state == "approved":
                 self._flow.apply(work, prepared)
             else:
@@ -337,7 +341,8 @@ class PipelineBuilderOrchestrator:
             raise UsageError("A rejection needs a reason.", hint="Say what should be different.")
         approval = self._flow.approvals.reject(approval_id, name=approver, comment=reason)
         run = self.ports.store.run(approval.run_id)
-        self.ports.store.update_run(run, message=f"Rejected by {approver}: {reason}")
+        run = self.ports.store.update_run(run, message=f"Rejected by {approver}: {reason}")
+        drafts.close_drafts(self.ports, run)
         return self.snapshot(run.id)
 
     def rollback(
@@ -374,6 +379,7 @@ class PipelineBuilderOrchestrator:
         elif run.state not in {"cancelled", "failed", "superseded"}:
             work = Work(self.ports.store, self.ports.clock, run, silent, threading.Event())
             work.drop("Cancelled by you.", audit=said)
+            drafts.close_drafts(self.ports, work.run)
         return self.snapshot(run_id)
 
     def stop(self, run_id: str) -> bool:

@@ -1,23 +1,15 @@
-"""From stage results to a plan: what it binds to, what is observed of the world, and each result in a sentence.
-
-Everything a plan depends on is read here and hashed by the stages. What this run's own deployment wrote (its merged
-files, its target) counts as unchanged, so that running the same cell again finds nothing to do.
-"""
+"""From stage results to a plan, and what a run must be for it. What a plan rests on of the world is in `observing`."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from pipeline_magic.agents.approval.policy import Policy, read_policy
 from pipeline_magic.agents.catalog import UnityCatalogAgent
-from pipeline_magic.agents.notebook import NotebookGeneratorAgent, base_digests
-from pipeline_magic.compiler.bundle import SHARED
 from pipeline_magic.compiler.describe import describe_pipeline
 from pipeline_magic.compiler.environments import Environments
-from pipeline_magic.config import FILE_NAME
-from pipeline_magic.environments import read_environments
-from pipeline_magic.errors import ApprovalRefused, CatalogError, NotFound, Problem, SpecError, UsageError
+from pipeline_magic.errors import ApprovalRefused, NotFound, Problem, SpecError, UsageError
+from pipeline_magic.observing import Own, environment_of, parameters_of, policy_of, schemas_of, settings_of
 from pipeline_magic.ports import CodeHost, Store
 from pipeline_magic.runs import (
     Answer,
@@ -36,7 +28,6 @@ from pipeline_magic.runs import (
 from pipeline_magic.snapshots import stage_result
 from pipeline_magic.spec.model import PipelineSpec
 from pipeline_magic.spec.paths import Edit
-from pipeline_magic.spec.schema import TableSchema
 from pipeline_magic.spec.typed import TypedSpec
 
 if TYPE_CHECKING:
@@ -48,18 +39,11 @@ __all__ = [
     "ANY_TIME",
     "require_current",
     "require_understood",
-    "base_state",
     "blocking",
-    "catalog_state",
-    "data_state",
     "earlier_run",
-    "environments_of",
     "make_plan",
     "new_run",
     "notebook_text",
-    "observe",
-    "own_target",
-    "policy_of",
     "prepare",
     "require_complete",
     "run_named",
@@ -139,90 +123,7 @@ def tried(
         raise SpecError(Problem(f.where, f.message + (f" {f.hint}" if f.hint else "")) for f in worse)
 
 
-# --- what the stages depend on -----------------------------------------------------------------------------------
-
-
-def own_target(ports: Ports, run: Run) -> str | None:
-    """The target this run itself deployed: the one table its statement does not speak of as a source."""
-    deployment = ports.store.deployment(run.id)
-    prepared = stage_result(ports.store, run.id, "pull_request", Prepared)
-    return prepared.plan.spec.target.table if deployment and prepared else None
-
-
-def catalog_state(ports: Ports, run: Run, tables: Mapping[str, TableSchema | None]) -> dict[str, Any]:
-    """Schemas and data versions of the sources and the schema of the target; a target we wrote counts as planned."""
-    state: dict[str, Any] = {
-        alias: [shape(table), table.version] for alias, table in tables.items() if alias and table is not None
-    }
-    target = tables.get("")
-    state[""] = _target_shape(ports, run, target)
-    return state
-
-
-def base_state(
-    ports: Ports, run: Run, writer: NotebookGeneratorAgent, files: tuple[File, ...]
-) -> dict[str, str | None]:
-    """SHA-256 of the base branch's content at each path.
-
-    Files this plan itself merged count as they were planned. So does a file that all pipelines share when another plan
-    merged the very same bytes: writing them again changes nothing.
-    """
-    seen = writer.base(files)
-    same = base_digests({file.path: file.content for file in files if file.path in SHARED})
-    seen = {path: None if digest == same.get(path) else digest for path, digest in seen.items()}
-    prepared = stage_result(ports.store, run.id, "pull_request", Prepared)
-    if prepared is None or ports.store.deployment(run.id) is None:
-        return seen
-    ours = base_digests({file.path: file.content for file in prepared.plan.files})
-    planned = prepared.plan.base_files
-    return {
-        path: planned[path] if path in planned and digest is not None and digest == ours[path] else digest
-        for path, digest in seen.items()
-    }
-
-
-def data_state(validated: Validated) -> dict[str, str | None]:
-    """Version of each source's data, by alias."""
-    return {alias: table.version for alias, table in validated.tables.items()}
-
-
-def shape(table: TableSchema) -> dict[str, Any]:
-    """What a plan rests on of a table: columns and keys, without statistics, comments and times."""
-    return {
-        "table": table.table,
-        "columns": [[column.name, column.type, column.nullable] for column in table.columns],
-        "keys": [list(table.primary_key), *[list(key) for key in table.unique_keys]],
-    }
-
-
-def _target_shape(ports: Ports, run: Run, target: TableSchema | None) -> dict[str, Any] | None:
-    if target is None:
-        return None
-    deployment = ports.store.deployment(run.id)
-    prepared = stage_result(ports.store, run.id, "pull_request", Prepared)
-    if (
-        deployment is not None
-        and prepared is not None
-        and prepared.plan.spec.target.table == target.table
-        and deployment.target_version_after == target.version
-    ):
-        planned = prepared.plan.schemas.get("")
-        return planned if isinstance(planned, dict) else None
-    return shape(target)
-
-
 # --- the plan ----------------------------------------------------------------------------------------------------
-
-
-def policy_of(ports: Ports, environment: str) -> Policy:
-    """The environment's policy, from the base branch of the code host and nowhere else."""
-    return read_policy(ports.code_host.read(FILE_NAME) or "", environment)
-
-
-def environments_of(ports: Ports) -> Environments:
-    """Where pipelines are deployed to, from the base branch of the code host and nowhere else."""
-    keys = frozenset(Policy.model_fields) - {"environment"}
-    return read_environments(ports.code_host.read(FILE_NAME), policy_keys=keys)
 
 
 def make_plan(
@@ -232,21 +133,27 @@ def make_plan(
     generated: Generated,
     quality: QualityReport,
     base: dict[str, str | None],
+    environments: Environments,
 ) -> Plan:
     """Everything the approval binds to."""
     from pipeline_magic.compiler import VERSION
 
     spec = validated.spec
     assert spec is not None  # require_complete
-    schemas: dict[str, Any] = {alias: shape(table) for alias, table in validated.tables.items()}
-    schemas[""] = _target_shape(ports, run, validated.target)
+    typed = require_complete(validated)
+    environment = environment_of(environments, run.environment)
+    parameters = parameters_of(typed, environment)
+    own = own_of(ports, run, spec, generated.files)
+    known = {**validated.tables, "": validated.target}
     return Plan(
         spec=spec,
         files=generated.files,
         base_files=base,
-        schemas=schemas,
-        parameters=_tables(ports, validated, run.environment),
-        settings={"creates": list(validated.creates)},
+        schemas=schemas_of(ports, own, spec, parameters, known),
+        parameters=parameters,
+        settings=settings_of(
+            own, ports.deployer, spec, generated.files, environment, run.environment, validated.creates
+        ),
         environment=run.environment,
         policy=policy_of(ports, run.environment).model_dump(mode="json"),
         answers=run.answers,
@@ -256,36 +163,11 @@ def make_plan(
     )
 
 
-def _tables(ports: Ports, validated: Validated, environment: str) -> dict[str, str]:
-    """The tables a run of the environment's job is given: those of the spec, with the catalogs mapped."""
-    from pipeline_magic.compiler.jobs import parameters
-
-    environments = environments_of(ports)
-    known = {item.name: item for item in environments.environments}
-    made = parameters(require_complete(validated), known.get(environment, environments.environments[0]))
-    return {name: value for name, value in made.items() if not name.startswith("run_")}
-
-
-def observe(ports: Ports, run: Run, plan: Plan) -> Plan:
-    """The plan as it would be made now: every observed part read again. Equal to `plan` when nothing changed."""
-    writer = NotebookGeneratorAgent(ports.code_host)
-    schemas: dict[str, Any] = {}
-    for source in plan.spec.sources:
-        try:
-            schemas[source.alias] = shape(ports.catalog.table(source.table))
-        except CatalogError as error:
-            schemas[source.alias] = {"missing": error.message}
-    try:
-        schemas[""] = _target_shape(ports, run, ports.catalog.table(plan.spec.target.table))
-    except CatalogError:
-        schemas[""] = None
-    return plan.model_copy(
-        update={
-            "base_files": base_state(ports, run, writer, plan.files),
-            "schemas": schemas,
-            "policy": policy_of(ports, plan.environment).model_dump(mode="json"),
-        }
-    )
+def own_of(ports: Ports, run: Run, spec: PipelineSpec, files: tuple[File, ...]) -> Own:
+    """What the run's latest plan wrote, where it is a plan of this spec and of these files."""
+    prepared = stage_result(ports.store, run.id, "pull_request", Prepared)
+    same = prepared is not None and prepared.plan.spec == spec and prepared.plan.files == files
+    return Own(ports.store, run.id, prepared.plan if prepared is not None and same else None)
 
 
 def prepare(

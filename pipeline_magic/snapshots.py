@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import BaseModel
 
+from pipeline_magic.drafts import draft_of_run
 from pipeline_magic.errors import NotFound
 from pipeline_magic.ports import Store
 from pipeline_magic.runs import (
@@ -52,7 +53,7 @@ def load(ports: Ports, run_id: str) -> Snapshot:
         generated=None if stale else generated,
         quality=None if stale else quality,
         change=None if stale or prepared is None else prepared.change,
-        pull_request=deployment.pull_request if deployment else None,
+        pull_request=deployment.pull_request if deployment else draft_of_run(store, run),
         approval=None if stale else approval,
         deployment=deployment,
         audit=tuple(store.audit(run_id)),

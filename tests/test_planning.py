@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from pipeline_magic import planning
+from pipeline_magic import observing
 from pipeline_magic.adapters.localgit import LocalGit
 from pipeline_magic.agents.notebook import NotebookGeneratorAgent
 from pipeline_magic.compiler.bundle import BUNDLE
@@ -19,11 +19,11 @@ from pipeline_magic.runs import Change, File
 
 def base(host: LocalGit, content: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
     """State of the base branch for a plan of two files, by a run that deployed nothing."""
-    monkeypatch.setattr(planning, "stage_result", lambda *_: None)
+    monkeypatch.setattr(observing, "stage_result", lambda *_: None)
     ports: Any = SimpleNamespace(store=None)
     run: Any = SimpleNamespace(id="r-1")
     files = (File(path=BUNDLE, content=content), File(path="pipelines/a/spec.yml", content=content))
-    return planning.base_state(ports, run, NotebookGeneratorAgent(host), files)
+    return observing.base_state(ports, run, NotebookGeneratorAgent(host), files)
 
 
 def test_a_shared_file_that_another_plan_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -42,9 +42,9 @@ def test_a_shared_file_that_another_plan_merged(tmp_path: Path, monkeypatch: pyt
 def test_environments_are_read_from_the_base_branch() -> None:
     """Keys of policy and of settings share a table; a key that is neither is refused."""
     ports: Any = SimpleNamespace(code_host=SimpleNamespace(read=lambda path: None))
-    assert planning.environments_of(ports) == DEFAULT
+    assert observing.environments_of(ports) == DEFAULT
     ports.code_host.read = lambda path: "[environments.prod]\nneeded = 2\nretries = 3\n"
-    assert planning.environments_of(ports).get("prod").retries == 3
+    assert observing.environments_of(ports).get("prod").retries == 3
     ports.code_host.read = lambda path: "[environments.prod]\nretires = 3\n"
     with pytest.raises(ConfigurationError, match="retries"):
-        planning.environments_of(ports)
+        observing.environments_of(ports)
