@@ -142,14 +142,14 @@ def origin(typed: TypedSpec, node_id: str, column: str) -> tuple[str, str] | Non
     """The source and its column that a column is, unchanged; None where a step computed it."""
     steps: dict[str, Step] = {step.id: step for step in typed.spec.steps}
     while node_id in steps:
-        found = _one_back(typed, steps[node_id], column)
+        found = one_back(typed, steps[node_id], column)
         if found is None:
             return None
         node_id, column = found
     return node_id, column
 
 
-def _one_back(typed: TypedSpec, step: Step, column: str) -> tuple[str, str] | None:
+def one_back(typed: TypedSpec, step: Step, column: str) -> tuple[str, str] | None:
     if isinstance(step, Join):
         left, right = typed.node(step.left), typed.node(step.right)
         if _has(left, column):

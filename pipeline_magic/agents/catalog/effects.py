@@ -13,7 +13,7 @@ from pipeline_magic.spec.names import quote
 from pipeline_magic.spec.paths import Edit
 from pipeline_magic.spec.typed import TypedSpec
 
-__all__ = ["measure"]
+__all__ = ["different_rows", "measure"]
 
 _TIMEOUT = 120.0
 """Seconds one reading may take; a longer one is said to be unmeasured."""
@@ -32,7 +32,41 @@ def measure(
         _measured(option, question, typed_for, engine, run_time) if _measurable(option, question) else option
         for option in question.options
     )
-    return question.model_copy(update={"options": options})
+    return question.model_copy(update={"options": _told_apart(question, options, typed_for, engine, run_time)})
+
+
+def _told_apart(
+    question: Question,
+    options: tuple[Option, ...],
+    typed_for: Callable[[tuple[Edit, ...]], TypedSpec],
+    engine: Engine,
+    run_time: str,
+) -> tuple[Option, ...]:
+    """Where the number of rows is that of the default, how many of them are others."""
+    stands = next((option for option in options if option.id == question.default), None)
+    made = []
+    for option in options:
+        if stands is not None and option.id != stands.id and option.rows is not None and option.rows == stands.rows:
+            try:
+                apart = different_rows(typed_for(option.edits), typed_for(stands.edits), engine, run_time)
+            except (EngineError, SpecError):
+                apart = 0
+            if apart:
+                option = option.model_copy(update={"effect": f"{option.effect}, {apart:,} of them different"})
+        made.append(option)
+    return tuple(made)
+
+
+def different_rows(one: TypedSpec, other: TypedSpec, engine: Engine, run_time: str) -> int:
+    """Rows of the one target that the other does not have, each as often as it is there more.
+
+    Raises:
+        EngineError: The rows cannot be compared, or the query fails.
+    """
+    queries = [sql.target_query(typed, run_time=run_time) for typed in (one, other)]
+    left, right = (f"SELECT * FROM ({query}) AS {name}" for query, name in zip(queries, "ab", strict=True))
+    counted = f"SELECT count(*) AS n FROM ({left} EXCEPT ALL {right}) AS apart"
+    return int(engine.query(counted, limit=1, timeout=_TIMEOUT).rows[0][0])
 
 
 def _touches_rows(option: Option) -> bool:
@@ -57,7 +91,7 @@ def _measured(
         if segment is None:
             result = engine.query(f"SELECT count(*) AS n FROM ({counted}) AS t", limit=1, timeout=_TIMEOUT)
             rows = int(result.rows[0][0])
-            return option.model_copy(update={"rows": rows, "effect": f"{rows:,} rows"})
+            return option.model_copy(update={"rows": rows, "effect": _rows(rows)})
         label = quote(segment)
         result = engine.query(
             f"SELECT {label}, count(*) AS n FROM ({counted}) AS t GROUP BY {label} ORDER BY n, {label}",
@@ -66,7 +100,7 @@ def _measured(
         )
         parts = [f"{int(count):,} {name}" for name, count in result.rows]
         rows = sum(int(count) for _, count in result.rows)
-        return option.model_copy(update={"rows": rows, "effect": f"{rows:,} rows: {', '.join(parts)}"})
+        return option.model_copy(update={"rows": rows, "effect": f"{_rows(rows)}: {', '.join(parts)}"})
     except (EngineError, SpecError) as error:
         return option.model_copy(update={"effect": f"not measured: {str(error).splitlines()[0]}"})
 
@@ -81,3 +115,7 @@ def _segment_of(question: Question, typed: TypedSpec) -> str | None:
         if step.id == parts[1] and isinstance(step, Segment) and step.column in columns:
             return step.column
     return None
+
+
+def _rows(number: int) -> str:
+    return f"{number:,} row{'' if number == 1 else 's'}"

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
+from pipeline_magic.agents.catalog.answering import ANY_TABLE, AUTOMATIC, Answered, Answering, edits_of_answers, plain
 from pipeline_magic.agents.catalog.effects import measure
-from pipeline_magic.agents.catalog.readings import same_today, watch
+from pipeline_magic.agents.catalog.measuring import Measured, look_with, measured
+from pipeline_magic.agents.catalog.readings import Reading, find_readings
+from pipeline_magic.agents.catalog.readings.reading import Scene
 from pipeline_magic.agents.catalog.resolve import missing_places, privilege_findings, source_tables, target_table
 from pipeline_magic.errors import Problem, SpecError
 from pipeline_magic.ports import Catalog, Engine
@@ -20,7 +23,9 @@ from pipeline_magic.spec.typed import TypedSpec, type_spec
 
 __all__ = ["UnityCatalogAgent", "edits_of_answers"]
 
-_AUTOMATIC = "expectations.auto_"
+
+ANY = ""
+"""The time where nothing is measured."""
 
 
 class UnityCatalogAgent:
@@ -30,16 +35,18 @@ class UnityCatalogAgent:
         catalog: Where tables are looked up.
         engine: Runs the readings of a question; None leaves questions unmeasured.
         place: Where the pipeline would run, ``local`` or ``databricks``; what cannot run there is a problem.
+        zone: IANA zone of who reads the result; where no schedule names one, days may be meant in it.
     """
 
-    def __init__(self, catalog: Catalog, engine: Engine | None = None, *, place: str = "any") -> None:
+    def __init__(self, catalog: Catalog, engine: Engine | None = None, *, place: str = "any", zone: str = "") -> None:
         self._catalog = catalog
         self._engine = engine
         self._place = place
+        self._zone = zone
 
     def tables(self, parsed: Parsed, answers: Sequence[Answer], edits: Sequence[Edit]) -> dict[str, TableSchema | None]:
         """The tables stage 2 rests on, by alias, and the target's under an empty alias: what its digest covers."""
-        draft = apply_edits(parsed.draft, [*edits_of_answers(parsed.questions, answers), *_plain(edits)])
+        draft = self._answering(ANY).apply(parsed, answers, edits).draft
         found, _ = source_tables(self._catalog, draft)
         return {**found, "": target_table(self._catalog, draft)}
 
@@ -69,20 +76,25 @@ class UnityCatalogAgent:
         Raises:
             SpecError: An edit leads nowhere or its value does not fit. Nothing else is raised for a wrong spec.
         """
-        draft = apply_edits(parsed.draft, [*edits_of_answers(parsed.questions, answers), *_plain(edits)])
-        provenance = _with_people(parsed, answers, edits)
-        answered = {answer.question for answer in answers}
+        answering = self._answering(run_time)
+        answered = answering.apply(parsed, answers, edits)
+        draft = answered.draft
+        provenance = _with_people(parsed, answered, edits)
+        given = {answer.question for answer in answers}
         questions = tuple(
             question
-            for question in parsed.questions
-            if question.id not in answered and not _settled(question, parsed.draft, draft, edits)
+            for question in answered.questions
+            if question.id not in given and not _settled(question, parsed.draft, draft, edits)
         )
         tables, problems = source_tables(self._catalog, draft)
         result = Validated(
             draft=draft, provenance=provenance, tables=tables, questions=questions, problems=problems, findings=()
         )
-        if problems or any(question.must_answer for question in questions):
+        if problems:
             return result
+        if any(question.must_answer for question in questions):
+            return result.model_copy(update={"questions": self._as_far(questions, draft, tables, run_time)})
+        edits = (*answered.waiting, *edits)
         target = target_table(self._catalog, draft)
         try:
             typed = typed_with_checks(draft, tables, target, edits, readers=_readers(target, others))
@@ -92,82 +104,97 @@ class UnityCatalogAgent:
         misplaced = [Problem(path, f"{reason}.") for path, reason in illegal(spec, engine=self._place)]
         if misplaced:
             return result.model_copy(update={"target": target, "problems": _findings(misplaced)})
-        say("Measuring what the open questions would change") if questions and self._engine else None
-        measured, watched = self._measured(questions, draft, tables, target, edits, run_time)
-        if watched:
-            typed = typed_with_checks(draft, tables, target, edits, tuple(watched.values()))
+        readings = self._open(parsed, answered, typed, given, edits)
+        found = self._measured(questions, readings, draft, typed, tables, target, edits, run_time, say)
+        if found.checks:
+            typed = typed_with_checks(draft, tables, target, edits, tuple(found.checks))
             spec = typed.spec
         return Validated(
             draft=draft_of(spec),
-            provenance=_watched(_with_automatic(provenance, spec), watched),
+            provenance=_watched(_with_automatic(provenance, spec), found),
             spec=spec,
             typed=typed,
             tables=tables,
             target=target,
-            questions=measured,
+            questions=tuple(found.questions),
             findings=(
                 *privilege_findings(self._catalog, draft),
                 *(
                     Finding(id=f"typing:{item.path}", severity="amber", message=item.message, where=item.path)
                     for item in typed.warnings
                 ),
+                *found.findings,
             ),
             creates=missing_places(self._catalog, spec.target.table),
+        )
+
+    def _answering(self, run_time: str) -> Answering:
+        def tables(draft: Draft) -> dict[str, TableSchema]:
+            found, _ = source_tables(self._catalog, draft)
+            return found
+
+        look = look_with(self._engine) if run_time != ANY else None
+        return Answering(tables, look, run_time, self._zone)
+
+    def _as_far(
+        self, questions: tuple[Question, ...], draft: Draft, tables: dict[str, TableSchema], run_time: str
+    ) -> tuple[Question, ...]:
+        """The questions with the effects of those answers that leave nothing else open."""
+        if self._engine is None or sum(question.must_answer for question in questions) > 1:
+            return questions
+        if draft.target.table is None:
+            draft = draft.model_copy(update={"target": draft.target.model_copy(update={"table": ANY_TABLE})})
+
+        def typed_for(option_edits: tuple[Edit, ...]) -> TypedSpec:
+            return type_spec(complete(apply_edits(draft, plain(option_edits))), tables)
+
+        engine = self._engine
+        return tuple(
+            measure(question, typed_for, engine, run_time) if question.must_answer else question
+            for question in questions
+        )
+
+    def _open(
+        self, parsed: Parsed, answered: Answered, typed: TypedSpec, given: set[str], edits: Sequence[Edit]
+    ) -> tuple[Reading, ...]:
+        """Readings that nobody has answered, or settled by an edit of the field."""
+        scene = Scene(typed, parsed.provenance, self._zone)
+        set_by_hand = {edit.path for edit in edits}
+        stands = {reading.question.id for reading in answered.stands}
+        return (
+            *answered.stands,
+            *(
+                reading
+                for reading in find_readings(scene)
+                if reading.question.id not in given | stands and reading.question.path not in set_by_hand
+            ),
         )
 
     def _measured(
         self,
         questions: tuple[Question, ...],
+        readings: tuple[Reading, ...],
         draft: Draft,
+        typed: TypedSpec,
         tables: dict[str, TableSchema],
         target: TableSchema | None,
         edits: Sequence[Edit],
         run_time: str,
-    ) -> tuple[tuple[Question, ...], dict[str, Expectation]]:
-        """The questions with their effects; those whose readings are the same today give a check by their path."""
+        say: Callable[[str], None],
+    ) -> Measured:
+        """What is asked, with effects, and what is assumed and watched."""
         if self._engine is None:
-            return questions, {}
+            return Measured(questions=[*questions, *(reading.question for reading in readings if reading.instead)])
 
         def typed_for(option_edits: tuple[Edit, ...]) -> TypedSpec:
-            return typed_with_checks(apply_edits(draft, option_edits), tables, target, edits)
+            late = tuple(edit for edit in option_edits if edit.path.startswith(AUTOMATIC))
+            return typed_with_checks(apply_edits(draft, plain(option_edits)), tables, target, (*late, *edits))
 
-        asked: list[Question] = []
-        watched: dict[str, Expectation] = {}
-        for question in questions:
-            made = measure(question, typed_for, self._engine, run_time)
-            taken = [item.id for item in (*draft.expectations, *watched.values())]
-            check = watch(made, draft, taken) if made.id.startswith("join:") else None
-            if check is not None and same_today(made, typed_for, self._engine, run_time):
-                watched[made.path] = check
-            else:
-                asked.append(made)
-        return tuple(asked), watched
-
-
-def edits_of_answers(questions: Iterable[Question], answers: Iterable[Answer]) -> tuple[Edit, ...]:
-    """What the answers set in the draft.
-
-    An answer that names no option of its question is taken as typed text where the question allows it. Answers to
-    questions that are no longer asked change nothing.
-
-    Raises:
-        SpecError: An answer that is none of the options.
-    """
-    asked = {question.id: question for question in questions}
-    made: list[Edit] = []
-    for answer in answers:
-        question = asked.get(answer.question)
-        if question is None:
-            continue
-        option = next((option for option in question.options if option.id == answer.value), None)
-        if option is not None:
-            made.extend(option.edits)
-        elif question.free and question.path:
-            made.append(Edit(path=question.path, value=answer.value.strip()))
-        else:
-            labels = tuple(option.id for option in question.options)
-            raise SpecError([Problem(question.id, f"`{answer.value}` is no answer to it.", available=labels)])
-    return tuple(made)
+        if questions or readings:
+            say("Measuring what the open questions would change")
+        return measured(
+            questions, readings, draft=draft, typed=typed, typed_for=typed_for, engine=self._engine, run_time=run_time
+        )
 
 
 def typed_with_checks(
@@ -186,7 +213,7 @@ def typed_with_checks(
     if not automatic:
         return typed
     full = draft_of(spec.model_copy(update={"expectations": (*spec.expectations, *automatic)}))
-    held = {f"{_AUTOMATIC}" + item.id.removeprefix("auto_") for item in automatic}
+    held = {AUTOMATIC + item.id.removeprefix("auto_") for item in automatic}
     mine = [edit for edit in edits if any(edit.path == path or edit.path.startswith(path + ".") for path in held)]
     return type_spec(complete(apply_edits(full, mine)), tables, target=target, readers=readers)
 
@@ -217,10 +244,6 @@ def _settled(question: Question, before: Draft, after: Draft, edits: Sequence[Ed
     return name in held[0] and name not in held[1]
 
 
-def _plain(edits: Sequence[Edit]) -> list[Edit]:
-    return [edit for edit in edits if not edit.path.startswith(_AUTOMATIC)]
-
-
 def _findings(problems: Iterable[Problem]) -> tuple[Finding, ...]:
     return tuple(
         Finding(
@@ -234,16 +257,24 @@ def _findings(problems: Iterable[Problem]) -> tuple[Finding, ...]:
     )
 
 
-def _with_people(parsed: Parsed, answers: Sequence[Answer], edits: Sequence[Edit]) -> Provenance:
+def _with_people(parsed: Parsed, answered: Answered, edits: Sequence[Edit]) -> Provenance:
     """The provenance, with answers and edits as the origin of what they set.
 
-    An edit that was asked for in words is traced to them: they stand behind the statement, each as a clause.
+    An edit that was asked for in words is traced to them: they stand behind the statement, each as a clause. Words that
+    an answer gave a condition for are understood by it.
     """
     origins = dict(parsed.provenance.origins)
     statements, clauses = list(parsed.provenance.statements), list(parsed.provenance.clauses)
-    for answer in answers:
-        for edit in edits_of_answers(parsed.questions, [answer]):
-            _replace(origins, edit.path, Origin(kind="answer", question=answer.question))
+    for question, made in answered.taken:
+        for edit in made:
+            _replace(origins, edit.path, Origin(kind="answer", question=question.id))
+        if made and question.id.startswith("words:"):
+            heard = set(question.clauses)
+            clauses = [c.model_copy(update={"kind": "filter"}) if c.id in heard else c for c in clauses]
+    for reading in answered.stands:
+        default = next(option for option in reading.question.options if option.id == reading.question.default)
+        for edit in default.edits:
+            _replace(origins, edit.path, Origin(kind="assumption", reason=reading.reason, question=reading.question.id))
     said: dict[str, str] = {}
     for edit in edits:
         if edit.said and edit.said not in said:
@@ -277,14 +308,14 @@ def _with_automatic(provenance: Provenance, spec: PipelineSpec) -> Provenance:
     return provenance.model_copy(update={"origins": origins})
 
 
-def _watched(provenance: Provenance, watched: dict[str, Expectation]) -> Provenance:
+def _watched(provenance: Provenance, found: Measured) -> Provenance:
     """The choice between readings that are the same today is an assumption that says so."""
-    origins = dict(provenance.origins)
-    for path, check in watched.items():
+    origins = {**provenance.origins, **found.assumed}
+    for path, checks in found.watched.items():
         old = origins.get(path, Origin(kind="assumption"))
-        reason = (
-            f"{old.reason}; every reading gives the same rows today, and the check `{check.id}` tells when they part"
-        )
+        named = " and ".join(f"`{check.id}`" for check in checks)
+        tells = f"the check {named} tells" if len(checks) == 1 else f"the checks {named} tell"
+        reason = f"{old.reason}; every reading gives the same rows today, and {tells} when they part"
         origins[path] = old.model_copy(update={"kind": "assumption", "reason": reason.lstrip("; "), "question": ""})
     return provenance.model_copy(update={"origins": origins})
 
@@ -294,6 +325,8 @@ def _why(expectation: Expectation) -> str:
         return "These columns identify a row of the target."
     if expectation.kind == "not_null":
         return "A NULL in a join key never finds a partner."
+    if expectation.kind == "unique":
+        return "A key that is there twice is where the readings of a duplicate part."
     if expectation.kind == "referential":
         return "A row without a partner is where a left and an inner join part."
     if expectation.kind == "row_count":

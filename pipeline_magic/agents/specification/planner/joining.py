@@ -7,9 +7,10 @@ from typing import Any
 
 from pipeline_magic.agents.specification.planner.draft import Assembly, Plan, sql, tables_of
 from pipeline_magic.agents.specification.planner.entities import Ref
-from pipeline_magic.agents.specification.planner.intent import Filter, Latest, measures_in, refs_in
+from pipeline_magic.agents.specification.planner.intent import Filter, measures_in, refs_in
 from pipeline_magic.agents.specification.planner.joingraph import Link
 from pipeline_magic.agents.specification.planner.layout import How, Layout, aliases
+from pipeline_magic.agents.specification.planner.onerow import add_one_row
 from pipeline_magic.agents.specification.planner.unions import add_together
 from pipeline_magic.runs import Option, Question
 from pipeline_magic.spec.paths import Edit
@@ -163,7 +164,7 @@ def add_sources(made: Assembly, plan: Plan, layout: Layout) -> dict[str, str]:
         for item in first:
             _add_filter(made, plan, layout, item, f"filter_{short[name]}")
         for latest in newest:
-            _add_latest(made, plan, latest, short[name])
+            add_one_row(made, plan, latest, short[name])
         for item in here:
             if item not in first:
                 _add_filter(made, plan, layout, item, f"filter_{short[name]}")
@@ -214,64 +215,6 @@ def trace_filter(made: Assembly, plan: Plan, item: Filter, path: str) -> None:
         made.assumed(path, item.assumed, clauses=plan.clauses(item))
     else:
         made.said(path, plan.clauses(item))
-
-
-def _add_latest(made: Assembly, plan: Plan, latest: Latest, alias: str) -> None:
-    """One row a key: the newest. Without key or order the words are not enough, and that is asked."""
-    table = plan.tables[latest.table]
-    answer = plan.answers.get("dedup:key", "")
-    keys = tuple(key.column for key in latest.keys) or ((answer,) if answer and table.column(answer) else ())
-    clauses = plan.clauses(latest)
-    if not keys:
-        options = tuple(Option(id=column.name, label=column.name) for column in table.columns[:30])
-        made.questions.append(
-            Question(
-                id="dedup:key",
-                text=f"Which column says that two rows of {table.short} are the same?",
-                why="The statement asks for one row each and names no key.",
-                options=options,
-                clauses=clauses,
-            )
-        )
-        return
-    order = [{"column": latest.order.column, "descending": latest.descending}] if latest.order else []
-    rest = [name for name in table.key if name not in keys and (latest.order is None or name != latest.order.column)]
-    order += [{"column": name, "descending": latest.descending} for name in rest]
-    identity = made.step({"id": f"latest_{alias}"[:63], "kind": "deduplicate", "keys": list(keys), "order_by": order})
-    made.said(f"steps.{identity}.keys", clauses)
-    loose = [name for name in keys if (column := table.column(name)) is not None and column.nullable]
-    if any(not table.key_declared or name not in table.key for name in loose):
-        made.notes.append(f"rows of {table.short} in which {' and '.join(loose)} is NULL count as the same row")
-    if set(keys) == {column.name for column in table.columns}:
-        return  # equal in every column: it does not matter which one stays
-    if latest.order is None:
-        made.questions.append(_which_order(identity, table.columns, clauses))
-    else:
-        made.assumed(
-            f"steps.{identity}.order_by",
-            f"newest by {latest.order.column}; equal ones by {', '.join(rest) or 'nothing'}",
-            clauses=clauses,
-        )
-
-
-def _which_order(identity: str, columns: Sequence[Any], clauses: Sequence[str]) -> Question:
-    path = f"steps.{identity}.order_by"
-    fitting = [column for column in columns if column.kind in {"date", "timestamp", "number"}]
-    return Question(
-        id="dedup:order",
-        text="By which column is one row newer than another?",
-        why="The statement does not say it, and no single date column does.",
-        options=tuple(
-            Option(
-                id=column.name,
-                label=column.name,
-                edits=(Edit(path=path, value=[{"column": column.name, "descending": True}]),),
-            )
-            for column in fitting[:20]
-        ),
-        path=path,
-        clauses=tuple(clauses),
-    )
 
 
 # --- joins -------------------------------------------------------------------------------------------------------
