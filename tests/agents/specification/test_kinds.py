@@ -25,7 +25,7 @@ from tests.agents.specification.test_relations import check
         ("retail", "Customers located in Rome: name.", "SELECT name FROM customers WHERE city = 'Rome'"),
         (
             "iot", "Serial numbers of the devices at sites in Norway.",
-            "SELECT serial_no FROM devices JOIN sites USING (site_id) WHERE country IN ('Spain', 'ES')",
+            "SELECT serial_no FROM devices JOIN sites USING (site_id) WHERE country = 'Norway'",
         ),
     ],
 )  # fmt: skip
@@ -45,3 +45,44 @@ def test_places(source: str, text: str, gold: str) -> None:
 def test_no_clock_or_calendar_has_it(text: str) -> None:
     """A time or a day that does not exist is never read as another."""
     assert read("retail", text)["outcome"] == "asked"
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "retail", "Orders that used a coupon, order id only.",
+            "SELECT order_id FROM orders WHERE coupon_code IS NOT NULL",
+        ),
+        (
+            "retail", "Order id of the orders which did not use a coupon.",
+            "SELECT order_id FROM orders WHERE coupon_code IS NULL",
+        ),
+        ("finance", "Which clients have no email? Full name.", "SELECT full_name FROM clients WHERE email IS NULL"),
+        ("iot", "Maintenance jobs on device 3: job id.", "SELECT job_id FROM maintenance_jobs WHERE device_id = 3"),
+        ("retail", "Order ids of customer 2.", "SELECT order_id FROM orders WHERE customer_id = 2"),
+        (
+            "finance", "Payment id of the unpaid instalments.",
+            "SELECT payment_id FROM loan_payments WHERE paid_date IS NULL",
+        ),
+        (
+            "iot", "Alert id of alerts that have not been cleared yet.",
+            "SELECT alert_id FROM alerts WHERE cleared_at IS NULL",
+        ),
+        (
+            "finance", "Account ids of accounts opened in 2023 that are still open.",
+            "SELECT account_id FROM accounts WHERE opened_date LIKE '2023%' AND closed_date IS NULL",
+        ),
+        (
+            "retail", "Order id of orders that have not been cancelled.",
+            "SELECT order_id FROM orders WHERE status <> 'cancelled'",
+        ),
+        (
+            "retail", "Customers older than 40 by birth date: name.",
+            "SELECT name FROM customers WHERE birth_date <= '1984-06-30'",
+        ),
+    ],
+)  # fmt: skip
+def test_things_and_states(source: str, text: str, gold: str) -> None:
+    """A thing that a row has, a row by its number, what was done to it or not, its age."""
+    check(source, text, gold)

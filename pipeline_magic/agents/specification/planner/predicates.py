@@ -34,6 +34,7 @@ from pipeline_magic.agents.specification.planner.periods import (
     in_period,
 )
 from pipeline_magic.agents.specification.planner.text import stems_of
+from pipeline_magic.agents.specification.planner.things import aged, done_or_not, numbered, possessed
 from pipeline_magic.agents.specification.planner.values import (
     ARTICLES,
     Condition,
@@ -54,6 +55,7 @@ _OPENERS = (
     "that are|that is|that were|that was|which are|which is|which were|who are|who were|"
     "whose own|that have|that has|which have|which has|who have|who has|have|has|had|their|its|the|a|an|all|any"
 )
+_ADVERBS = "still|already|currently|actually|now|yet|ever|been|be|being|presently|so far|all"
 _MISSING = "missing|null|empty|blank|unknown|not known|not set|not given|not available|not present|absent|unset|n/a"
 _PRESENT = "present|known|given|available|set|filled|not missing|not null|not empty|not blank"
 
@@ -106,11 +108,12 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         return typed  # `of type card`
     i = c.skip(i, _OPENERS)
     opened = opened or i > start
+    i = c.skip(i, _ADVERBS) if opened or c.low(i) in {"still", "already"} else i
     if c.low(i) == "neither":
         return neither_nor(c, i, lambda at: _single(c, at, about, opened, least))
     negated = c.match(i, "not|no longer|never")
     if negated is not None and c.match(negated, "not|never") is None:
-        inner = _single(c, negated, about, opened, least)
+        inner = _single(c, c.skip(negated, _ADVERBS), about, opened, least)
         return Condition(inner.end, f"NOT ({inner.expression})", inner.assumed, inner.tied) if inner else None
     for read in (
         _missing_first,
@@ -119,6 +122,9 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         done_by,
         quoted_in,
         named_as,
+        aged,
+        possessed,
+        numbered,
         on_weekends,
         named_value,
         table_named,
@@ -134,7 +140,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         found = read(c, i, about, least)
         if found is not None:
             return found
-    return possessing(c, i, about) or state_at(c, i, about)
+    return possessing(c, i, about) or state_at(c, i, about) or done_or_not(c, i, about)
 
 
 def _missing_first(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:

@@ -1,0 +1,162 @@
+"""Nouns and verbs read by kind: what a row may have (``used a coupon``), a row by its number (``device 3``), ages.
+
+The noun must be of a column (or table) near by; the verb only one of having, using or giving. Not here: relations to
+rows of other tables (`relations`), values beside the word for their column (`idioms`).
+"""
+
+from __future__ import annotations
+
+import re
+
+from pipeline_magic.agents.specification.planner.context import Context
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
+from pipeline_magic.agents.specification.planner.intent import col
+from pipeline_magic.agents.specification.planner.text import lemmas, number_of
+from pipeline_magic.agents.specification.planner.values import Condition, comparison_at, literal
+
+__all__ = ["aged", "done_or_not", "numbered", "possessed"]
+
+_HAVING = {
+    "use", "have", "get", "give", "leave", "carry", "contain", "show", "include", "receive", "enter", "provide",
+    "specify", "record", "mention", "hold", "bear", "list", "state", "name", "report", "supply", "apply", "redeem",
+}  # fmt: skip
+_IRREGULAR = {
+    "had": "have", "has": "have", "got": "get", "gave": "give", "given": "give", "left": "leave", "held": "hold",
+    "paid": "pay", "sent": "send", "sold": "sell", "made": "make", "done": "do", "born": "bear", "bought": "buy",
+    "built": "build", "written": "write", "taken": "take", "lost": "lose", "won": "win",
+}  # fmt: skip
+_AUX = "do|does|did|have|has|had|not|n't|never|don't|doesn't|didn't|haven't|hasn't|hadn't|ever|also|actually|been"
+_NOT = {"not", "never", "don't", "doesn't", "didn't", "haven't", "hasn't", "hadn't", "n't"}
+_PART = {"code", "id", "number", "name", "text", "key", "at", "on", "date", "used", "address", "reference", "ref", "by"}
+
+
+def possessed(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``used a coupon``, ``did not leave a note``, ``has no email``: a column is filled, or is empty."""
+    at = c.skip(i, _AUX)
+    negated = any(c.low(j) in _NOT for j in range(i, at))
+    if at < c.end(i) and (lemmas(c.low(at)) & _HAVING or _IRREGULAR.get(c.low(at)) in _HAVING):
+        at += 1
+    elif c.low(at - 1) not in {"have", "has", "had"} or at == i:
+        return None
+    none = c.match(at, "no")
+    start = none if none is not None else c.match(at, "a|an|any|some|their|its")
+    if start is None:
+        return None
+    found = thing_at(c, start, about)
+    if found is None:
+        return None
+    end, column = found
+    test = "IS NULL" if negated != (none is not None) else "IS NOT NULL"
+    return Condition(end, f"{col(column.ref)} {test}", f"whether there is one is read from {column.name}")
+
+
+def thing_at(c: Context, i: int, about: TableInfo | None) -> tuple[int, ColumnInfo] | None:
+    """The one column near by, not a number, that a noun is the word for but for words such as `code` or `name`."""
+    if i >= c.end(i - 1) or c.table_at(i) is not None or c.tokens[i].kind != "word":
+        return None
+    for table in (about,) if about else c.focus(i)[:2]:
+        for size in (3, 2, 1):
+            words = {token.stem for token in c.tokens[i : i + size]}
+            hits = [
+                column
+                for column in table.columns
+                if i + size <= c.end(i)
+                and words <= {*column.words, *column.said}
+                and set(column.words) - words <= _PART
+                and words - _PART
+                and column.name not in table.key
+                and (column.kind == "text" or (column.kind not in {"number", "boolean"} and column.optional))
+                and column.nullable
+            ]
+            if len(hits) == 1:
+                behind = c.tokens[i + size] if i + size < c.end(i) else None
+                if comparison_at(c, i + size) is not None or (behind and behind.kind in {"number", "quoted"}):
+                    return None
+                if behind and behind.kind == "word" and behind.text[0].isupper():
+                    return None
+                return i + size, hits[0]
+    return None
+
+
+def numbered(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``on device 3``, ``of store number 12``: a row by its number; where rows point at it, by the pointer."""
+    at = c.skip(i, "on|of|in|at|for|from|by|to|the")
+    link = c.table_at(at)
+    if link is None or link.others or c.tokens[link.end - 1].low != c.tokens[link.end - 1].stem:
+        return None
+    end = c.skip(link.end, "number|no|nr|id|#|with|the|key")
+    number = c.tokens[end] if end < c.end(i) else None
+    if number is None or number.kind != "number" or not number.text.isdigit():
+        return None
+    if c.match(end + 1, "times|days|hours|minutes|%|percent|and|-|to|or") or len(link.table.key) != 1:
+        return None
+    key = link.table.column(link.table.key[0])
+    if key is None:
+        return None
+    for table in (about,) if about else c.focus(at)[:3]:
+        links = c.graph.links(table.name, link.table.name) if table.name != link.table.name else ()
+        if links and links[0].one in {"right", "both"} and len(links[0].keys) == 1 and links[0].keys[0][1] == key.name:
+            if len(links) > 1 and links[1].score >= links[0].score:
+                return None
+            pointer = table.column(links[0].keys[0][0])
+            key = pointer if pointer is not None else key
+            break
+    value = number.text if key.kind == "number" else literal(number.text)
+    return Condition(end + 1, f"{col(key.ref)} = {value}", f"the number is read as {key.name}")
+
+
+def aged(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``older than 40``, ``under 18 years of age``, ``aged 65 or over``: by the one date of birth near by."""
+    said = c.match(i, "aged")
+    at = said if said is not None else i
+    compared = comparison_at(c, at)
+    at = compared[0] if compared is not None else at
+    number = number_of(c.tokens[at]) if at < c.end(i) else None
+    if number is None or not number.isdigit() or (compared is None and said is None):
+        return None
+    end = c.skip(at + 1, "years of age|years old|year old|years|of age")
+    words = {c.low(j) for j in range(i, end)}
+    operator = compared[1] if compared is not None else "="
+    more = c.match(end, "or more|or above|or over|or older|and over|and above|and older")
+    fewer = c.match(end, "or less|or under|or younger|and under|and younger") if more is None else None
+    operator, end = (">=", more) if more else ("<=", fewer) if fewer else (operator, end)
+    if not words & {"older", "younger", "aged", "age", "old"} or operator == "=":
+        return None
+    for table in (about,) if about else c.focus(i)[:2]:
+        births = [
+            column for column in table.of_kind("date", "timestamp") if {"birth", "born", "dob"} & set(column.words)
+        ]
+        if len(births) != 1 or any(column.words == ("age",) for column in table.columns):
+            continue
+        by = c.match(end, "by|by the|according to|according to the|( by")
+        named = c.linker.column_at(by, least=0.8) if by is not None else None
+        end = c.skip(named.end, ")") if named is not None and named.ref == births[0].ref else end
+        years = int(number) + (1 if operator in {">", "<="} else 0)
+        limit = f"add_months(to_date(run_time()), -{12 * years})"
+        sign = "<=" if operator in {">", ">="} else ">"
+        reason = f"the age is that in whole years on the day of the run, from {births[0].name}"
+        return Condition(end, f"{col(births[0].ref)} {sign} {limit}", reason)
+    return None
+
+
+_DONE = re.compile(r"\w{2,}(?:ed|en)")
+
+
+def done_or_not(c: Context, i: int, about: TableInfo | None) -> Condition | None:
+    """``unpaid invoices``, ``cancelled``, ``delivered``: whether the date that is called by the verb is filled."""
+    low = c.low(i)
+    negated = low.startswith("un") and len(low) > 5
+    verb = low[2:] if negated else low
+    if not _DONE.fullmatch(verb) and verb not in _IRREGULAR:
+        return None
+    forms = {form for form in lemmas(verb) if len(form) > 2} | {_IRREGULAR.get(verb, verb)}
+    for table in (about,) if about else c.focus(i)[:2]:
+        hits = [
+            column
+            for column in table.of_kind("date", "timestamp")
+            if column.nullable and (column.optional or not column.said) and forms & set(column.words)
+        ]
+        if len(hits) == 1 and hits[0].nullable:
+            test = "IS NULL" if negated else "IS NOT NULL"
+            return Condition(i + 1, f"{col(hits[0].ref)} {test}", f"{low} is read from {hits[0].name}")
+    return None
