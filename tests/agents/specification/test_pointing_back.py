@@ -9,7 +9,10 @@ import pytest
 
 from tests.agents.specification.test_constructs_rows import check, read
 
-_OPEN = "SELECT severity, count(*), sum(cleared_at IS NULL), 100.0 * sum(cleared_at IS NULL) / count(*) FROM alerts GROUP BY 1"
+_OPEN = (
+    "SELECT severity, count(*), sum(cleared_at IS NULL), 100.0 * sum(cleared_at IS NULL) / count(*) FROM alerts "
+    "GROUP BY 1"
+)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Words that point back at rows or numbers named before: ``the posted ones``, ``how many of them``, ``what percentage``.
+"""Words that point back at rows or numbers named before: ``the posted ones``, ``what percentage is that``.
 
 Here: what such a word stands for, and the counts that are made of it. Which rows are meant is known only where one
 table, or one count, can be meant; else nothing is read, and the words are asked about.

@@ -173,8 +173,8 @@ def _of_them(c: Context, i: int, at: int) -> Found | None:
 
 
 _EMPTY = {
-    "of", "them", "those", "these", "which", "that", "are", "is", "were", "was", "have", "had", "has", "still", "already",
-    "currently", "the", "a", "an",
+    "of", "them", "those", "these", "which", "that", "are", "is", "were", "was", "have", "had", "has", "still",
+    "already", "currently", "the", "a", "an",
 }  # fmt: skip
 
 

@@ -35,7 +35,8 @@ _GONE = r"(?:removed|dropped|eliminated|deleted|discarded|ignored|left out|skipp
 _WHOLE_ROWS = re.compile(
     rf"(?:{_DROP} (?:all |any |the |out )*(?:{_SAME} )+{_TWICE}(?: {_ROWS})?"
     rf"|{_DROP} (?:all |any |the |out )*{_TWICE} {_ROWS}"
-    rf"|{_DROP} (?:all |any |the )*{_ROWS} that (?:are|occur|appear) (?:{_SAME} )*(?:{_TWICE}|the same|twice|more than once)"
+    rf"|{_DROP} (?:all |any |the )*{_ROWS} that (?:are|occur|appear) (?:{_SAME} )*"
+    rf"(?:{_TWICE}|the same|twice|more than once)"
     rf"|(?:{_SAME} )*{_TWICE} {_ROWS} (?:are|should be|must be|to be|have to be|can be|need to be) {_GONE}"
     rf"|keep(?:s|ing)? (?:each|every) {_ROWS} (?:only )?once)"
 )

@@ -28,6 +28,7 @@ from pipeline_magic.agents.specification.planner.keeping import read_kept
 from pipeline_magic.agents.specification.planner.latest import read_latest
 from pipeline_magic.agents.specification.planner.leftout import read_left_out
 from pipeline_magic.agents.specification.planner.lexicon import CARRIERS, FILLER, STOP
+from pipeline_magic.agents.specification.planner.listing import lost_names, read_listed
 from pipeline_magic.agents.specification.planner.matching import is_loose, read_matching
 from pipeline_magic.agents.specification.planner.measures import read_measure
 from pipeline_magic.agents.specification.planner.named import find_named, read_named
@@ -83,6 +84,7 @@ READERS: tuple[Reader, ...] = (
     read_group,
     read_filter,
     read_columns,
+    read_listed,
 )
 
 
@@ -225,6 +227,8 @@ def scan(c: Context, marked: dict[int, Found]) -> Scanned:
         made.questions.extend(found.questions)
         i = found.end
     made.items = c.items
+    for j in lost_names(c, made.kinds):
+        made.kinds[j] = "unmatched"
     _unused_definitions(c, made)
     return made
 

@@ -144,7 +144,9 @@ _ROWS_TOO = {"with", "together", "along", "plus", "including", "include", "and",
 
 def _with_head(c: Context, items: list[Item]) -> list[Item]:
     """``active devices with their site name``: the rows of the first table, and what is shown beside them."""
-    if any(isinstance(item, (Measure, Group, Top, Latest, Windowed, Change, Distinct)) for item in items):
+    if any(isinstance(item, (Measure, Group, Top, Latest, Change, Distinct)) for item in items):
+        return items
+    if any(isinstance(item, Windowed) and "_of_all_" not in item.name for item in items):
         return items
     shown = [item for item in items if isinstance(item, Selected)]
     uses = sorted((item for item in items if isinstance(item, Use)), key=lambda item: item.start)
