@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 from pipeline_magic import changing, drafts, planning, snapshots, words
 from pipeline_magic.config import Settings, load_settings
-from pipeline_magic.errors import ApprovalRefused, Cancelled, NotFound, StatementError, UsageError
+from pipeline_magic.errors import ApprovalRefused, Cancelled, NotFound, StaleState, StatementError, UsageError
 from pipeline_magic.flow import Flow
 from pipeline_magic.ports import Progress
 from pipeline_magic.runs import (
@@ -32,6 +32,9 @@ from pipeline_magic.stages import Work
 from pipeline_magic.undoing import UNFINISHED, run_to_undo
 
 if TYPE_CHECKING:
+    import pandas
+
+    from pipeline_magic.agents.operations.retention import Leftovers, Removed
     from pipeline_magic.result import PipelineResult
     from pipeline_magic.wiring import Ports
 
@@ -64,6 +67,7 @@ class PipelineBuilderOrchestrator:
         self._given = ports
         self._lock = threading.RLock()
         self._working: dict[str, threading.Event] = {}
+        self._tidied = False
 
     # --- for programs --------------------------------------------------------------------------------------------
 
@@ -258,6 +262,7 @@ class PipelineBuilderOrchestrator:
             if planned and work.run.state == "planned":
                 self._flow.plan(work, validated)
             unchanged = planned and not work.recomputed
+        self._tidy()
         snapshot = self.snapshot(run.id)
         return snapshots.as_unchanged(snapshot) if unchanged else snapshot
 
@@ -341,7 +346,8 @@ class PipelineBuilderOrchestrator:
             raise UsageError("A rejection needs a reason.", hint="Say what should be different.")
         approval = self._flow.approvals.reject(approval_id, name=approver, comment=reason)
         run = self.ports.store.run(approval.run_id)
-        run = self.ports.store.update_run(run, message=f"Rejected by {approver}: {reason}")
+        with suppress(StaleState):  # somebody works on the run at this moment; the rejection stands, and says so itself
+            run = self.ports.store.update_run(run, message=f"Rejected by {approver}: {reason}")
         drafts.close_drafts(self.ports, run)
         return self.snapshot(run.id)
 
@@ -411,6 +417,29 @@ class PipelineBuilderOrchestrator:
                     self._flow.plan(work, validated)
         return self.snapshot(run_id)
 
+    def clean(
+        self, older_than: str = "", *, failed: bool = False, remove: bool = False
+    ) -> tuple[Leftovers, Removed | None]:
+        """What ended runs worked with and nobody needs any more; with `remove` it goes, the audit never does.
+
+        Args:
+            older_than: Since a run's last change: ``90d``, ``12w``; the setting `retention` when empty.
+            failed: Failed runs too, though they could be resumed.
+            remove: Remove it; else it is only said what would go.
+
+        Raises:
+            UsageError: Neither an age nor a setting, or the age cannot be read.
+        """
+        from pipeline_magic import keeping
+
+        return keeping.clean(self.ports, self.settings, older_than, failed=failed, remove=remove)
+
+    def audit_table(self, run_id: str | None = None) -> pandas.DataFrame:
+        """The audit as a DataFrame, a row an entry; of all runs when None."""
+        from pipeline_magic.agents.approval import export
+
+        return export.frame(self.ports.store.audit_stream(run_id))
+
     def snapshot(self, run_id: str) -> Snapshot:
         """A run as it stands, from the store alone.
 
@@ -446,6 +475,14 @@ class PipelineBuilderOrchestrator:
             self._given.close()
 
     # --- inside --------------------------------------------------------------------------------------------------
+
+    def _tidy(self) -> None:
+        """Clean up as the setting `retention` says, once."""
+        if self.settings.retention and not self._tidied:
+            from pipeline_magic import keeping
+
+            self._tidied = True
+            keeping.tidy(self.ports, self.settings)
 
     @cached_property
     def _flow(self) -> Flow:

@@ -31,6 +31,11 @@ Result = TypeVar("Result", bound=BaseModel)
 
 log = logging.getLogger("pipeline_magic")
 
+_lock = threading.Lock()
+_in_hand: set[tuple[int, str, str]] = set()
+"""Runs that this process works on. A run's `worker` names the process alone, and one notebook may have two panels, each
+over an orchestrator of its own."""
+
 
 class Work:
     """The work on one run, from taking it to letting it go. Used as a context manager.
@@ -56,6 +61,23 @@ class Work:
         self._stage: Stage = "parse"
 
     def __enter__(self) -> Work:
+        self._here = (os.getpid(), self._store.name, self.run.id)
+        with _lock:
+            if self._here in _in_hand:
+                raise StaleState(
+                    f"Run `{self.run.id}` is being worked on by another panel or call of this notebook.",
+                    hint=f"Wait for it, then look at it with `%pipeline review {self.run.id}`.",
+                )
+            _in_hand.add(self._here)
+        try:
+            self._take()
+        except BaseException:
+            self._let_go()
+            raise
+        self._token = current_run.set(self.run.id)
+        return self
+
+    def _take(self) -> None:
         holder = self.run.worker
         if holder and holder != this_worker() and worker_alive(holder):
             raise StaleState(
@@ -63,13 +85,16 @@ class Work:
                 hint=f"Wait for it, or look at it with `%pipeline review {self.run.id}`.",
             )
         self.update(worker=this_worker())
-        self._token = current_run.set(self.run.id)
-        return self
+
+    def _let_go(self) -> None:
+        with _lock:
+            _in_hand.discard(self._here)
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         try:
             self._close(error)
         finally:
+            self._let_go()
             current_run.reset(self._token)
 
     def _close(self, error: BaseException | None) -> None:

@@ -360,7 +360,7 @@ class Panel:
         snapshot = None
         try:
             snapshot = work()
-            self._say(_outcome(self._snapshot, snapshot))
+            self._say(self._decided_elsewhere(snapshot) or _outcome(self._snapshot, snapshot))
         except Cancelled as error:
             self._say(f"Stopped. {error.message}")
         except SpecError as error:
@@ -372,6 +372,18 @@ class Panel:
             self._unexpected(error)
         finally:
             self._finish(snapshot)
+
+    def _decided_elsewhere(self, after: Snapshot) -> str:
+        """Who decided the plan that is drawn, where that was somebody at another panel."""
+        drawn, now = self._snapshot.approval, after.approval
+        if drawn is None or now is None or drawn.id != now.id:
+            return ""
+        new, me = now.decisions[len(drawn.decisions) :], self._approval.name.value.strip()
+        if not new or any(one.name == me for one in new):
+            return ""
+        last = new[-1]
+        verb = "approved" if last.verb == "approve" else "rejected"
+        return f"{last.name or last.identity} {verb} this plan before, at {last.at[:19]} UTC; nothing was done twice."
 
     def _finish(self, snapshot: Snapshot | None) -> None:
         try:
