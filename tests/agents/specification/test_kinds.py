@@ -86,3 +86,39 @@ def test_no_clock_or_calendar_has_it(text: str) -> None:
 def test_things_and_states(source: str, text: str, gold: str) -> None:
     """A thing that a row has, a row by its number, what was done to it or not, its age."""
     check(source, text, gold)
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "retail", "Give me the order ids of orders placed through the app in May 2025.",
+            "SELECT order_id FROM orders WHERE channel = 'app' AND order_ts LIKE '2025-05%'",
+        ),
+        (
+            "retail", "Products nobody has ever bought: product name.",
+            "SELECT product_name FROM products WHERE product_id NOT IN (SELECT product_id FROM order_items WHERE "
+            "product_id IS NOT NULL)",
+        ),
+        (
+            "iot", "Devices that have never been visited by a technician. Give the serial number.",
+            "SELECT serial_no FROM devices WHERE device_id NOT IN (SELECT device_id FROM maintenance_jobs WHERE "
+            "device_id IS NOT NULL)",
+        ),
+        (
+            "tpch", "Order key of orders with urgent priority.",
+            "SELECT o_orderkey FROM orders WHERE o_orderpriority = '1-URGENT'",
+        ),
+        (
+            "finance", "Transactions with a negative amount in 2025: txn_id.",
+            "SELECT txn_id FROM transactions WHERE amount < 0 AND txn_date LIKE '2025%'",
+        ),
+        (
+            "iot", "Alert id of alerts that were raised more than 60 days ago.",
+            "SELECT alert_id FROM alerts WHERE raised_at < '2025-05-01'",
+        ),
+    ],
+)  # fmt: skip
+def test_means_nobody_signs_and_times_past(source: str, text: str, gold: str) -> None:
+    """By what means, by nobody, with which sign, how long ago."""
+    check(source, text, gold)

@@ -14,7 +14,7 @@ from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.lexicon import MONTHS
 from pipeline_magic.agents.specification.planner.text import number_of
 
-__all__ = ["Period", "period_at"]
+__all__ = ["Period", "back", "period_at"]
 
 _DAY = "to_date(run_time())"
 
@@ -142,6 +142,11 @@ def _back(unit: str, count: int, base: str = _DAY) -> str:
     if unit == "WEEK":
         return f"date_sub({base}, {7 * count})"
     return f"add_months({base}, -{count * {'MONTH': 1, 'QUARTER': 3, 'YEAR': 12}[unit]})"
+
+
+def back(unit: str, count: int) -> str:
+    """The day so many days, weeks, months or years before the run, for the stem of a unit; empty for others."""
+    return _back(_UNITS[unit], count) if unit in _UNITS and count <= 100_000 else ""
 
 
 def _start(unit: str) -> str:

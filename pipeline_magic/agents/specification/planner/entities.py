@@ -214,12 +214,17 @@ def _values(comment: str) -> tuple[tuple[str, str], ...]:
     if listed and "NULL" not in listed[1]:
         for match in _LIST.finditer(listed[1]):
             found.setdefault(match.group().casefold(), match.group())
+    for match in _RANKED.finditer(comment):
+        found.setdefault(match[2].strip().casefold(), match.group().strip())
     if not found:
         enumerated = _ENUMERATED.search(comment)
         for word in re.split(r",\s*(?:or\s+)?|\s+or\s+", enumerated[1]) if enumerated else ():
             found.setdefault(word.strip().casefold(), word.strip())
     return tuple(found.items())
 
+
+_RANKED = re.compile(r"\b(\d)-([A-Z]{2,}(?: [A-Z]{2,})*)\b")
+"""Values with a rank before them: ``from 1-URGENT to 5-LOW``."""
 
 _WORD = r"[A-Za-z][\w-]*(?: [A-Za-z][\w-]*)?"
 _ENUMERATED = re.compile(rf"(?:^|:\s*)({_WORD}(?:, {_WORD})*,? or {_WORD})\s*(?:$|[.;(])")

@@ -8,7 +8,7 @@ from __future__ import annotations
 import re
 
 from pipeline_magic.agents.specification.planner.context import Context
-from pipeline_magic.agents.specification.planner.dates import Period, period_at
+from pipeline_magic.agents.specification.planner.dates import Period, back, period_at
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.intent import (
     Group,
@@ -72,6 +72,9 @@ def dated_at(c: Context, i: int, column: ColumnInfo) -> Condition | None:
     future = c.match(i, "is in the future|in the future|lies in the future|after today")
     if future is not None:
         return Condition(future, f"{name} > to_date(run_time())")
+    apart = _ago(c, i, name)
+    if apart is not None:
+        return apart
     several = _several(c, i, name)
     if several is not None:
         return several
@@ -94,6 +97,33 @@ def dated_at(c: Context, i: int, column: ColumnInfo) -> Condition | None:
     if earlier is not None:
         return Condition(earlier, _below(name, period))
     return Condition(period.end, _dated(name, phrase or word, period))
+
+
+def _ago(c: Context, i: int, name: str) -> Condition | None:
+    """``more than 30 days ago``, ``less than a week ago``, ``at least 2 months old``: how far back from the run."""
+    far = c.match(i, "more than|over|longer than|at least|older than|no less than")
+    near = c.match(i, "less than|under|within|at most|fewer than|no more than|not more than") if far is None else None
+    at = far if far is not None else near
+    if at is None:
+        return None
+    one = c.match(at, "a|an|one")
+    number = (
+        1
+        if one is not None
+        else int(n)
+        if (n := number_of(c.tokens[at]) if at < c.end(i) else "") and n.isdigit()
+        else 0
+    )
+    start = back(c.tokens[at + 1].stem, number) if number and at + 1 < c.end(i) else ""
+    if not start:
+        return None
+    end = c.match(at + 2, "ago|old|before today|before now|in the past")
+    if end is None:
+        return None
+    if far is not None:
+        sign = "<=" if c.low(i) in {"at", "no"} else "<"
+        return Condition(end, f"{name} {sign} {start}")
+    return Condition(end, f"{name} >= {start}")
 
 
 def _several(c: Context, i: int, name: str) -> Condition | None:

@@ -34,7 +34,7 @@ from pipeline_magic.agents.specification.planner.periods import (
     in_period,
 )
 from pipeline_magic.agents.specification.planner.text import stems_of
-from pipeline_magic.agents.specification.planner.things import aged, done_or_not, numbered, possessed
+from pipeline_magic.agents.specification.planner.things import aged, by_means, done_or_not, numbered, possessed, signed
 from pipeline_magic.agents.specification.planner.values import (
     ARTICLES,
     Condition,
@@ -125,6 +125,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         aged,
         possessed,
         numbered,
+        signed,
         on_weekends,
         named_value,
         table_named,
@@ -140,7 +141,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         found = read(c, i, about, least)
         if found is not None:
             return found
-    return possessing(c, i, about) or state_at(c, i, about) or done_or_not(c, i, about)
+    return possessing(c, i, about) or state_at(c, i, about) or done_or_not(c, i, about) or by_means(c, i, about)
 
 
 def _missing_first(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:

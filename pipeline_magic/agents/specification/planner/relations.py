@@ -37,6 +37,7 @@ from pipeline_magic.agents.specification.planner.intent import (
 from pipeline_magic.agents.specification.planner.linking import TableLink
 from pipeline_magic.agents.specification.planner.predicates import condition_at
 from pipeline_magic.agents.specification.planner.text import lemmas
+from pipeline_magic.agents.specification.planner.things import called_at
 from pipeline_magic.agents.specification.planner.values import Condition, comparison_at
 
 __all__ = ["joined_instead", "read_relation", "table_of_verb"]
@@ -101,7 +102,9 @@ def _opened(c: Context, i: int) -> tuple[int, bool, str, bool] | None:
     at = at + 1 if joined else at
     related = c.low(at) in _REL and at < c.end(i)
     at = at + 1 if related else at
-    negated, having, verb = False, False, ""
+    nobody = c.match(at, "nobody|no one|no - one|no customer|no user|no person")
+    related, at = (True, nobody) if nobody is not None else (related, at)
+    negated, having, verb = nobody is not None, False, ""
     if joined and not related and c.match(at, _NONE) is not None:
         return at, False, "", False
     while at < c.end(i):
@@ -154,8 +157,9 @@ def _other(c: Context, at: int, verb: str, subject: str) -> _Other | None:
     none = c.match(at, _NONE)
     one = c.match(at, _ONE) if none is None else None
     start = none if none is not None else one if one is not None else at
-    if c.low(start) in {"their", "its", "his", "her", "the"}:
+    if c.low(start) in {"their", "its", "his", "her"} or (c.low(start) == "the" and not verb):
         return None
+    start = c.skip(start, "the") if verb else start
     if comparison_at(c, start) is not None or (start < c.end(at - 1) and c.tokens[start].kind == "number"):
         return None
     states: list[Condition] = []
@@ -178,8 +182,11 @@ def _other(c: Context, at: int, verb: str, subject: str) -> _Other | None:
     table = table_of_verb(c, verb, subject)
     if table is None:
         return None
-    nothing = c.match(at, "nothing|none")
+    nothing = c.match(at, "nothing|none|by nobody|by no one|by no - one")
     end = nothing if nothing is not None else c.skip(at, _THING)
+    by = c.match(end, "by a|by an|by any|by anyone|by anybody|by someone|by somebody")
+    if by is not None:
+        end = by if c.low(by - 1) not in {"a", "an", "any"} else by + 1
     return end, table, [], nothing is not None, True
 
 
@@ -202,7 +209,7 @@ def table_of_verb(c: Context, verb: str, subject: str) -> TableInfo | None:
         table = c.linker.tables[name]
         if name == subject:
             continue
-        same = any(word in forms for word in table.words)
+        same = any(word in forms for word in (*table.words, table.called))
         derived = any(len(root) > 3 and word.startswith(root) for root in roots for word in table.words)
         path = c.graph.path([subject], name) if same or derived else None
         if path:
@@ -216,6 +223,10 @@ def table_of_verb(c: Context, verb: str, subject: str) -> TableInfo | None:
 def _said_of(c: Context, end: int, other: TableInfo, subject: str, conditions: list[str]) -> tuple[int, list[str], str]:
     """Conditions behind the other table that are about its rows."""
     assumed, made = "", list(conditions)
+    called = called_at(c, end, other)
+    if called is not None:
+        made.append(called.expression)
+        end = called.end
     while end < c.end(end - 1):
         at = c.skip(end, "that|which|who|at all")
         found = condition_at(c, at, about=other) or (condition_at(c, end, about=other) if at > end else None)

@@ -10,11 +10,12 @@ import re
 
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
+from pipeline_magic.agents.specification.planner.grouping import entity_columns
 from pipeline_magic.agents.specification.planner.intent import col
 from pipeline_magic.agents.specification.planner.text import lemmas, number_of
-from pipeline_magic.agents.specification.planner.values import Condition, comparison_at, literal
+from pipeline_magic.agents.specification.planner.values import Condition, comparison_at, literal, spelt
 
-__all__ = ["aged", "done_or_not", "numbered", "possessed"]
+__all__ = ["aged", "by_means", "called_at", "done_or_not", "numbered", "possessed", "signed"]
 
 _HAVING = {
     "use", "have", "get", "give", "leave", "carry", "contain", "show", "include", "receive", "enter", "provide",
@@ -84,6 +85,9 @@ def numbered(c: Context, i: int, about: TableInfo | None, least: float) -> Condi
     link = c.table_at(at)
     if link is None or link.others or c.tokens[link.end - 1].low != c.tokens[link.end - 1].stem:
         return None
+    called = called_at(c, link.end, link.table)
+    if called is not None:
+        return called
     end = c.skip(link.end, "number|no|nr|id|#|with|the|key")
     number = c.tokens[end] if end < c.end(i) else None
     if number is None or number.kind != "number" or not number.text.isdigit():
@@ -103,6 +107,47 @@ def numbered(c: Context, i: int, about: TableInfo | None, least: float) -> Condi
             break
     value = number.text if key.kind == "number" else literal(number.text)
     return Condition(end + 1, f"{col(key.ref)} = {value}", f"the number is read as {key.name}")
+
+
+def called_at(c: Context, i: int, table: TableInfo) -> Condition | None:
+    """``the product 'Tent'``: a name in quotes behind a table, of the one column that holds names."""
+    if i >= c.end(i - 1) or c.tokens[i].kind != "quoted" or c.tokens[i].text[0] == "`":
+        return None
+    names = [column for column in entity_columns(table) if column.name not in table.key and column.kind == "text"]
+    if len(names) != 1:
+        return None
+    name = names[0]
+    return Condition(i + 1, f"{col(name.ref)} = {spelt(c.tokens[i].low, name)}", f"the name is read as {name.name}")
+
+
+def signed(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``a positive account balance``, ``negative amounts``: the sign before a number column."""
+    test = {"positive": "> 0", "negative": "< 0", "zero": "= 0", "nonzero": "<> 0"}.get(c.low(i), "")
+    link = (
+        c.linker.column_at(i + 1, kinds=("number",), tables=(about.name,) if about else (), least=0.6) if test else None
+    )
+    if link is None or link.end > c.end(i) or c.low(i + 1) in {"number", "count"}:
+        return None
+    return Condition(link.end, f"{col(link.ref)} {test}", tied=link if link.others else None)
+
+
+def by_means(c: Context, i: int, about: TableInfo | None) -> Condition | None:
+    """``through the app``, ``via card``: a value that the comment of one column near by lists."""
+    at = c.match(i, "through|via|by|over|using|on|with|in|from|as")
+    at = c.skip(at, "the|a|an|our") if at is not None else None
+    if at is None or at >= c.end(i) or c.tokens[at].kind != "word":
+        return None
+    for table in (about,) if about else c.focus(i)[:2]:
+        hits = [
+            (column, value)
+            for column in table.of_kind("text")
+            for word, value in column.values
+            if word == c.low(at) or word == c.tokens[at].stem
+        ]
+        if len(hits) == 1 and c.table_at(at) is None:
+            column, value = hits[0]
+            return Condition(at + 1, f"{col(column.ref)} = {literal(value)}", f"{c.low(at)} is a {column.name}")
+    return None
 
 
 def aged(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
