@@ -53,12 +53,17 @@ def read_group(c: Context, i: int) -> Found | None:
         items += uses
         entity = entity or owner
         after = c.match(end, ", and|and|,|and per|and by|, by|, per|and for each|x")
-        if after is None:
+        if after is None or (c.low(end) == "," and after == end + 1 and _starts_anew(c, i, after)):
             break
         at = after
     if not columns:
         return None
     return Found(end, "measure", (*items, Group(i, end, tuple(dict.fromkeys(columns)), entity)))
+
+
+def _starts_anew(c: Context, i: int, at: int) -> bool:
+    """``For each branch, the account type with …``: behind the comma stands what is asked for, and no further key."""
+    return c.low(at) in {"the", "its", "their"} and i == c.starts[i] and c.low(i) in {"for", "in", "within", "from"}
 
 
 def _agent(c: Context, i: int) -> Found | None:

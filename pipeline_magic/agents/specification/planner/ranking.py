@@ -5,7 +5,6 @@ Equal values at the edge are cut by the order of the key, which is said; keeping
 
 from __future__ import annotations
 
-import re
 from dataclasses import replace
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
@@ -19,7 +18,6 @@ from pipeline_magic.agents.specification.planner.intent import (
     Group,
     Item,
     Measure,
-    Selected,
     Top,
     Use,
     col,
@@ -32,7 +30,7 @@ from pipeline_magic.agents.specification.planner.periods import date_column
 from pipeline_magic.agents.specification.planner.text import number_of
 from pipeline_magic.agents.specification.planner.values import Condition
 
-__all__ = ["PER", "foreign", "partition", "read_top"]
+__all__ = ["PER", "amounts", "finish", "foreign", "number_at", "partition", "rank_groups", "read_top"]
 
 _BY = (
     "by|based on|ranked by|in terms of|ordered by|sorted by|according to|with the highest|with the "
@@ -46,15 +44,15 @@ _ASC = "ascending|asc|from lowest to highest|lowest first|in ascending order"
 
 
 def read_top(c: Context, i: int) -> Found | None:
-    """``top N noun [per X] by Y [per X]``, ``the N largest orders``, ``with the most orders``."""
-    for read in (_top_n, _superlative_n, _most, _extreme):
+    """``top N noun [per X] by Y [per X]``, ``the N largest orders``."""
+    for read in (_top_n, _superlative_n):
         found = read(c, i)
         if found is not None:
             return found
     return None
 
 
-def _number(c: Context, i: int) -> tuple[int, int] | None:
+def number_at(c: Context, i: int) -> tuple[int, int] | None:
     if i >= c.end(i):
         return None
     number = number_of(c.tokens[i])
@@ -65,7 +63,7 @@ def _top_n(c: Context, i: int) -> Found | None:
     at = c.skip(i, "the|only|keep|their|its|keep only|only the")
     low = c.match(at, "bottom|lowest|worst|smallest")
     top = c.match(at, "top|first|highest|largest|best|biggest") if low is None else low
-    found = _number(c, top) if top is not None else None
+    found = number_at(c, top) if top is not None else None
     if top is None or found is None or c.low(found[0]) in {"%", "percent"}:
         return None
     alone = c.table_at(found[0]) is None and c.linker.column_at(found[0], least=0.8) is None
@@ -86,7 +84,7 @@ _TIME = {True: "most recent|latest|newest|last", False: "oldest|earliest|first"}
 def _superlative_n(c: Context, i: int) -> Found | None:
     """``the 5 largest orders per customer``, ``the 3 most recent orders of each customer``."""
     first = c.skip(i, "the|only|keep|their")
-    found = _number(c, first)
+    found = number_at(c, first)
     if found is None:
         return _one_largest(c, i, first)
     for descending, words in _SIZE.items():
@@ -102,7 +100,7 @@ def _superlative_n(c: Context, i: int) -> Found | None:
         if link is not None:
             date = date_column(c, after or i, link.table)
             if date is not None:
-                return _finish(
+                return finish(
                     c,
                     i,
                     link.end,
@@ -139,16 +137,16 @@ def _one_largest(c: Context, i: int, at: int) -> Found | None:
             return None
         about = _measured_by(c, after, words)
         fitting = [column for word in about for column in table.of_kind("number") if column.words[-1] == word]
-        amounts = fitting[:1] or _amounts(table)
-        if (c.match(end, PER) is None and not grouped) or len(amounts) != 1:
+        sizes = fitting[:1] or amounts(table)
+        if (c.match(end, PER) is None and not grouped) or len(sizes) != 1:
             return None
         if c.linker.column_at(after, kinds=("number",), least=0.95) is not None and link is None:
             return None
         items: list[Item] = [Use(after, end, table.name)]
         if state is not None:
             items.append(Filter(after, state.end, state.expression, state.assumed))
-        items.append(Filter(i, end, f"{col(amounts[0].ref)} IS NOT NULL", "an unknown amount is not the largest"))
-        return _finish(c, i, end, 1, table, col(amounts[0].ref), descending, items)
+        items.append(Filter(i, end, f"{col(sizes[0].ref)} IS NOT NULL", "an unknown amount is not the largest"))
+        return finish(c, i, end, 1, table, col(sizes[0].ref), descending, items)
     return None
 
 
@@ -165,7 +163,7 @@ def _row_of(c: Context, i: int) -> Condition | None:
     return state if group is not None and c.match(group.end, _WITH_ITS) is not None else None
 
 
-def _amounts(table: TableInfo) -> list[ColumnInfo]:
+def amounts(table: TableInfo) -> list[ColumnInfo]:
     money = money_column(table)
     return (
         [money]
@@ -205,7 +203,7 @@ def _ranked(c: Context, i: int, at: int, n: int, descending: bool, about: tuple[
     if by is None and entity is not None and about:
         fitting = [column for word in about for column in entity.of_kind("number") if column.words[-1] == word]
         if fitting:
-            return _finish(c, i, end, n, entity, col(fitting[0].ref), descending, items)
+            return finish(c, i, end, n, entity, col(fitting[0].ref), descending, items)
     if by is None:
         return _without_order(c, i, end, n, entity, descending, items)
     by = (
@@ -213,14 +211,15 @@ def _ranked(c: Context, i: int, at: int, n: int, descending: bool, about: tuple[
         if c.match(by, "the total number of|total number of") is None
         else c.skip(by, "the")
     )
-    measure = _named(c, by) or read_measure(c, by) or read_explained(c, by)
+    counting = _rows_counted(c, by) if c.low(by - 1) in {"most", "fewest", "least"} else None
+    measure = counting or _named(c, by) or read_measure(c, by) or read_explained(c, by)
     aggregated = measure is not None and _is_aggregate(c, by, measure, entity)
     if not aggregated:
         plain = c.linker.column_at(by, tables=(entity.name,)) if entity is not None else None
         plain = plain or c.linker.column_at(by, kinds=("number", "date", "timestamp"))
         if plain is not None and ((entity is not None and plain.ref.table == entity.name) or measure is None):
             if entity is not None and plain.ref.table == entity.name:
-                return _finish(c, i, plain.end, n, entity, col(plain.ref), descending, items)
+                return finish(c, i, plain.end, n, entity, col(plain.ref), descending, items)
             summed = Measure(by, plain.end, f"total_{plain.column.name}", f"sum({col(plain.ref)})", plain.ref.table)
             measure = Found(plain.end, "measure", (summed,))
         elif measure is None:
@@ -228,11 +227,23 @@ def _ranked(c: Context, i: int, at: int, n: int, descending: bool, about: tuple[
             if computed is None:
                 return None
             measure = Found(computed[0], "measure", ())
-            return _grouped(c, i, computed[0], n, entity, group, measure_ref(computed[1]), descending, items)
+            return rank_groups(c, i, computed[0], n, entity, group, measure_ref(computed[1]), descending, items)
     assert measure is not None
     made = [item for item in measure.items if isinstance(item, Measure)]
     items += measure.items
-    return _grouped(c, i, measure.end, n, entity, group, measure_ref(made[0].name), descending, items)
+    return rank_groups(c, i, measure.end, n, entity, group, measure_ref(made[0].name), descending, items)
+
+
+def _rows_counted(c: Context, i: int) -> Found | None:
+    """``with the most posted transactions``: of rows, most is a number of them."""
+    state = state_at(c, i, None)
+    inside = state if state is not None and c.table_at(state.end) is not None else None
+    link = c.table_at(inside.end if inside is not None else i)
+    if link is None:
+        return None
+    text = counted(c, link.table, inside.expression if inside is not None else None)
+    made = Measure(i, link.end, f"{link.table.words[-1]}_count", text, link.table.name)
+    return Found(link.end, "measure", (Use(link.start, link.end, link.table.name), made))
 
 
 def _named(c: Context, i: int) -> Found | None:
@@ -277,12 +288,12 @@ def _without_order(
         return None
     measures = c.of(Measure)
     if measures:
-        return _grouped(c, i, end, n, entity, None, measure_ref(measures[0].name), descending, items)
+        return rank_groups(c, i, end, n, entity, None, measure_ref(measures[0].name), descending, items)
     money = money_column(entity)
-    return _finish(c, i, end, n, entity, col(money.ref), descending, items) if money is not None else None
+    return finish(c, i, end, n, entity, col(money.ref), descending, items) if money is not None else None
 
 
-def _grouped(
+def rank_groups(
     c: Context,
     i: int,
     end: int,
@@ -309,7 +320,7 @@ def _grouped(
     return Found(end, "measure", tuple(items))
 
 
-def _finish(
+def finish(
     c: Context, i: int, end: int, n: int, entity: TableInfo, order: str, descending: bool, items: list[Item]
 ) -> Found:
     """Rows of the table are ranked; ``per`` names the partition."""
@@ -351,62 +362,3 @@ def _direction(c: Context, end: int, descending: bool) -> tuple[int, bool]:
     if (after := c.match(end, _ASC)) is not None:
         return after, False
     return end, descending
-
-
-_MOST = "most number of|largest number of|highest number of|greatest number of|maximum number of|most|biggest number of"
-_FEWEST = "fewest|least number of|smallest number of|lowest number of|fewest number of"
-
-
-def _most(c: Context, i: int) -> Found | None:
-    """``with the most orders``, ``that is hiring the largest number of employees``: the one group that has most."""
-    at = c.skip(i, "with|that|which|who|has|have|had|having|is|are|was|the|a|by")
-    if at < c.end(i) and re.fullmatch(r"\w+(?:ing|ed)|written|taken|given|made|sold|bought|held|won|paid", c.low(at)):
-        at = c.skip(at + 1, "the|a")
-    after, fewest = c.match(at, _MOST), c.match(at, _FEWEST)
-    found = after or fewest
-    link = c.table_at(c.skip(found, "different|distinct|of")) if found is not None else None
-    if link is None:
-        return None
-    name = f"{link.table.words[-1]}_count"
-    measure = Measure(i, link.end, name, counted(c, link.table), link.table.name)
-    group = _subject(c, i, link.end, link.table.name)
-    if group is None:
-        return None
-    top = Top(i, link.end, 1, measure_ref(name), after is not None, (), group.entity)
-    return Found(link.end, "measure", (Use(link.start, link.end, link.table.name), measure, group, top))
-
-
-def _subject(c: Context, i: int, end: int, other: str) -> Group | None:
-    """What has most of something: the table, or failing that the column, that was named last before."""
-    for item in reversed(c.items):
-        if isinstance(item, Use) and item.table != other:
-            owner = c.linker.tables[item.table]
-            return Group(i, end, tuple((column.name, col(column.ref)) for column in entity_columns(owner)), owner.name)
-        if isinstance(item, Selected):
-            owner = c.linker.tables[item.ref.table]
-            if item.ref.table != other and item.ref in {column.ref for column in entity_columns(owner)}:
-                return Group(
-                    i, end, tuple((column.name, col(column.ref)) for column in entity_columns(owner)), owner.name
-                )
-            return Group(i, end, ((item.ref.column, col(item.ref)),))
-    return None
-
-
-_HIGHEST = (
-    "with the highest|with highest|having the highest|with the largest|with the biggest|with the "
-    "greatest|with the longest|with the maximum|with the latest|with the most recent"
-)
-_LOWEST = (
-    "with the lowest|with lowest|having the lowest|with the smallest|with the shortest|with the "
-    "minimum|with the earliest|with the least"
-)
-
-
-def _extreme(c: Context, i: int) -> Found | None:
-    """``the car with the highest sale price``: the one row that has it."""
-    high, low = c.match(i, _HIGHEST), c.match(i, _LOWEST)
-    at = high or low
-    link = c.linker.column_at(at, kinds=("number", "date", "timestamp"), least=0.8) if at is not None else None
-    if link is None or link.end > c.end(i) or any(isinstance(item, (Measure, Group)) for item in c.items):
-        return None
-    return Found(link.end, "measure", (Top(i, link.end, 1, col(link.ref), high is not None, (), link.ref.table),))

@@ -20,6 +20,7 @@ from pipeline_magic.agents.specification.planner.context import Context, Found, 
 from pipeline_magic.agents.specification.planner.counts import read_bound, read_having
 from pipeline_magic.agents.specification.planner.definitions import find_definitions, read_definition
 from pipeline_magic.agents.specification.planner.explained import read_explained
+from pipeline_magic.agents.specification.planner.extremes import read_extreme
 from pipeline_magic.agents.specification.planner.filters import read_filter
 from pipeline_magic.agents.specification.planner.grouping import read_group
 from pipeline_magic.agents.specification.planner.intent import Item, Measure, Place, Shape, Timing, Use
@@ -36,7 +37,7 @@ from pipeline_magic.agents.specification.planner.nested import read_nested
 from pipeline_magic.agents.specification.planner.pivots import read_pivot
 from pipeline_magic.agents.specification.planner.places import read_places
 from pipeline_magic.agents.specification.planner.ranking import read_top
-from pipeline_magic.agents.specification.planner.relations import read_relation
+from pipeline_magic.agents.specification.planner.relations import read_among, read_relation
 from pipeline_magic.agents.specification.planner.rounding import read_rounding
 from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
 from pipeline_magic.agents.specification.planner.states import find_states, read_rate, read_state
@@ -58,6 +59,7 @@ READERS: tuple[Reader, ...] = (
     read_kept,
     read_both_sides,
     read_relation,
+    read_among,
     read_state,
     read_rate,
     read_nested,
@@ -76,6 +78,7 @@ READERS: tuple[Reader, ...] = (
     read_bound,
     read_window,
     read_top,
+    read_extreme,
     read_derive,
     read_percentage_of_that,
     read_rounding,

@@ -1,0 +1,224 @@
+"""Rows or groups that have most of something: ``with the most orders``, ``the 2 latest posted transactions of each``.
+
+Here: superlatives behind a noun (``with the highest principal``), and before one that has words of its own. Not here:
+``top N … by …``, which says in so many words what is ranked; see `ranking`.
+"""
+
+from __future__ import annotations
+
+import re
+
+from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.counts import counted
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
+from pipeline_magic.agents.specification.planner.grouping import entity_columns
+from pipeline_magic.agents.specification.planner.idioms import state_at
+from pipeline_magic.agents.specification.planner.intent import (
+    Filter,
+    Group,
+    Item,
+    Measure,
+    Selected,
+    Top,
+    Use,
+    col,
+    measure_ref,
+)
+from pipeline_magic.agents.specification.planner.listing import column_like
+from pipeline_magic.agents.specification.planner.measures import read_measure
+from pipeline_magic.agents.specification.planner.periods import date_column
+from pipeline_magic.agents.specification.planner.predicates import condition_at
+from pipeline_magic.agents.specification.planner.ranking import PER, amounts, finish, number_at
+
+__all__ = ["read_extreme"]
+
+
+def read_extreme(c: Context, i: int) -> Found | None:
+    """One of the ways to say it."""
+    for read in (_most, _extreme, _extreme_of_groups, _rows_before, _rows_behind):
+        found = read(c, i)
+        if found is not None:
+            return found
+    return None
+
+
+_MOST = "most number of|largest number of|highest number of|greatest number of|maximum number of|most|biggest number of"
+_FEWEST = "fewest|least number of|smallest number of|lowest number of|fewest number of"
+
+
+def _most(c: Context, i: int) -> Found | None:
+    """``with the most orders``, ``that is hiring the largest number of employees``: the one group that has most."""
+    at = c.skip(i, "with|that|which|who|has|have|had|having|is|are|was|the|a|by")
+    if at < c.end(i) and re.fullmatch(r"\w+(?:ing|ed)|written|taken|given|made|sold|bought|held|won|paid", c.low(at)):
+        at = c.skip(at + 1, "the|a")
+    after, fewest = c.match(at, _MOST), c.match(at, _FEWEST)
+    found = after or fewest
+    start = c.skip(found, "different|distinct|of") if found is not None else i
+    state = state_at(c, start, None) if found is not None else None
+    inside = state if state is not None and c.table_at(state.end) is not None else None
+    link = c.table_at(inside.end if inside is not None else start) if found is not None else None
+    if link is None:
+        return None
+    name = f"{link.table.words[-1]}_count"
+    text = counted(c, link.table, inside.expression if inside is not None else None)
+    measure = Measure(i, link.end, name, text, link.table.name)
+    group = _subject(c, i, link.end, link.table.name)
+    if group is None:
+        return None
+    top = Top(i, link.end, 1, measure_ref(name), after is not None, (), group.entity)
+    return Found(link.end, "measure", (Use(link.start, link.end, link.table.name), measure, group, top))
+
+
+def _subject(c: Context, i: int, end: int, other: str) -> Group | None:
+    """What has most of something: the table, or failing that the column, that was named last before."""
+    for item in reversed(c.items):
+        if isinstance(item, Use) and item.table != other:
+            owner = c.linker.tables[item.table]
+            return Group(i, end, tuple((column.name, col(column.ref)) for column in entity_columns(owner)), owner.name)
+        if isinstance(item, Selected):
+            owner = c.linker.tables[item.ref.table]
+            if item.ref.table != other and item.ref in {column.ref for column in entity_columns(owner)}:
+                return Group(
+                    i, end, tuple((column.name, col(column.ref)) for column in entity_columns(owner)), owner.name
+                )
+            return Group(i, end, ((item.ref.column, col(item.ref)),))
+    return None
+
+
+_HIGHEST = (
+    "with the highest|with highest|having the highest|with the largest|with the biggest|with the "
+    "greatest|with the longest|with the maximum|with the latest|with the most recent"
+)
+_LOWEST = (
+    "with the lowest|with lowest|having the lowest|with the smallest|with the shortest|with the "
+    "minimum|with the earliest|with the least"
+)
+
+
+def _extreme(c: Context, i: int) -> Found | None:
+    """``the car with the highest sale price``: the one row that has it."""
+    high, low = c.match(i, _HIGHEST), c.match(i, _LOWEST)
+    at = high or low
+    link = c.linker.column_at(at, kinds=("number", "date", "timestamp"), least=0.8) if at is not None else None
+    if link is None or link.end > c.end(i) or any(isinstance(item, (Measure, Group)) for item in c.items):
+        return None
+    return Found(link.end, "measure", (Top(i, link.end, 1, col(link.ref), high is not None, (), link.ref.table),))
+
+
+def _extreme_of_groups(c: Context, i: int) -> Found | None:
+    """``the technician with the highest total cost``: the one group whose measure is the largest."""
+    high, low = c.match(i, _HIGHEST), c.match(i, _LOWEST)
+    at = high or low
+    found = read_measure(c, at) if at is not None else None
+    made = [item for item in found.items if isinstance(item, Measure)] if found is not None else []
+    if found is None or len(made) != 1 or any(isinstance(item, Measure) for item in c.items):
+        return None
+    group = _subject(c, i, found.end, made[0].table)
+    if group is None:
+        return None
+    top = Top(i, found.end, 1, measure_ref(made[0].name), high is not None, (), group.entity)
+    return Found(found.end, "measure", (*found.items, group, top))
+
+
+# --- rows --------------------------------------------------------------------------------------------------------
+
+_TIMES = {True: "most recent|latest|newest|last", False: "oldest|earliest|first"}
+_SIZES = {
+    True: "largest|biggest|highest|greatest|most expensive|most valuable|longest|heaviest|top|best",
+    False: "smallest|lowest|cheapest|shortest|least expensive|lightest|worst",
+}
+_LEAD = "keep|take|keeping|only|just|the|with|use|select|get|find|and|their|show|give|list|return|single|one|very|pick"
+
+
+def _rows_before(c: Context, i: int) -> Found | None:
+    """``the 2 most recent posted card transactions of each account``: words between the superlative and its noun."""
+    at = c.skip(i, _LEAD)
+    number = number_at(c, at)
+    at = number[0] if number is not None else at
+    for words, timely in ((_TIMES, True), (_SIZES, False)):
+        for descending, phrase in words.items():
+            after = c.match(at, phrase)
+            again = number_at(c, after) if after is not None and number is None else None
+            if after is None:
+                continue
+            noun = _noun(c, again[0] if again is not None else after)
+            n = (number or again or (0, 1))[1]
+            if noun is None:
+                continue
+            end, table, items = noun
+            parted = c.match(end, PER) is not None or any(
+                isinstance(item, Group) and c.starts[item.start] == c.starts[i] for item in c.items
+            )
+            if not (parted or number or again):
+                continue
+            order = _date(c, i, table) if timely else _size(table)
+            if order is None:
+                return None
+            if not timely:
+                unknown = f"{col(order.ref)} IS NOT NULL"
+                items.append(Filter(i, end, unknown, "an unknown amount is not ranked"))
+            return finish(c, i, end, n, table, col(order.ref), descending, items)
+    return None
+
+
+def _noun(c: Context, i: int) -> tuple[int, TableInfo, list[Item]] | None:
+    """``posted card transactions [in 2025]``: states, the table, and conditions right behind it."""
+    conditions = []
+    at = i
+    while c.table_at(at) is None and (state := state_at(c, at, None)) is not None:
+        conditions.append(Filter(at, state.end, state.expression, state.assumed))
+        at = state.end
+    link = c.table_at(at)
+    if link is None or link.others:
+        return None
+    end = link.end
+    while c.match(end, PER) is None and (more := condition_at(c, end, about=link.table, opened=False)) is not None:
+        conditions.append(Filter(end, more.end, more.expression, more.assumed))
+        end = more.end
+    if any(f"\ue000{link.table.name}\ue001" not in item.expression for item in conditions):
+        return None
+    return end, link.table, [Use(link.start, link.end, link.table.name), *conditions]
+
+
+def _date(c: Context, i: int, table: TableInfo) -> ColumnInfo | None:
+    found = date_column(c, i, table)
+    return found[0] if found is not None and not found[1] else None
+
+
+def _size(table: TableInfo) -> ColumnInfo | None:
+    found = amounts(table)
+    return found[0] if len(found) == 1 else None
+
+
+_WITH_HIGH = "with the most|with the highest|with the largest|with the greatest|with the biggest|with the maximum"
+_WITH_LOW = "with the lowest|with the smallest|with the fewest|with the least|with the minimum"
+_WITH_NEW = "with the latest|with the most recent|with the newest"
+_WITH_OLD = "with the earliest|with the oldest"
+
+
+def _rows_behind(c: Context, i: int) -> Found | None:
+    """``for every title the single play with the most minutes watched``: one row in each group, with all it has."""
+    at = c.skip(i, _LEAD)
+    number = number_at(c, at)
+    noun = _noun(c, number[0] if number is not None else at)
+    grouped = any(isinstance(item, Group) for item in c.items)
+    if noun is None or any(isinstance(item, Measure) for item in c.items):
+        return None
+    end, table, items = noun
+    for words, descending in ((_WITH_HIGH, True), (_WITH_NEW, True), (_WITH_LOW, False), (_WITH_OLD, False)):
+        after = c.match(end, words)
+        if after is None:
+            continue
+        link = c.linker.column_at(after, kinds=("number", "date", "timestamp"), tables=(table.name,), least=0.8)
+        column, stop = (link.column, link.end) if link is not None else (None, after)
+        for size in (3, 2, 1):
+            tokens = c.tokens[after : after + size]
+            if column is None and all(token.kind == "word" for token in tokens):
+                like = column_like(table, tuple(token.stem for token in tokens))
+                if like is not None and like.kind in {"number", "date", "timestamp"}:
+                    column, stop = like, after + size
+        if column is None or stop > c.end(i) or (c.match(stop, PER) is None and not grouped):
+            return None
+        items.append(Filter(i, stop, f"{col(column.ref)} IS NOT NULL", "an unknown value is not ranked"))
+        return finish(c, i, stop, number[1] if number is not None else 1, table, col(column.ref), descending, items)
+    return None
