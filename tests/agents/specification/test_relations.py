@@ -81,3 +81,25 @@ def test_what_is_asked_of_the_other_table_joins_it() -> None:
 def test_two_ways_to_relate_are_asked_about() -> None:
     """Suppliers and parts are linked by what is offered and by what was shipped; the words name neither."""
     assert read("tpch", "Suppliers without any parts.")["outcome"] == "asked"
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "tpch", "All orders whose customer key does not exist in the customer table: order key.",
+            "SELECT o_orderkey FROM orders WHERE o_custkey NOT IN (SELECT c_custkey FROM customer)",
+        ),
+        (
+            "retail", "Order ids of orders whose store is not among our stores.",
+            "SELECT order_id FROM orders WHERE store_id IS NULL OR store_id NOT IN (SELECT store_id FROM stores)",
+        ),
+        (
+            "clinic", "Find the departments whose head is not listed in the doctor table: department name.",
+            "SELECT Dept_Name FROM Department WHERE Head_ID IS NULL OR Head_ID NOT IN (SELECT Doctor_ID FROM Doctor)",
+        ),
+    ],
+)  # fmt: skip
+def test_keys_among_those_of_another_table(source: str, text: str, gold: str) -> None:
+    """A column is compared with the key of the other table, on that column and no other."""
+    check(source, text, gold)

@@ -21,9 +21,18 @@ __all__ = ["add_exists"]
 def add_exists(made: Assembly, plan: Plan, layout: Layout) -> None:
     """The branch of each wish, and the join that keeps the rows it leaves."""
     for item in plan.exists:
-        path = plan.graph.path([item.subject], item.other)
+        path = _path(plan, item)
         if item.subject in layout.tables and path:
             _add(made, plan, layout, item, path)
+
+
+def _path(plan: Plan, item: Exists) -> tuple[Link, ...] | None:
+    if item.keys is None:
+        return plan.graph.path([item.subject], item.other, [item.through] if item.through else ())
+    for link in plan.graph.links(item.subject, item.other):
+        if link.keys == (item.keys,):
+            return (link,)
+    return (Link(item.subject, item.other, (item.keys,), 0.9, "right"),)
 
 
 def _add(made: Assembly, plan: Plan, layout: Layout, item: Exists, path: tuple[Link, ...]) -> None:

@@ -130,7 +130,8 @@ class Keep(Item):
 class Exists(Item):
     """Rows of `subject` with a row in `other` that meets all `conditions`; without one where it is `negated`.
 
-    Each condition is a template over one table; of several in one statement, each looks at rows of its own.
+    Each condition is a template over one table; of several in one statement, each looks at rows of its own. The way
+    leads over the table `through` where there is a choice, or over `keys` (columns of both) where words name one.
     """
 
     subject: str
@@ -138,6 +139,8 @@ class Exists(Item):
     conditions: tuple[str, ...] = ()
     negated: bool = False
     assumed: str = ""
+    through: str = ""
+    keys: tuple[str, str] | None = None
 
 
 @dataclass(frozen=True)

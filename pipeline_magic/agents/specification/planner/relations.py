@@ -40,7 +40,7 @@ from pipeline_magic.agents.specification.planner.text import lemmas
 from pipeline_magic.agents.specification.planner.things import called_at
 from pipeline_magic.agents.specification.planner.values import Condition, comparison_at
 
-__all__ = ["joined_instead", "read_relation", "table_of_verb"]
+__all__ = ["joined_instead", "read_among", "read_relation", "table_of_verb"]
 
 _REL = {"who", "that", "which"}
 _HAVE = {"with", "having", "holding", "owning", "have", "has", "had", "hold", "holds", "held", "own", "owns", "owned"}
@@ -74,7 +74,9 @@ def read_relation(c: Context, i: int) -> Found | None:
         return None
     end, other, conditions, none, certain = made
     negated = negated != none
-    path = c.graph.path([subject], other.name)
+    via = table_of_verb(c, verb, subject) if verb else None
+    through = via.name if via is not None and via.name != other.name else ""
+    path = c.graph.path([subject], other.name, [through] if through else ())
     if other.name == subject or not path or c.graph.ambiguous(path, c.linker.scope):
         return None
     if bare and not negated and not certain and path[0].one in {"right", "both"}:
@@ -83,7 +85,42 @@ def read_relation(c: Context, i: int) -> Found | None:
     if not _closed(c, end):
         return None
     texts = tuple(dict.fromkeys(conditions))
-    return Found(end, "join", (Exists(i, end, subject, other.name, texts, negated, assumed),))
+    return Found(end, "join", (Exists(i, end, subject, other.name, texts, negated, assumed, through),))
+
+
+_AMONG = (
+    "in|among|amongst|one of|part of|found in|listed in|present in|contained in|known in|known to|exist in|exists in|"
+    "appear in|appears in|occur in|occurs in|be found in|existing in|match|matches|to be found in|recorded in|on"
+)
+_NOTS = "does not|do not|is not|are not|was not|doesn't|don't|isn't|aren't|never|not|can not|cannot|did not|were not"
+_ARE = "does|do|is|are|was|were|can be"
+
+
+def read_among(c: Context, i: int) -> Found | None:
+    """``whose customer key does not exist in the customer table``: a column against the key of another table."""
+    at = c.match(i, "whose|where the|where|with a|with|for which the|having a")
+    link = c.linker.column_at(at, least=0.45) if at is not None else None
+    if link is None or link.end > c.end(i):
+        return None
+    negated = c.match(link.end, _NOTS)
+    start = negated if negated is not None else c.match(link.end, _ARE)
+    among = c.match(start, _AMONG) if start is not None else None
+    other = c.table_at(c.skip(among, "the|our|any|any of the|one of the|table|known")) if among is not None else None
+    if other is None or len(other.table.key) != 1:
+        return None
+    subject = _subject(c, i)
+    column = link.column
+    if subject is not None and column.ref.table != subject:
+        own = [each for each in link.others if each.ref.table == subject]
+        near = c.linker.column_at(link.start, tables=(subject,), least=0.45)
+        column = own[0] if own else near.column if near is not None and near.end == link.end else column
+    key = other.table.column(other.table.key[0])
+    if key is None or column.ref.table == other.table.name or {column.kind, key.kind} - {"text", "number"}:
+        return None
+    end = c.skip(other.end, "table|tables|list|at all|any more|anymore")
+    pair = (column.name, key.name)
+    kept = Exists(i, end, column.ref.table, other.table.name, (), negated is not None, "", "", pair)
+    return Found(end, "join", (Use(i, link.end, column.ref.table), kept))
 
 
 def _subject(c: Context, i: int) -> str | None:
