@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,15 +11,21 @@ from pipeline_magic.adapters.localgit import LocalGit
 from pipeline_magic.errors import CodeHostError, MergeConflict, NotFound
 from pipeline_magic.ports import CodeHost
 from pipeline_magic.runs import File
+from tests.support.github_server import GitHubServer, github_at
 from tests.support.trust import change
 
 NOTEBOOK = "pipelines/daily/daily.ipynb"
 
 
-@pytest.fixture(params=["localgit"])
-def host(request: pytest.FixtureRequest, tmp_path: Path) -> CodeHost:
-    assert request.param == "localgit"
-    return LocalGit(tmp_path / "repo.git", author="Ada <ada@example.org>")
+@pytest.fixture(params=["localgit", "github"])
+def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CodeHost]:
+    """The local repository, and GitHub's adapter over a strict server with real git behind it."""
+    if request.param == "localgit":
+        yield LocalGit(tmp_path / "repo.git", author="Ada <ada@example.org>")
+        return
+    server = GitHubServer(tmp_path)
+    yield github_at(server)
+    server.close()
 
 
 def files(content: str, path: str = NOTEBOOK) -> tuple[File, ...]:
