@@ -29,6 +29,7 @@ ENVIRONMENT: dict[str, str] = {
     "environment": "PIPELINE_MAGIC_ENVIRONMENT",
     "local": "PIPELINE_MAGIC_LOCAL",
     "store_url": "PIPELINE_MAGIC_STORE_URL",
+    "retention": "PIPELINE_MAGIC_RETENTION",
     "sample_scale": "PIPELINE_MAGIC_SAMPLE_SCALE",
     "databricks_host": "DATABRICKS_HOST",
     "databricks_token": "DATABRICKS_TOKEN",
@@ -70,6 +71,8 @@ class Settings(BaseModel):
         send_sample_values: A language model is shown a few values of text columns, never of personal ones.
         store_url: SQLAlchemy URL of the store; SQLite in `home` when None.
         open_pull_request: ``approval``: the button opens it; ``build``: stage 5 opens a draft at once.
+        retention: Age (``90d``, ``12w``) after which the working data of ended runs are removed; never when None.
+        retention_texts: What was exchanged with language models for them goes too; its hashes stay.
         sample_scale: TPC-H scale factor of the sample tables (0.01 is about 3 MB).
         measure_questions: Run the readings of a question on the data to show what each gives.
         sample_run: Run the notebook into a scratch schema before approval.
@@ -85,6 +88,8 @@ class Settings(BaseModel):
     planner: Literal["auto", "embedded", "llm"] = "auto"
     store_url: SecretStr | None = None
     open_pull_request: Literal["approval", "build"] = "approval"
+    retention: str | None = Field(default=None, pattern=r"^\d{1,6}[hdw]$")
+    retention_texts: bool = False
     sample_scale: float = Field(default=0.01, gt=0, le=100)
     measure_questions: bool = True
     sample_run: bool = True

@@ -45,6 +45,7 @@ __all__ = [
     "Rows",
     "Store",
     "TableVersion",
+    "WorkingData",
 ]
 
 
@@ -172,6 +173,10 @@ class Engine(Protocol):
 
     def drop_scratch(self, run_id: str) -> None:
         """Remove it and everything in it; nothing happens when it is not there."""
+        ...
+
+    def left_scratch(self, run_ids: Sequence[str]) -> Sequence[str]:
+        """Of these runs, those whose scratch schema is there."""
         ...
 
     def history(self, table: str) -> Sequence[TableVersion]:
@@ -331,6 +336,22 @@ class Deployer(Protocol):
     def cancel(self) -> None: ...
 
 
+class WorkingData(Model):
+    """What a run worked with and nobody needs once it has ended.
+
+    Attributes:
+        stages: Stored results of stages.
+        measured: Plans with evidence beside them.
+        exchanges: Requests to language models whose texts are there.
+        size: Characters of all of it.
+    """
+
+    stages: int = 0
+    measured: int = 0
+    exchanges: int = 0
+    size: int = 0
+
+
 class Store(Protocol):
     """Runs, stage results, approvals, effects, the audit. Every change of state is a compare-and-set."""
 
@@ -448,6 +469,26 @@ class Store(Protocol):
 
     def exchanges(self, run_id: str) -> Sequence[Exchange]:
         """What a run exchanged with language models, in the order it was sent."""
+        ...
+
+    def working_data(self, run_id: str, *, texts: bool = False) -> WorkingData:
+        """What `clean_run` would remove."""
+        ...
+
+    def clean_run(self, run: Run, *, texts: bool, message: str, audit: AuditDraft) -> Run:
+        """Remove the working data of a run if nobody changed it since it was read, and say so: all or nothing.
+
+        Args:
+            texts: Those of the exchanges with language models too; their hashes stay.
+            message: Stands in the run from now on.
+
+        Raises:
+            StaleState: Somebody changed it.
+        """
+        ...
+
+    def compact(self) -> None:
+        """Give the space of what was removed back to the disk, and leave nothing of it there; as far as possible."""
         ...
 
     def close(self) -> None: ...

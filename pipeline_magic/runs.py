@@ -576,6 +576,7 @@ class Exchange(Model):
         answer: As received, secrets taken out; empty where there was none.
         request_sha256: Of `request` in UTF-8; `answer_sha256` likewise, empty without an answer.
         cost_usd: Estimate by the price table; None where the model's price is not known.
+        removed: When retention removed both texts; the hashes stay. Empty while they are there.
     """
 
     id: str
@@ -594,6 +595,7 @@ class Exchange(Model):
     tokens_out: int | None = None
     cost_usd: float | None = None
     seconds: float | None = None
+    removed: str = ""
 
 
 class AuditDraft(Model):

@@ -305,6 +305,29 @@ def _audit_exported(orchestrator: PipelineBuilderOrchestrator, run_id: str | Non
     return Outcome(text=f"Wrote {count:,} entries to {path}.", data={"entries": count, "file": str(path)})
 
 
+def _clean(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    found, removed = orchestrator.clean(args.older_than, failed=args.failed, remove=args.yes)
+    rows = tuple(
+        (item.run_id, item.name, item.updated[:10], item.why, f"{item.data.size / 1024:,.0f} KB") for item in found.runs
+    )
+    rows += tuple((run_id, "", "", "its scratch schema was left over", "") for run_id in found.scratch)
+    heading = ("run", "pipeline", "updated", "why", "size")
+    lines = [table_text(heading, rows), ""] if rows else []
+    kept = "; ".join(f"{count} {why}" for why, count in found.kept.items())
+    lines += [f"Older and kept: {kept}."] if kept else []
+    if not rows:
+        lines.append(f"Nothing from before {found.before[:10]} can go.")
+    elif removed is None:
+        lines.append(
+            "Nothing was removed. The same with `--yes` removes it: stages and what was measured, never the audit."
+        )
+    else:
+        lines += [f"{run_id} stays: {why}." for run_id, why in removed.passed.items()]
+        lines.append(f"Removed: {len(removed.runs)} working data, {len(removed.scratch)} scratch schemas.")
+    data = {**found.model_dump(mode="json"), "removed": removed and removed.model_dump(mode="json")}
+    return Outcome(text="\n".join(lines), data=data)
+
+
 def _ledger(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
     from pipeline_magic.agents.approval.ledger import verify_exchanges
 
@@ -469,6 +492,16 @@ VERBS: tuple[Verb, ...] = (
             (("file",), {"nargs": "?", "help": "of `export`: a .jsonl or .csv file; JSON Lines to the screen without"}),
             (("--export",), {"metavar": "FILE", "help": "write it to a .jsonl or .csv file"}),
             (("--limit",), {"type": int, "default": 200, "metavar": "N", "help": "how many of the latest at most"}),
+        ),
+    ),
+    Verb(
+        "clean",
+        "Show what old runs have left; with --yes, remove it.",
+        _clean,
+        (
+            (("--older-than",), {"default": "", "metavar": "AGE", "help": "90d, 12w; the setting `retention` without"}),
+            (("--failed",), {"action": "store_true", "help": "failed runs too, though they could be resumed"}),
+            (("--yes",), {"action": "store_true", "help": "remove it; without, it is only shown"}),
         ),
     ),
     Verb(

@@ -18,11 +18,13 @@ import sqlalchemy as sa
 from pydantic import JsonValue, ValidationError
 from sqlalchemy.engine import Connection
 
+from pipeline_magic.adapters import database_retention as retention
 from pipeline_magic.adapters import database_schema as tables
 from pipeline_magic.adapters.database_audit import append, entries, finite, head, plain
 from pipeline_magic.adapters.database_engine import Conflict, Connector
 from pipeline_magic.digests import digest_of
 from pipeline_magic.errors import NotFound, StaleState, StoreUnavailable
+from pipeline_magic.ports import WorkingData
 from pipeline_magic.runs import (
     Approval,
     AuditDraft,
@@ -348,6 +350,32 @@ class Database:
             rows = connection.execute(query.order_by(tables.exchanges.c.seq))
             return tuple(self._load(Exchange, body) for (body,) in rows)
 
+    # --- retention ---------------------------------------------------------------------------------------------------
+
+    def working_data(self, run_id: str, *, texts: bool = False) -> WorkingData:
+        """What `clean_run` would remove."""
+        with self._db.read() as connection:
+            return retention.measure(connection, run_id, self._exchange, texts=texts)
+
+    def clean_run(self, run: Run, *, texts: bool, message: str, audit: AuditDraft) -> Run:
+        """Remove the working data of a run if nobody changed it since it was read, and say so: all or nothing.
+
+        Raises:
+            StaleState: Somebody changed it.
+        """
+        cleaned = run.model_copy(update={"message": message, "version": run.version + 1})
+        where = (tables.runs.c.id == run.id) & (tables.runs.c.version == run.version)
+        with self._db.write() as connection:
+            if not connection.execute(sa.update(tables.runs).where(where).values(_run_row(cleaned))).rowcount:
+                raise StaleState(f"Run `{run.id}` was changed meanwhile; nothing of it was removed.")
+            retention.remove(connection, run.id, self._exchange, texts=texts, at=audit.at)
+            append(connection, audit)
+        return cleaned
+
+    def compact(self) -> None:
+        """Give the space of what was removed back to the disk, and leave nothing of it there; as far as possible."""
+        self._db.compact()
+
     # --- audit -------------------------------------------------------------------------------------------------------
 
     def append_audit(
@@ -419,6 +447,9 @@ class Database:
             return model.model_validate_json(body)
         except ValidationError as error:
             raise self._damaged(model.__name__.casefold()) from error
+
+    def _exchange(self, body: str) -> Exchange:
+        return self._load(Exchange, body)
 
     def _json(self, text: str) -> dict[str, JsonValue]:
         try:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import sqlite3
 import threading
 import time
 from collections.abc import Iterator
@@ -80,6 +81,19 @@ class Connector:
                 # PostgreSQL: another process inserted it first; the second attempt updates that row.
                 if last:
                     raise
+
+    def compact(self) -> None:
+        """SQLite: rebuild the file without its free pages, and empty the log; PostgreSQL does so by itself.
+
+        Others who hold the store busy are no error: the space is then used again by what is written next.
+        """
+        if self._url.drivername != "sqlite":
+            return
+        busy = contextlib.suppress(StoreUnavailable, sqlite3.Error)
+        with busy, translated(self.name), self._engine().connect() as connection:
+            raw: Any = connection.connection.dbapi_connection
+            raw.execute("VACUUM")  # by the driver itself: SQLAlchemy would begin a transaction, and it runs in none
+            raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
     def close(self) -> None:
         """Close every connection; the next call opens the store again."""
@@ -185,6 +199,8 @@ def _set_up_sqlite(connection: Any, _record: object) -> None:
                 raise
             time.sleep(0.02)
     connection.execute("PRAGMA synchronous=FULL")
+    # What retention removes must not stay in free pages of the file.
+    connection.execute("PRAGMA secure_delete=ON")
     connection.execute("PRAGMA foreign_keys=ON")
 
 

@@ -219,6 +219,13 @@ class SailEngine:
             folder.mkdir(parents=True, exist_ok=True)
         return f"{SCRATCH}.{schema}"
 
+    def left_scratch(self, run_ids: Sequence[str]) -> Sequence[str]:
+        """Of these runs, those whose scratch schema is there."""
+        root = self._lakehouse.scratch_root
+        with explain(root, "look for scratch schemas", EngineError):
+            there = {folder.name for folder in root.iterdir()} if root.is_dir() else set()
+        return [run_id for run_id in run_ids if folder_name(slug(run_id, "run")) in there]
+
     def drop_scratch(self, run_id: str) -> None:
         """Remove the schema with its tables and files; nothing happens when it is not there."""
         schema = slug(run_id, "run")

@@ -104,8 +104,10 @@ def test_scratch(engine: Engine) -> None:
     write = notebook(f"spark.sql('SELECT 7 AS a').write.saveAsTable('{schema}.t')")
     assert engine.run_notebook(write, {}).succeeded
     assert engine.query(f"SELECT a FROM {schema}.t").rows == ((7,),)
+    assert list(engine.left_scratch(["r-other", "r-contract"])) == ["r-contract"]
     engine.drop_scratch("r-contract")
     engine.drop_scratch("r-contract")
+    assert list(engine.left_scratch(["r-other", "r-contract"])) == []
     with pytest.raises(QueryFailed):
         engine.query(f"SELECT a FROM {schema}.t")
 

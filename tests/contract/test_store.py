@@ -310,6 +310,36 @@ def test_effect_is_said_once(store: Database) -> None:
     assert [entry.event for entry in store.audit()] == ["pull_request.open"]
 
 
+# --- retention -------------------------------------------------------------------------------------------------------
+
+
+def test_clean_run(store: Database) -> None:
+    """Stages, evidence and, when told, texts go in one write with the audit entry; other runs keep theirs."""
+    for number in (1, 2):
+        key = f"r-{number}"
+        store.create_run(run(key))
+        store.save_stage(key, "parse", "d", "x" * 10, AT)
+        store.save_approval(approval(f"a-{number}", run_id=key), expected_state=None)
+        store.save_plan(f"a-{number}", plan(), {"a": 1})
+        store.save_exchange(
+            Exchange(id=f"x-{number}", run_id=key, at=AT, model="m", host="h", request="ask", request_sha256="0")
+        )
+    read = store.run("r-1")
+    assert store.working_data("r-1").size == 10 + len('{"a": 1}')
+    full = store.working_data("r-1", texts=True)
+    assert (full.stages, full.measured, full.exchanges, full.size) == (1, 1, 1, 13 + len('{"a": 1}'))
+    cleaned = store.clean_run(read, texts=True, message="gone", audit=draft("run.clean"))
+    assert cleaned == store.run("r-1") and (cleaned.message, cleaned.version) == ("gone", 2)
+    assert store.working_data("r-1", texts=True).size == 0
+    assert (store.stage("r-1", "parse"), store.plan("a-1")[1], store.exchanges("r-1")[0].request) == (None, {}, "")
+    assert store.working_data("r-2", texts=True) == full
+    with pytest.raises(StaleState, match="was changed meanwhile"):
+        store.clean_run(read, texts=True, message="late", audit=draft("run.clean"))
+    assert [entry.event for entry in store.audit()] == ["run.clean"]
+    store.compact()
+    assert store.run("r-1").message == "gone"
+
+
 # --- audit -----------------------------------------------------------------------------------------------------------
 
 
@@ -343,7 +373,7 @@ def test_audit_chain(store: Database) -> None:
 
 @pytest.mark.parametrize("count", [0, 1, 3, 4, 7])
 def test_audit_stream(store: Database, monkeypatch: pytest.MonkeyPatch, count: int) -> None:
-    """Page after page the same entries as in one piece; of one run, and after a number; one slipped in below is seen."""
+    """Page after page the same entries as at once; of one run; after a number; one slipped in below too."""
     monkeypatch.setattr(database_audit, "PAGE", 3)
     for number in range(count):
         store.append_audit(at=AT, run_id=f"r-{number % 2}", event="e", identity="ada", detail={"n": number})
@@ -355,7 +385,7 @@ def test_audit_stream(store: Database, monkeypatch: pytest.MonkeyPatch, count: i
     with store._db.write() as connection:
         fields = {"at": AT, "run_id": "r-1", "event": "e", "identity": "", "name": "", "digest": "", "detail": "{}"}
         connection.execute(sa.insert(database_schema.audit).values(seq=-5, previous="x", hash="x", **fields))
-    assert [entry.seq for entry in store.audit_stream()][0] == -5
+    assert next(entry.seq for entry in store.audit_stream()) == -5
 
 
 def test_audit_stream_holds_nothing_back(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ A notebook is not run here; `notebook` is called in its place and may write tabl
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timezone
 from typing import Any
 
@@ -85,6 +85,9 @@ class DuckEngine:
         schema = run_id.replace("-", "_")
         self.connection.execute(f"DROP SCHEMA IF EXISTS scratch.{schema} CASCADE")
         self.scratch.discard(schema)
+
+    def left_scratch(self, run_ids: Sequence[str]) -> list[str]:
+        return [run_id for run_id in run_ids if run_id.replace("-", "_") in self.scratch]
 
     def history(self, table: str) -> tuple[Any, ...]:
         return ()
