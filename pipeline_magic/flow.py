@@ -33,6 +33,7 @@ from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.compiler import VERSION
 from pipeline_magic.config import Settings
 from pipeline_magic.errors import ApprovalRefused, UsageError
+from pipeline_magic.landing import Landing
 from pipeline_magic.runs import Approval, Generated, Parsed, Prepared, PullRequest, QualityReport, Run, Validated
 from pipeline_magic.stages import Work
 from pipeline_magic.undoing import Rollback
@@ -72,6 +73,7 @@ class Flow:
         )
         self.approvals = ApprovalOrchestrator(ports.store, ports.clock, ports.code_host)
         self.rollback = Rollback(ports, self.approvals, self._github)
+        self._landing = Landing(ports, self.approvals, self._github)
 
     def understand(self, work: Work) -> Validated:
         """Stages 1 and 2; the run then waits at the pause, unless its plan still stands."""
@@ -251,6 +253,7 @@ class Flow:
         def tell(message: str) -> None:
             work.say(message, stage="approval")
 
+        self._close_revert(run, effects)
         tell("Opening the pull request")
         opened = effects.once(
             "pull_request.open", prepared.change.branch, lambda: self._open(prepared).model_dump(mode="json")
@@ -263,12 +266,12 @@ class Flow:
             prepared.digest,
             lambda: github.comment_decision(request.number, approval, audit_head=head),
         )
-        if policy.merge:
-            tell(f"Merging pull request {request.number}")
-            merged = effects.once(
-                "pull_request.merge", run.approval_id, lambda: github.merge(request).model_dump(mode="json")
-            )
-            request = PullRequest.model_validate(merged)
+        begun = self._operator.begin(run.id, prepared, run.approval_id, request)
+        landed = self._landing.land(work, prepared, begun, request, effects, merge=policy.merge)
+        if landed is None:
+            return
+        if begun.state == "waiting":  # for days, it may be
+            self._require_unchanged(run, approval, prepared)
         deployment = self._operator.deploy(
             run.id,
             prepared,
@@ -276,10 +279,10 @@ class Flow:
             effects,
             approval_id=run.approval_id,
             first_run=policy.first_run,
-            pull_request=request,
+            pull_request=landed,
             say=tell,
         )
-        work.update(message=words.deployed_in_words(deployment, request))
+        work.update(message=words.deployed_in_words(deployment, landed))
         work.say(work.run.message, state="done", stage="approval")
 
     def _require_unchanged(self, run: Run, approval: Approval, prepared: Prepared) -> None:
@@ -294,8 +297,23 @@ class Flow:
         if (approval.state, approval.digest, approval.run_id) != ("approved", prepared.digest, run.id):
             raise ApprovalRefused("This plan is not approved.", where=run.id, hint="Approve it first.")
         done = self._ports.store.deployment(run.id)
-        if done is None or done.digest != approval.digest or done.state != "deployed":
+        if done is None or done.approval_id != approval.id or done.state not in {"waiting", "deployed"}:
             self._require_unchanged(run, approval, prepared)
+
+    def _close_revert(self, run: Run, effects: Effects) -> None:
+        """What was rolled back is deployed again: nobody is to merge any more what would undo it."""
+        known = self._ports.store.deployment(run.id)
+        revert = known.revert if known is not None else None
+        if revert is None or revert.state == "merged":
+            return
+        now = self._ports.code_host.find_pull_request(revert.branch)
+        if now is not None and now.state == "open":
+            reason = "The pipeline is deployed again."
+            effects.once(
+                "pull_request.close",
+                str(revert.number),
+                lambda: self._github.close(revert.number, reason).model_dump(mode="json"),
+            )
 
     def _open(self, prepared: Prepared) -> PullRequest:
         """The pull request of an approved plan, open: a draft that waited for this becomes ready."""

@@ -370,7 +370,12 @@ class Change(Model):
 
 
 class PullRequest(Model):
-    """A pull request as the code host knows it."""
+    """A pull request as the code host knows it.
+
+    Attributes:
+        commit: Head of its branch; of a merged one, the head that was merged.
+        checks: How the checks stand that the base branch requires; ``none`` where it requires none.
+    """
 
     number: int
     url: str
@@ -378,6 +383,7 @@ class PullRequest(Model):
     state: Literal["draft", "open", "merged", "closed"]
     commit: str = ""
     merge_commit: str = ""
+    checks: Literal["none", "pending", "passed", "failed"] = "none"
 
 
 # --- plan, approval, deployment ----------------------------------------------------------------------------------

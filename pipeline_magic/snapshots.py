@@ -12,6 +12,7 @@ from pipeline_magic.ports import Store
 from pipeline_magic.runs import (
     STAGES,
     Approval,
+    Deployment,
     Generated,
     Parsed,
     Prepared,
@@ -140,6 +141,11 @@ _APPROVAL = {
 }
 
 
+def _waits(deployment: Deployment | None) -> str:
+    said = deployment.message if deployment is not None and deployment.state == "waiting" else ""
+    return f"Approved. {said}" if said else "Approved; not deployed yet."
+
+
 def _approval_event(snapshot: Snapshot) -> StageEvent:
     approval, deployment = snapshot.approval, snapshot.deployment
     if approval is None:
@@ -152,7 +158,7 @@ def _approval_event(snapshot: Snapshot) -> StageEvent:
             message=_APPROVAL[approval.state] + (f" {approval.reason}" if approval.reason else ""),
         )
     if deployment is None or deployment.digest != approval.digest or deployment.state in {"waiting", "deploying"}:
-        return StageEvent(stage="approval", state="waiting", message="Approved; not deployed yet.")
+        return StageEvent(stage="approval", state="waiting", message=_waits(deployment))
     if deployment.state == "deployed":
         return StageEvent(stage="approval", state="done", message=snapshot.run.message)
     return StageEvent(stage="approval", state="failed", message=deployment.message or deployment.state)

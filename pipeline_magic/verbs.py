@@ -20,7 +20,7 @@ from pipeline_magic.errors import NotFound, UsageError
 if TYPE_CHECKING:
     from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
     from pipeline_magic.ports import Progress
-    from pipeline_magic.runs import Exchange, RollbackPlan, Snapshot
+    from pipeline_magic.runs import Deployment, Exchange, RollbackPlan, Snapshot
 
 __all__ = [
     "VERBS",
@@ -146,6 +146,7 @@ def _status(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace,
         lines.append(f"  approval {snapshot.approval.id}: {snapshot.approval.state}")
     if deployment:
         lines.append(f"  deployment {deployment.id}: {deployment.state}" + _next_run(deployment.next_run))
+        lines.append(_waiting(orchestrator, deployment))
     data = {
         "run": run.model_dump(mode="json"),
         "stages": [event.model_dump(mode="json") for event in snapshot.stages],
@@ -153,6 +154,17 @@ def _status(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace,
         "deployment": deployment and deployment.model_dump(mode="json"),
     }
     return Outcome(text="\n".join(line for line in lines if line), data=data)
+
+
+def _waiting(orchestrator: PipelineBuilderOrchestrator, deployment: Deployment) -> str:
+    """What has become meanwhile of the pull request that a deployment waits for."""
+    request = deployment.pull_request
+    if deployment.state != "waiting" or request is None:
+        return ""
+    now = orchestrator.ports.code_host.find_pull_request(request.branch) or request
+    ready = now.state in ("merged", "closed") or now.checks == "passed"
+    goes_on = f"; `resume {deployment.run_id}` goes on" if ready else ""
+    return f"  pull request {now.number}: {now.state}{goes_on}"
 
 
 def _next_run(when: str) -> str:

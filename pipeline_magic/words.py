@@ -22,6 +22,7 @@ __all__ = [
     "rolled_back_in_words",
     "validated_in_words",
     "waits_for",
+    "waits_for_merge",
     "waits_for_others",
 ]
 
@@ -98,6 +99,17 @@ def deployed_in_words(deployment: Deployment, request: PullRequest) -> str:
     if deployment.rows is not None:
         text += f" The first run wrote {deployment.rows:,} rows."
     return text
+
+
+def waits_for_merge(request: PullRequest, base: str, *, merge: bool) -> str:
+    """What an open pull request waits for; empty when it can be merged now."""
+    if not merge:
+        return f"Waits until a person has merged pull request {request.number} into {base}: {request.url}"
+    if request.checks == "pending":
+        return f"Waits for the required checks of pull request {request.number}: {request.url}"
+    if request.checks == "failed":
+        return f"A required check of pull request {request.number} failed; waits until it is green: {request.url}"
+    return ""
 
 
 def rolled_back_in_words(plan: RollbackPlan, revert: PullRequest | None) -> str:

@@ -96,9 +96,17 @@ class LocalGit:
         return self._text(found, path) if found else None
 
     def find_pull_request(self, branch: str) -> PullRequest | None:
-        """The newest pull request of a branch."""
+        """The newest pull request of a branch; one that somebody merged with plain git is found to be merged."""
         record = self._requests.of_branch(_branch(branch))
-        return None if record is None else self._shown(record)
+        return None if record is None else self._shown(self._observed(record))
+
+    def changed(self, number: int) -> Sequence[str]:
+        """Paths that a pull request changes: between where its branch left the base branch and its head."""
+        record = self._observed(self._requests.get(number))
+        if record.state == "merged":
+            return self._differing(self._before(record), record.merge_commit)
+        head = self._git.resolve(f"refs/heads/{record.branch}") or record.commit
+        return self._differing(self._git.text("merge-base", self._base(), head), head)
 
     def pull_requests(self) -> Sequence[Record]:
         """Every pull request with its text and comments, newest first."""
@@ -165,7 +173,7 @@ class LocalGit:
         """
         git = self._open()
         for _ in range(ATTEMPTS):
-            record = self._requests.get(number)
+            record = self._observed(self._requests.get(number))
             if record.state == "merged":
                 return self._shown(record)
             if record.state != "open":
@@ -247,8 +255,65 @@ class LocalGit:
     def _inverse(self, record: Record) -> str:
         """A commit on top of the merge that has the tree from before it: merging it into today's base takes away
         exactly what the merge brought."""
-        before = self._git.text("rev-parse", f"{record.merge_commit}^1^{{tree}}")
+        before = self._git.text("rev-parse", f"{self._before(record)}^{{tree}}")
         return self._git.commit(before, [record.merge_commit], "inverse", self._who())
+
+    # --- merged by hand ----------------------------------------------------------------------------------------------
+
+    def _observed(self, record: Record) -> Record:
+        """The record as the branches say: one whose change somebody brought into the base branch is merged."""
+        if record.state in ("merged", "closed"):
+            return record
+        found = self._landed(record)
+        if found is None:
+            return record
+        merge, before, head = found
+        return self._requests.change(
+            record.number,
+            lambda r: (
+                r
+                if r.state in ("merged", "closed")
+                else r.changed(state="merged", merge_commit=merge, before=before, commit=head)
+            ),
+        )
+
+    def _landed(self, record: Record) -> tuple[str, str, str] | None:
+        """Where the change came into the base branch: the commit, what stood there before it, and the branch's head.
+
+        By a merge commit, by moving the base branch forward, or squashed: then it holds the very same files.
+        """
+        git, base = self._git, self._base()
+        head = git.resolve(f"refs/heads/{record.branch}") or record.commit
+        mainline = git.text("rev-list", "--first-parent", base).split()
+        if self._holds(base, record.commit):
+            head = head if self._holds(base, head) else record.commit
+            if record.commit in mainline:
+                return head, f"{record.commit}^", head
+            after = set(git.text("rev-list", "--ancestry-path", f"{record.commit}..{base}").split())
+            merge = [commit for commit in mainline if commit in after][-1]
+            return merge, f"{merge}^1", head
+        start = git.text("merge-base", base, head)
+        paths = self._differing(start, head)
+        if not paths or any(git.content(base, path) != git.content(head, path) for path in paths):
+            return None
+        last = git.text("log", "-1", "--first-parent", "--format=%H", base, "--", *paths)
+        return last, f"{last}^1", head
+
+    def _holds(self, commit: str, other: str) -> bool:
+        try:
+            self._git.run("merge-base", "--is-ancestor", other, commit)
+        except Refused as error:
+            if error.status != 1:
+                raise self._git.failed(error, "merge-base") from None
+            return False
+        return True
+
+    def _differing(self, old: str, new: str) -> Sequence[str]:
+        return sorted(filter(None, self._git.text("diff", "--name-only", "-z", "--no-renames", old, new).split("\0")))
+
+    @staticmethod
+    def _before(record: Record) -> str:
+        return record.before or f"{record.merge_commit}^1"
 
     # --- the repository ----------------------------------------------------------------------------------------------
 

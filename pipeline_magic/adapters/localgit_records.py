@@ -40,6 +40,7 @@ class Record(Model):
 
     Attributes:
         commit: Head of the branch when it was opened.
+        before: What the base branch held before it was merged; the merge's first parent when empty.
         reverts: Number of the pull request that this one undoes.
         closed_because: Reason of the last closing.
     """
@@ -52,6 +53,7 @@ class Record(Model):
     state: Literal["draft", "open", "merged", "closed"]
     commit: str
     merge_commit: str = ""
+    before: str = ""
     reverts: int | None = None
     closed_because: str = ""
     comments: tuple[Comment, ...] = ()

@@ -419,3 +419,76 @@ def _fast_clock() -> Callable[[], float]:
         return now
 
     return tick
+
+
+# --- merged by hand ----------------------------------------------------------------------------------------------
+
+
+def _clone(repository: Path, at: Path) -> Path:
+    clone = at / "clone"
+    _plain("clone", "-q", str(repository), str(clone), at=at)
+    return clone
+
+
+def _plain(*words: str, at: Path) -> str:
+    who = ["-c", "user.name=Somebody", "-c", "user.email=somebody@example.org"]
+    done = subprocess.run(["git", *who, *words], cwd=at, capture_output=True, text=True, check=True, timeout=60)
+    return done.stdout.strip()
+
+
+@pytest.mark.parametrize("how", ["--no-ff", "--ff-only", "--squash"])
+@pytest.mark.parametrize("more", [False, True])
+def test_merged_by_hand(tmp_path: Path, how: str, more: bool) -> None:
+    """A change that somebody merged with git alone is merged, whatever way it went; it can be undone as any other."""
+    host = LocalGit(tmp_path / "repo.git", author="Ada <ada@example.org>")
+    opened = host.open_pull_request(change())
+    assert host.find_pull_request(opened.branch).state == "open"
+    clone = _clone(tmp_path / "repo.git", tmp_path)
+    if more:
+        _plain("checkout", "-q", opened.branch, at=clone)
+        (clone / "extra.txt").write_text("more")
+        _plain("add", "-A", at=clone)
+        _plain("commit", "-qm", "More", at=clone)
+        _plain("push", "-q", "origin", opened.branch, at=clone)
+        _plain("checkout", "-q", "main", at=clone)
+    elif how != "--ff-only":
+        (clone / "other.txt").write_text("meanwhile")
+        _plain("add", "-A", at=clone)
+        _plain("commit", "-qm", "Meanwhile", at=clone)
+    _plain("merge", "-q", how, f"origin/{opened.branch}", *(["-m", "Land"] if how == "--no-ff" else []), at=clone)
+    if how == "--squash":
+        _plain("commit", "-qm", "Land", at=clone)
+    (clone / "later.txt").write_text("later")
+    _plain("add", "-A", at=clone)
+    _plain("commit", "-qm", "Later", at=clone)
+    _plain("push", "-q", "origin", "main", at=clone)
+    found = host.find_pull_request(opened.branch)
+    assert found.state == "merged"
+    assert (found.commit != opened.commit) == more
+    files = sorted(file.path for file in change().files)
+    assert host.changed(found.number) == sorted([*files, *(["extra.txt"] if more else [])])
+    assert host.merge(found.number, message="again") == found
+    assert host.revert_conflicts(found.number) == ()
+    undone = host.revert(found.number, title="Undo")
+    host.merge(undone.number, message="Undo")
+    assert [host.read(path) for path in (*files, "extra.txt")] == [None] * 3
+    assert host.read("later.txt") == "later"
+
+
+def test_revert_conflicts(tmp_path: Path) -> None:
+    """What was changed again since is named beforehand, nothing is written by asking, and `revert` says the same."""
+    host = LocalGit(tmp_path / "repo.git", author="Ada <ada@example.org>")
+    opened = host.open_pull_request(change())
+    host.merge(opened.number, message="Land")
+    assert host.revert_conflicts(opened.number) == ()
+    clone = _clone(tmp_path / "repo.git", tmp_path)
+    path = change().files[0].path
+    (clone / path).write_text("by hand")
+    _plain("commit", "-qam", "By hand", at=clone)
+    _plain("push", "-q", "origin", "main", at=clone)
+    before = _plain("for-each-ref", at=tmp_path / "repo.git")
+    assert host.revert_conflicts(opened.number) == (path,)
+    assert _plain("for-each-ref", at=tmp_path / "repo.git") == before
+    with pytest.raises(MergeConflict, match="daily.ipynb") as caught:
+        host.revert(opened.number, title="Undo")
+    assert caught.value.paths == (path,)
