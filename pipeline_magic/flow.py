@@ -34,6 +34,7 @@ from pipeline_magic.compiler import VERSION
 from pipeline_magic.config import Settings
 from pipeline_magic.errors import ApprovalRefused, UsageError
 from pipeline_magic.landing import Landing
+from pipeline_magic.local_zone import local_zone
 from pipeline_magic.runs import Approval, Generated, Parsed, Prepared, PullRequest, QualityReport, Run, Validated
 from pipeline_magic.stages import Work
 from pipeline_magic.undoing import Rollback
@@ -59,7 +60,8 @@ class Flow:
         self._parser = SpecificationParserAgent(model_parser(ports, settings), planner=ports.planner)
         self.finder = TableFinder(ports.catalog, settings.home)
         measuring = ports.engine if settings.measure_questions else None
-        self._catalog = UnityCatalogAgent(ports.catalog, measuring, place=ports.place)
+        self._zone = local_zone()
+        self._catalog = UnityCatalogAgent(ports.catalog, measuring, place=ports.place, zone=self._zone)
         self._writer = NotebookGeneratorAgent(ports.code_host)
         self._quality = DataQualityAgent(ports.engine, ports.catalog)
         self._github = GitHubAgent(ports.code_host)

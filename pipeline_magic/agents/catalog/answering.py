@@ -7,7 +7,7 @@ asked change nothing, and stay with the run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pipeline_magic.agents.catalog.readings import Reading, apart, find_readings
@@ -36,6 +36,7 @@ class Answered:
     Attributes:
         questions: Of the parser, with the options that only the data show.
         taken: Each question that was answered, with what its answer set.
+        given: The answers by question.
         stands: Readings whose default is not what the parser made: it was made, and is still to be asked about.
     """
 
@@ -43,6 +44,7 @@ class Answered:
     questions: tuple[Question, ...]
     taken: list[tuple[Question, tuple[Edit, ...]]] = field(default_factory=list)
     stands: list[Reading] = field(default_factory=list)
+    given: dict[str, str] = field(default_factory=dict)
 
     @property
     def waiting(self) -> tuple[Edit, ...]:
@@ -81,7 +83,7 @@ class Answering:
             self._readings(parsed, made, later)
         return made
 
-    def scene(self, parsed: Parsed, draft: Draft) -> Scene | None:
+    def scene(self, parsed: Parsed, draft: Draft, given: Mapping[str, str]) -> Scene | None:
         """The draft as readings are found in it; None where it is not right yet."""
         if draft.target.table is None:
             draft = draft.model_copy(update={"target": draft.target.model_copy(update={"table": ANY_TABLE})})
@@ -89,7 +91,8 @@ class Answering:
             typed = type_spec(complete(draft), self.tables(draft))
         except (SpecError, KeyError):
             return None
-        return Scene(typed, parsed.provenance, self.zone, parsed.questions)
+        chosen = given.get("zone:days", "")
+        return Scene(typed, parsed.provenance, self.zone, parsed.questions, "" if chosen == "utc" else chosen)
 
     def _direct(self, parsed: Parsed, answers: Sequence[Answer]) -> Answered:
         """Answers to the parser's own questions."""
@@ -99,7 +102,7 @@ class Answering:
             given = {answer.question: answer.value for answer in answers}
             questions = with_words(questions, said, parsed.draft, self.tables(parsed.draft), given, self.look)
         asked = {question.id: question for question in questions if not _of_reading(question)}
-        made = Answered(parsed.draft, questions)
+        made = Answered(parsed.draft, questions, given={answer.question: answer.value for answer in answers})
         for answer in answers:
             if answer.question in asked:
                 question = asked[answer.question]
@@ -112,7 +115,7 @@ class Answering:
         """Answers to readings, one after the other; then what stands where nobody answers."""
         tried = {reading.question.id for reading in made.stands}
         while answers or any(_of_reading(question) and question.id not in tried for question in made.questions):
-            scene = self.scene(parsed, made.draft)
+            scene = self.scene(parsed, made.draft, made.given)
             found = {reading.question.id: reading for reading in find_readings(scene)} if scene is not None else {}
             answer = next((answer for answer in answers if answer.question in found), None)
             if answer is not None:

@@ -9,6 +9,7 @@ from pipeline_magic.agents.catalog.effects import measure
 from pipeline_magic.agents.catalog.measuring import Measured, look_with, measured
 from pipeline_magic.agents.catalog.readings import Reading, find_readings
 from pipeline_magic.agents.catalog.readings.reading import Scene
+from pipeline_magic.agents.catalog.readings.states import whole
 from pipeline_magic.agents.catalog.resolve import missing_places, privilege_findings, source_tables, target_table
 from pipeline_magic.errors import Problem, SpecError
 from pipeline_magic.ports import Catalog, Engine
@@ -269,7 +270,8 @@ def _with_people(parsed: Parsed, answered: Answered, edits: Sequence[Edit]) -> P
         for edit in made:
             _replace(origins, edit.path, Origin(kind="answer", question=question.id))
         if made and question.id.startswith("words:"):
-            heard = set(question.clauses)
+            words = " ".join(parsed.provenance.text(clause) for clause in clauses if clause.id in question.clauses)
+            heard = set(question.clauses) if whole(words, answered.given[question.id]) else set[str]()
             clauses = [c.model_copy(update={"kind": "filter"}) if c.id in heard else c for c in clauses]
     for reading in answered.stands:
         default = next(option for option in reading.question.options if option.id == reading.question.default)

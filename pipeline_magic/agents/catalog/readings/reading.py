@@ -78,6 +78,7 @@ class Scene:
 
     Attributes:
         zone: IANA zone of who will read the result, where no schedule names one; empty when it is not known.
+        chosen_zone: The zone that an answer names, wherever it was given.
         questions: Of the parser, as far as they are open.
     """
 
@@ -85,6 +86,7 @@ class Scene:
     provenance: Provenance
     zone: str = ""
     questions: tuple[Question, ...] = ()
+    chosen_zone: str = ""
     steps: dict[str, Step] = field(init=False)
 
     def __post_init__(self) -> None:

@@ -21,7 +21,7 @@ from pipeline_magic.spec.names import quote_table, slug
 from pipeline_magic.spec.paths import Edit
 from pipeline_magic.spec.schema import Column, TableSchema
 
-__all__ = ["options_of_words", "readings", "with_words"]
+__all__ = ["readings", "whole", "with_words"]
 
 _STATES = {
     "status", "state", "flag", "active", "valid", "enabled", "deleted", "cancelled", "canceled", "completed", "closed",
@@ -232,6 +232,14 @@ def _fits(word: str, value: str) -> bool:
 
 # --- words that were not understood --------------------------------------------------------------------------------
 
+_LEFT = {
+    "the", "a", "an", "all", "only", "any", "that", "which", "are", "is", "of", "with", "whose", "ones", "those", "and",
+    "not", "no", "without", "except", "excluding", "exclude", "ignoring", "ignore", "dropping", "drop", "removing",
+    "remove", "still", "currently", "now", "for", "from", "but", "just",
+}  # fmt: skip
+_NOT = {"not", "no", "without", "except", "excluding", "exclude", "ignoring", "ignore", "dropping", "drop",
+        "removing", "remove"}  # fmt: skip
+
 
 def with_words(
     questions: tuple[Question, ...],
@@ -243,6 +251,9 @@ def with_words(
 ) -> tuple[Question, ...]:
     """Questions about words that were not understood, with the states in the data that the words may name.
 
+    The statement is read again with such an answer. Its edits say what it does to the rows, and hold where the words
+    stand in no place that can be read.
+
     Args:
         questions: Of the parser.
         said: The words of each clause, by its id.
@@ -251,49 +262,53 @@ def with_words(
         answers: Given so far, by question; theirs are options without a look at the data.
         look: Runs a query; None leaves the data alone.
     """
-    made = []
+    told = []
     for question in questions:
         if question.id.startswith("words:"):
             words = " ".join(said.get(clause, "") for clause in question.clauses)
-            more = options_of_words(words, draft, tables, look) if look is not None else []
-            more += [
-                option for option in [_answered(answers.get(question.id, ""), draft, tables)] if option is not None
-            ]
-            held = {option.id for option in question.options}
-            fresh = tuple({option.id: option for option in more if option.id not in held}.values())
-            if fresh:
-                question = question.model_copy(update={"options": (*fresh, *question.options)})
-        made.append(question)
-    return tuple(made)
+            ids = _named(words, draft, tables, look) if look is not None else []
+            ids = list(dict.fromkeys([*ids, answers.get(question.id, "")]))
+            options = tuple(made for each in ids if (made := _answered(each, words, draft, tables)) is not None)
+            question = question.model_copy(update={"options": (*options, *question.options)})
+        told.append(question)
+    return tuple(told)
 
 
-def options_of_words(words: str, draft: Draft, tables: dict[str, TableSchema], look: Look) -> list[Option]:
-    """Options that keep the rows in a state which one of the words names."""
-    found: list[Option] = []
-    negated = re.search(r"\b(?:not|no|exclud\w+|without|except|ignor\w+|drop\w*|remov\w+)\b", words, re.IGNORECASE)
-    for word in re.findall(r"[^\W\d_]{3,}", words)[:6]:
+def whole(words: str, answer: str) -> bool:
+    """Whether an answer about one word leaves none of the words of its question unread."""
+    rest = {word.casefold() for word in re.findall(r"[^\W_]+", words)} - _LEFT
+    return rest <= {answer.partition("/")[0]}
+
+
+def _named(words: str, draft: Draft, tables: dict[str, TableSchema], look: Look) -> list[str]:
+    """``completed/c.s.orders/is:status:Completed|completed`` for each state that one of the words names."""
+    found: list[str] = []
+    for word in dict.fromkeys(word.casefold() for word in re.findall(r"[^\W\d_]{3,}", words)[:6]):
+        if word in _LEFT:
+            continue
         for source in draft.sources:
             table = tables.get(source.alias)
             ids = _others(table, "", word, look) if table is not None else []
-            for identity in ids:
-                made = _answered(f"{source.alias}/{'not/' if negated else ''}{identity}", draft, tables)
-                found += [made] if made is not None else []
+            found += [f"{word}/{source.table}/{each}" for each in ids]
     return found[:_MOST_OPTIONS]
 
 
-def _answered(identity: str, draft: Draft, tables: dict[str, TableSchema]) -> Option | None:
-    """``orders/is:status:completed`` or ``orders/not/is:…`` as a condition on a source."""
-    alias, _, rest = identity.partition("/")
-    negated = rest.startswith("not/")
-    source = next((source for source in draft.sources if source.alias == alias), None)
-    table = tables.get(alias)
-    chosen = _chosen(rest.removeprefix("not/"), table) if table is not None else None
+def _answered(identity: str, words: str, draft: Draft, tables: dict[str, TableSchema]) -> Option | None:
+    """A state that a word names, as a condition on a source."""
+    word, _, rest = identity.partition("/")
+    name, _, state = rest.partition("/")
+    source = next((source for source in draft.sources if source.table == name and source.alias in tables), None)
+    chosen = _chosen(state, tables[source.alias]) if source is not None else None
     condition = _condition(chosen, chosen[0].name) if chosen is not None else None
-    if source is None or chosen is None or condition is None:
+    said = [each.casefold() for each in re.findall(r"[^\W_]+", words)]
+    if source is None or chosen is None or condition is None or word not in said:
         return None
+    negated = bool(set(said[: said.index(word)]) & _NOT)
     if negated:
         condition = f"NOT coalesce({condition}, FALSE)"
     if source.filter:
         condition = f"({source.filter}) AND {condition}"
-    label = _label(chosen).replace("Those", f"All rows of {alias} but those" if negated else f"The rows of {alias}", 1)
-    return Option(id=identity, label=label, edits=(Edit(path=f"sources.{alias}.filter", value=condition),))
+    short = source.table.rpartition(".")[2].strip("`")
+    label = _label(chosen).replace("Those", f"“{word}” are the rows of {short}", 1)
+    edits = (Edit(path=f"sources.{source.alias}.filter", value=condition),)
+    return Option(id=identity, label=label, edits=edits)

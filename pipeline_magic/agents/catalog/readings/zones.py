@@ -32,8 +32,8 @@ _COMPARED = (exp.GT, exp.GTE, exp.LT, exp.LTE, exp.EQ, exp.NEQ, exp.Between)
 def readings(scene: Scene) -> list[Reading]:
     """One reading for all timestamps: there is one zone in which days begin."""
     trigger = scene.typed.spec.trigger
-    scheduled = isinstance(trigger, Schedule) and trigger.timezone
-    zone = str(scheduled or scene.zone)
+    scheduled = trigger.timezone if isinstance(trigger, Schedule) else ""
+    zone = scene.chosen_zone if _differs(scene.chosen_zone) else scheduled or scene.zone
     if not zone or not _differs(zone):
         return []
     edits: list[Edit] = []
@@ -54,7 +54,7 @@ def readings(scene: Scene) -> list[Reading]:
                 why=f"{where} {zone}, and the timestamps are moments: near midnight a row falls on another day there.",
                 options=(
                     Option(id="utc", label="UTC"),
-                    Option(id="local", label=zone, edits=tuple(edits)),
+                    Option(id=zone, label=zone, edits=tuple(edits)),
                 ),
                 default="utc",
                 path=edits[0].path,

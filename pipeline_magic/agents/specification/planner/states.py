@@ -25,8 +25,8 @@ _OPPOSITES = (
 
 
 def find_states(c: Context) -> dict[str, str]:
-    """Words that the statement explains as states, with their condition."""
-    found: dict[str, str] = {}
+    """Words that the statement explains as states, or an answer, with their condition."""
+    found = _answered(c)
     for i in sorted(set(c.starts)):
         made = _explained(c, i)
         if made is not None:
@@ -35,6 +35,31 @@ def find_states(c: Context) -> dict[str, str]:
         for word, opposite in ((one, other), (other, one)):
             if word in found and opposite not in found:
                 found[opposite] = f"NOT coalesce({found[word]}, false)"
+    return found
+
+
+_STATE = re.compile(r"(?P<word>[^/]+)/(?P<table>[^/]+)/is:(?P<column>[^:]+):(?P<values>.+)", re.DOTALL)
+
+
+def _answered(c: Context) -> dict[str, str]:
+    """``completed/c.s.orders/is:status:Completed|completed``: what a person said a word means."""
+    found: dict[str, str] = {}
+    for question, answer in c.answers.items():
+        said = _STATE.fullmatch(answer) if question.startswith("words:") else None
+        table = c.linker.tables.get(said["table"]) if said is not None else None
+        column = table.column(said["column"]) if said is not None and table is not None else None
+        if said is None or column is None:
+            continue
+        values = [literal(value) for value in said["values"].split("|")]
+        if column.kind == "boolean":
+            text = col(column.ref) if values == ["'true'"] else f"NOT {col(column.ref)}"
+        else:
+            text = (
+                f"{col(column.ref)} = {values[0]}"
+                if len(values) == 1
+                else f"{col(column.ref)} IN ({', '.join(values)})"
+            )
+        found[said["word"]] = text
     return found
 
 
