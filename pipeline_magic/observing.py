@@ -96,9 +96,7 @@ def catalog_state(ports: Ports, run: Run, tables: Mapping[str, TableSchema | Non
     state: dict[str, Any] = {
         alias: [table.shape(), table.version] for alias, table in tables.items() if alias and table is not None
     }
-    prepared = stage_result(ports.store, run.id, "pull_request", Prepared)
-    own = Own(ports.store, run.id, None if prepared is None else prepared.plan)
-    state[""] = _target(own, tables.get(""))
+    state[""] = _target_before(ports.store, run, tables.get(""))
     return state
 
 
@@ -256,6 +254,15 @@ def observe(ports: Ports, run: Run, plan: Plan) -> Plan:
 # --- inside ------------------------------------------------------------------------------------------------------
 
 
+def _target_before(store: Store, run: Run, seen: TableSchema | None) -> JsonValue:
+    """Shape of the target; as it was before the run's first deployment where it is what its last one left."""
+    plans = [store.plan(approval.id)[0] for approval in reversed(store.approvals(run.id))]
+    deployed = [own for own in (Own(store, run.id, plan) for plan in plans) if own.begun("job.deploy")]
+    if deployed and deployed[0].plan is not None and _left_by(deployed[-1], seen):
+        return deployed[0].plan.schemas.get("")
+    return None if seen is None else seen.shape()
+
+
 def _look(catalog: Catalog, name: str) -> TableSchema | None:
     try:
         return catalog.table(name)
@@ -272,15 +279,20 @@ def _source(catalog: Catalog, name: str) -> JsonValue:
 
 def _target(own: Own, seen: TableSchema | None, key: str = "") -> JsonValue:
     """Shape of the target; as planned where it is what this plan's own runs left, or may have left in a crash."""
-    now: JsonValue = None if seen is None else seen.shape()
+    if own.plan is not None and _left_by(own, seen, key):
+        return own.plan.schemas.get(key)
+    return None if seen is None else seen.shape()
+
+
+def _left_by(own: Own, seen: TableSchema | None, key: str = "") -> bool:
+    """Whether the target is as runs of this plan left it."""
     if own.plan is None or seen is None or not own.begun("job.deploy"):
-        return now
-    planned = own.plan.schemas.get(key)
+        return False
     ran = own.done("job.run")
-    if ran is None:
-        # Not run by us yet: the job's own runs, by its schedule or a run that a crash cut off, make what the spec says.
-        return planned if own.begun("job.run") or planned is None else now
-    return planned if _plain(ran.get("shape")) == _plain(now) else now
+    if ran is not None:
+        return bool(_plain(ran.get("shape")) == _plain(seen.shape()))
+    # A run that a crash cut off may have written; and a target that was not there is made by the job's own schedule.
+    return own.begun("job.run") or own.plan.schemas.get(key) is None
 
 
 def _found(own: Own, deployer: Deployer, pipeline: str, environment: str) -> JsonValue:
