@@ -30,6 +30,10 @@ __all__ = ["STATEMENT", "TARGET", "LightEngine", "build_home", "open_world", "po
 
 STATEMENT = "Join customers and orders, then count the orders per city into shop.reports.city_orders"
 TARGET = "shop.reports.city_orders"
+_WRITTEN = """SELECT c.city AS city, count(o.id) AS order_count FROM shop.sales.orders o
+LEFT JOIN shop.sales.customers c ON o.customer_id = c.id GROUP BY c.city ORDER BY c.city"""
+"""What the notebook of `STATEMENT` writes, with the question answered by ``left``."""
+
 _RAN = "ran.jsonl"
 
 ORDERS = {"id": [1, 2, 3, 4], "customer_id": [1, 1, 2, 3], "amount": [10.0, 20.0, 5.0, 7.5]}
@@ -56,24 +60,30 @@ def build_home(home: Path, tables: Mapping[str, Mapping[str, Any]] | None = None
         (home / "lakehouse" / "shop" / "sales" / name / "_described.json").write_text(json.dumps(described))
 
 
+class _Signed(LocalGit):
+    """A repository that somebody signed in to."""
+
+    def __init__(self, path: Path, who: str) -> None:
+        super().__init__(path, author=f"{who} <{who}@example.org>")
+        self._signed_in = who
+
+    def identity(self) -> str:
+        return self._signed_in
+
+
 class LightEngine:
     """A `ports.Engine` over the Delta tables of a home, without Spark.
 
     Args:
         lakehouse: Where the tables are.
-        write: Makes what the notebook would write: (engine, parameters) -> SQL text; `TARGET`'s rows when None.
     """
 
     name = "DuckDB on the lakehouse"
 
-    def __init__(self, lakehouse: Lakehouse, write: str = "") -> None:
+    def __init__(self, lakehouse: Lakehouse) -> None:
         self._lakehouse = lakehouse
         self._duck: Any = None
         self._loaded: dict[str, int] = {}
-        self._sql = write or (
-            "SELECT c.city AS city, count(o.id) AS order_count FROM shop.sales.customers c "
-            "JOIN shop.sales.orders o ON o.customer_id = c.id GROUP BY c.city ORDER BY c.city"
-        )
 
     def query(self, sql: str, *, limit: int = 1000, timeout: float = 600.0) -> Rows:
         return self._loaded_duck().query(sql, limit=limit, timeout=timeout)
@@ -83,7 +93,7 @@ class LightEngine:
 
         self._loaded_duck()
         target = parameters.get("target") or TARGET
-        rows = self._duck.connection.sql(self._sql).to_arrow_table()
+        rows = self._duck.connection.sql(_WRITTEN).to_arrow_table()
         write_deltalake(str(self._lakehouse.folder(target)), rows, mode="overwrite")
         with (self._lakehouse.home / _RAN).open("a") as file:
             file.write(json.dumps({"run_key": parameters.get("run_key", ""), "target": target}) + "\n")
@@ -147,15 +157,15 @@ class LightEngine:
         return self._duck
 
 
-def ports_at(home: Path, *, store: str = "", clock: Clock | None = None, author: str = "ada") -> Ports:
-    """Adapters on a home that `build_home` made; opens nothing."""
+def ports_at(home: Path, *, store: str = "", clock: Clock | None = None, who: str = "ada") -> Ports:
+    """Adapters on a home that `build_home` made, for that user; opens nothing."""
     clock = clock or SystemClock()
     lakehouse = Lakehouse(home)
     engine = LightEngine(lakehouse)
     return Ports(
         catalog=lakehouse,
         engine=engine,
-        code_host=LocalGit(home / "repo.git", author=f"{author} <{author}@example.org>"),
+        code_host=_Signed(home / "repo.git", who),
         deployer=LocalJobs(home, engine, lakehouse, clock),
         store=Database(store or str(home / "state.db")),
         clock=clock,
