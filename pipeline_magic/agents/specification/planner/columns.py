@@ -11,9 +11,11 @@ from pipeline_magic.agents.specification.planner.intent import (
     Derive,
     Distinct,
     Exists,
+    Flag,
     Item,
     Measure,
     Note,
+    Segment,
     Selected,
     Top,
     Use,
@@ -132,7 +134,7 @@ def read_columns(c: Context, i: int) -> Found | None:
     beside = c.match(i, "side by side|next to each other|beside each other")
     if beside is not None:
         return Found(beside, "comment", (Note(i, beside),))
-    new = derived_at(c, i) or _measured(c, i)
+    new = derived_at(c, i) or _measured(c, i) or _labelled(c, i)
     if new is not None:
         return Found(new[0], "select", (Note(i, new[0]),))
     if _is_verb(c, i):
@@ -222,6 +224,15 @@ def _measured(c: Context, i: int) -> tuple[int, Item] | None:
     words = [stem(ABBREVIATIONS.get(word, word)) for word in c.low(i).split("_")]
     for item in c.of(Measure):
         if list(stems_of(item.name)) == words:
+            return i + 1, item
+    return None
+
+
+def _labelled(c: Context, i: int) -> tuple[int, Item] | None:
+    """A column that rules or a flag made before, by its name."""
+    for item in (*c.of(Segment), *c.of(Flag)):
+        name = item.column if isinstance(item, Segment) else item.name
+        if c.low(i) == name and c.linker.column_at(i, least=0.95) is None:
             return i + 1, item
     return None
 

@@ -91,11 +91,21 @@ def _agent(c: Context, i: int) -> Found | None:
     return Found(link.end, "source", (Use(link.start, link.end, link.table.name),))
 
 
+_LABELS = {
+    "class", "bucket", "segment", "band", "label", "category", "group", "tier", "flag", "bracket", "grade", "level",
+    "range",
+}  # fmt: skip
+"""Words for the column of labels, whatever it is called."""
+
+
 def _key(c: Context, i: int, avoid: str = "") -> tuple[int, list[tuple[str, str]], str, list[Item]] | None:
     if i >= c.end(i - 1):
         return None
     unit = c.tokens[i].stem
-    for segment in c.of(Segment):
+    segments = c.of(Segment)
+    if len(segments) == 1 and c.low(i) in _LABELS and c.linker.column_at(i, least=0.9) is None:
+        return i + 1, [(segments[0].column, measure_ref(segments[0].column))], "", []
+    for segment in segments:
         words = segment.column.split("_")
         for size in (len(words), 1):
             if [token.stem for token in c.tokens[i : i + size]] == words[-size:] and i + size <= c.end(i - 1):

@@ -162,11 +162,14 @@ _SEQUENCE = re.compile(
 )
 
 
-def read_places(text: str, known: Callable[[str], bool] = lambda _: False) -> list[Placed]:
+def read_places(
+    text: str, known: Callable[[str], bool] = lambda _: False, column: Callable[[str], bool] = lambda _: False
+) -> list[Placed]:
     """Everything the text says of target, mode and deployment, in order, without overlap inside one kind.
 
     Args:
         known: Whether the catalog has a table of that full name: such a name is a source unless a verb writes to it.
+        column: Whether a column is called so: ``output order_id and status`` names what is shown, and no table.
     """
     found: list[Placed] = []
     for m in _ANY.finditer(text):
@@ -197,7 +200,9 @@ def read_places(text: str, known: Callable[[str], bool] = lambda _: False) -> li
             )
         )
     for m in _NAMED.finditer(text):
-        found.append(Placed(m.start(), m.end(), "place", ("", "", m["table"].strip("`"))))
+        table = m["table"].strip("`")
+        if not column(table) or re.search(r"\b(?:as|to|into|table|called|named)\b", m.group(), re.IGNORECASE):
+            found.append(Placed(m.start(), m.end(), "place", ("", "", table)))
     for mode, pattern in _MODES:
         for m in re.finditer(pattern, text, re.IGNORECASE):
             found.append(Placed(m.start(), m.end(), "mode", mode))

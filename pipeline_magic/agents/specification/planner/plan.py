@@ -28,7 +28,7 @@ from pipeline_magic.agents.specification.planner.refusals import refuse
 from pipeline_magic.agents.specification.planner.scope import find_scope
 from pipeline_magic.agents.specification.planner.settle import settle
 from pipeline_magic.agents.specification.planner.spelling import corrected
-from pipeline_magic.agents.specification.planner.text import Token, tokenise
+from pipeline_magic.agents.specification.planner.text import Token, lemmas, tokenise
 from pipeline_magic.agents.specification.planner.ties import resolve
 from pipeline_magic.agents.specification.planner.unions import find_together
 from pipeline_magic.agents.specification.planner.unknown import require_known
@@ -72,7 +72,10 @@ def parse_statement(
     tables = _candidates(typed, catalog)
     tokens, notes = corrected(typed, tables.values(), catalog.vocabulary)
     starts, ends = scanning.segments(statement, tokens)
-    marked = scanning.phrases(statement, tokens, lambda name: catalog.table(name) is not None)
+    columns = {column.name.casefold() for table in tables.values() for column in table.columns}
+    marked = scanning.phrases(
+        statement, tokens, lambda name: catalog.table(name) is not None, lambda name: name.casefold() in columns
+    )
     taken = {i for start, found in marked.items() for i in range(start, found.end)}
     linker = Linker(tokens, tables)
     united = find_together(tokens, linker, statement)
@@ -106,7 +109,7 @@ def parse_statement(
         *pivoting,
         *contradicting,
         *ties,
-        *_not_understood(clauses, statement, tokens, starts, context.answers),
+        *_not_understood(clauses, statement, tokens, starts, context.answers, context.linker),
     ]
     made.notes += [*notes, *found.notes, *(item.text for item in read.items if isinstance(item, Note) and item.text)]
     target = set_target(made, plan)
@@ -191,17 +194,21 @@ def _not_understood(
     tokens: tuple[Token, ...],
     starts: list[int],
     answers: Mapping[str, str],
+    linker: Linker,
 ) -> list[Question]:
     """Words inside a sentence that is otherwise understood may change what it means: they are asked about.
 
-    A whole sentence or list item that was not understood stays an unmatched clause, to be confirmed before approval.
+    A whole sentence or list item that was not understood is asked about where it speaks of data; another stays an
+    unmatched clause, to be confirmed before approval.
     """
     first = {tokens[index].start: tokens[starts[index]].start for index in range(len(tokens))}
     understood = {first[clause.start] for clause in clauses if clause.kind not in {"unmatched", "filler"}}
     found = []
     for clause in clauses:
         identity = f"words:{clause.id}"
-        if clause.kind != "unmatched" or first[clause.start] not in understood or answers.get(identity) == "leave_out":
+        if clause.kind != "unmatched" or answers.get(identity) == "leave_out":
+            continue
+        if first[clause.start] not in understood and not _of_data(clause, tokens, linker):
             continue
         words = statement[clause.start : clause.end]
         found.append(
@@ -214,6 +221,25 @@ def _not_understood(
             )
         )
     return found
+
+
+_COMPUTING = (
+    "calculate", "compute", "add", "show", "return", "include", "exclude", "count", "sum", "compare", "treat", "replace",
+    "flag", "label", "convert", "round", "fill", "rank", "sort", "keep", "remove", "drop", "consider", "use", "split",
+)  # fmt: skip
+
+
+def _of_data(clause: Clause, tokens: tuple[Token, ...], linker: Linker) -> bool:
+    """A sentence that nobody read speaks of data: of a table or column, of a value, or of computing something."""
+    inside = [(i, token) for i, token in enumerate(tokens) if clause.start <= token.start < clause.end]
+    return any(
+        token.kind in {"number", "date", "quoted"}
+        or not lemmas(token.low).isdisjoint(_COMPUTING)
+        or linker.table_at(i) is not None
+        or linker.column_at(i, least=0.8) is not None
+        for i, token in inside
+        if token.kind != "punct"
+    )
 
 
 def _clauses_of(item: Item, tokens: tuple[Token, ...], clauses: tuple[Clause, ...]) -> tuple[str, ...]:

@@ -23,9 +23,11 @@ from pipeline_magic.agents.specification.planner.explained import read_explained
 from pipeline_magic.agents.specification.planner.extremes import read_extreme
 from pipeline_magic.agents.specification.planner.filters import read_filter
 from pipeline_magic.agents.specification.planner.grouping import read_group
+from pipeline_magic.agents.specification.planner.harmless import harmless
 from pipeline_magic.agents.specification.planner.intent import Item, Measure, Place, Shape, Timing, Use
 from pipeline_magic.agents.specification.planner.joinwords import read_join, read_keep, read_lacking, read_sources
 from pipeline_magic.agents.specification.planner.keeping import read_kept
+from pipeline_magic.agents.specification.planner.labelling import read_labelling
 from pipeline_magic.agents.specification.planner.latest import read_latest
 from pipeline_magic.agents.specification.planner.leftout import read_left_out
 from pipeline_magic.agents.specification.planner.lexicon import CARRIERS, FILLER, STOP
@@ -69,6 +71,7 @@ READERS: tuple[Reader, ...] = (
     read_left_out,
     read_check,
     read_latest,
+    read_labelling,
     read_segment,
     read_flag,
     read_keep,
@@ -99,6 +102,7 @@ class Scanned:
     kinds: list[str | None] = field(default_factory=list)
     groups: list[int] = field(default_factory=list)
     questions: list[Question] = field(default_factory=list)
+    harmless: frozenset[int] = frozenset()
 
 
 _BULLET = re.compile(r"(?m)^[ \t]*(?:\d{1,2}[.)]|[-*•–]|[a-z][.)])[ \t]+")
@@ -137,7 +141,12 @@ def _within(token: Token, spans: Sequence[tuple[int, int]]) -> bool:
     return any(start <= token.start < end for start, end in spans)
 
 
-def phrases(statement: str, tokens: Sequence[Token], known: Callable[[str], bool]) -> dict[int, Found]:
+def phrases(
+    statement: str,
+    tokens: Sequence[Token],
+    known: Callable[[str], bool],
+    column: Callable[[str], bool] = lambda _: False,
+) -> dict[int, Found]:
     """Schedule, target, mode and deployment, read over the text; by the index of their first token."""
     found: dict[int, Found] = {}
     taken: set[int] = set()
@@ -148,7 +157,7 @@ def phrases(statement: str, tokens: Sequence[Token], known: Callable[[str], bool
             return None
         return inside[0], inside[-1] + 1
 
-    for placed in read_places(statement, known):
+    for placed in read_places(statement, known, column):
         at = span(placed.start, placed.end)
         if at is None and placed.what == "mode":
             at = _inside(tokens, placed.start, placed.end)
@@ -233,6 +242,7 @@ def scan(c: Context, marked: dict[int, Found]) -> Scanned:
     for j in lost_names(c, made.kinds):
         made.kinds[j] = "unmatched"
     _unused_definitions(c, made)
+    made.harmless = harmless(c, made.kinds)
     return made
 
 
@@ -259,7 +269,7 @@ def clauses(statement: str, tokens: Sequence[Token], starts: Sequence[int], made
     kinds: list[str] = []
     for index, token in enumerate(tokens):
         kind = made.kinds[index]
-        kinds.append(kind if kind is not None else "" if is_filler(token) else "unmatched")
+        kinds.append(kind if kind is not None else "" if is_filler(token) or index in made.harmless else "unmatched")
     bullets = [match.span() for match in _BULLET.finditer(statement)]
     for index, token in enumerate(tokens):
         if kinds[index] == "unmatched" and _within(token, bullets):

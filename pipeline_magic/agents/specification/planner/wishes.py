@@ -6,7 +6,7 @@ Each rule looks at the items that were read and adds or changes one, and says wh
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from pipeline_magic.agents.specification.planner.context import Context
@@ -43,7 +43,7 @@ __all__ = ["completed"]
 
 def completed(c: Context, items: Sequence[Item]) -> list[Item]:
     """The items, with what they leave half said."""
-    made = _wholes(c, _own_keys(c, _named_source(c, list(items))))
+    made = _wholes(c, _own_keys(c, _shown_here(c, _named_source(c, list(items)))))
     made = _with_head(c, _own_values(c, made))
     made = _groups_of_head(c, made)
     made = _sums_beside_groups(c, made)
@@ -87,6 +87,32 @@ def _own_keys(c: Context, items: list[Item]) -> list[Item]:
             item = replace(item, columns=columns)
         made.append(item)
     return made
+
+
+def _shown_here(c: Context, items: list[Item]) -> list[Item]:
+    """``show device_id and serial_no``: of columns that are called alike, the one of the rows that are asked for."""
+    firm = [item.table for item in items if isinstance(item, Use)]
+    firm += [
+        ref.table for item in items if not isinstance(item, Use) for text in texts_of(item) for ref in refs_in(text)
+    ]
+    shown = [item for item in items if isinstance(item, Selected)]
+    names = [item.ref.column.casefold() for item in shown]
+    tables = dict.fromkeys([*firm, *(item.ref.table for item in shown)])
+    single = {item.ref.table for item in shown if _holders(c, tables, item.ref.column) == [item.ref.table]}
+    firm += [name for name in tables if name in single]
+    made: list[Item] = []
+    for item in items:
+        if isinstance(item, Selected) and item.ref.table not in firm and names.count(item.ref.column.casefold()) == 1:
+            holders = _holders(c, dict.fromkeys(firm), item.ref.column)
+            if holders:
+                column = c.linker.tables[holders[0]].column(item.ref.column)
+                item = replace(item, ref=column.ref) if column is not None else item
+        made.append(item)
+    return made
+
+
+def _holders(c: Context, tables: Iterable[str], column: str) -> list[str]:
+    return [name for name in tables if name in c.linker.tables and c.linker.tables[name].column(column) is not None]
 
 
 def _own(fact: TableInfo, named: set[str], text: str) -> str:
