@@ -11,21 +11,38 @@ from pipeline_magic.adapters.localgit import LocalGit
 from pipeline_magic.errors import CodeHostError, MergeConflict, NotFound
 from pipeline_magic.ports import CodeHost
 from pipeline_magic.runs import File
+from tests.support.emulate_server import DEVIATIONS, Emulate
 from tests.support.github_server import GitHubServer, github_at
 from tests.support.trust import change
 
 NOTEBOOK = "pipelines/daily/daily.ipynb"
 
 
-@pytest.fixture(params=["localgit", "github"])
+@pytest.fixture(params=["localgit", "github", "emulate"])
 def host(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[CodeHost]:
     """The local repository, and GitHub's adapter over a strict server with real git behind it."""
     if request.param == "localgit":
         yield LocalGit(tmp_path / "repo.git", author="Ada <ada@example.org>")
         return
+    if request.param == "emulate":
+        name = request.node.originalname
+        if name in DEVIATIONS:
+            request.applymarker(pytest.mark.xfail(reason=DEVIATIONS[name], strict=True))
+        emulate: Emulate = request.getfixturevalue("emulate")
+        emulate.reset()
+        yield github_at(emulate)
+        return
     server = GitHubServer(tmp_path)
     yield github_at(server)
     server.close()
+
+
+@pytest.fixture(scope="module")
+def emulate() -> Iterator[Emulate]:
+    """A third party's GitHub, for the whole module."""
+    made = Emulate()
+    yield made
+    made.close()
 
 
 def files(content: str, path: str = NOTEBOOK) -> tuple[File, ...]:
@@ -226,3 +243,30 @@ def test_branches_are_plain(host: CodeHost, branch: str) -> None:
     """A branch name that git or a shell could misread, or the base branch itself, is refused."""
     with pytest.raises(CodeHostError):
         host.open_pull_request(change(branch))
+
+
+def test_an_app_is_itself(emulate: Emulate) -> None:
+    """A GitHub App finds its installation by the repository, reads, and is known as a bot; a token is made for it.
+
+    What it writes cannot be tried: emulate takes the Git Data API's writes from users alone.
+    """
+    from pipeline_magic.adapters.github.auth import app_of
+    from tests.support.github_server import FULL
+
+    emulate.reset()
+    auth, login = app_of(FULL, "12345", emulate.app_key, base_url=emulate.url)
+    host = github_at(emulate, auth=auth, app=login)
+    assert (login, host.identity()) == ("our-app[bot]", "our-app[bot]")
+    assert host.read("README.md")
+    with pytest.raises(CodeHostError, match="may not do this"):
+        host.open_pull_request(change())
+
+
+def test_a_key_that_is_none() -> None:
+    """A wrong private key is a clear error that does not hold it."""
+    from pipeline_magic.adapters.github.auth import app_of
+    from pipeline_magic.errors import ConfigurationError
+
+    with pytest.raises(ConfigurationError, match="private key") as raised:
+        app_of("acme/pipelines", "1", "-----BEGIN secret-words-----")
+    assert "secret-words" not in str(raised.value)

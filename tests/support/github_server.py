@@ -20,10 +20,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
-__all__ = ["Fault", "GitHubServer", "Refusal", "github_at"]
+__all__ = ["FULL", "Fault", "GitHubServer", "Refusal", "github_at"]
 
 OWNER, NAME = "acme", "pipelines"
-_FULL = f"{OWNER}/{NAME}"
+FULL = f"{OWNER}/{NAME}"
 _DATE = "2026-11-02T06:00:00Z"
 _EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
 
@@ -175,9 +175,9 @@ class GitHubServer:
                 return self._graphql(body, scope)
             if method == "GET" and path == "/user":
                 return {"login": login, "id": 1, "type": "User", "url": f"{self.url}/user"}
-            if path == f"/repos/{_FULL}" and method == "GET":
+            if path == f"/repos/{FULL}" and method == "GET":
                 return self._repository()
-            prefix = f"/repos/{_FULL}/"
+            prefix = f"/repos/{FULL}/"
             if not path.startswith(prefix):
                 raise Refusal(404, "Not Found")
             if method != "GET" and scope != "write":
@@ -196,12 +196,12 @@ class GitHubServer:
         return {
             "id": 7,
             "name": NAME,
-            "full_name": _FULL,
+            "full_name": FULL,
             "owner": {"login": OWNER, "id": 2, "type": "Organization"},
             "default_branch": "main",
             "private": True,
-            "url": f"{self.url}/repos/{_FULL}",
-            "html_url": f"https://github.invalid/{_FULL}",
+            "url": f"{self.url}/repos/{FULL}",
+            "html_url": f"https://github.invalid/{FULL}",
         }
 
     def _graphql(self, body: Any, scope: str) -> Any:
@@ -224,7 +224,7 @@ class GitHubServer:
         head = self.git("rev-parse", "-q", "--verify", f"refs/heads/{branch}", check=False)
         if not head:
             raise Refusal(404, "Branch not found")
-        return {"name": branch, "commit": {"sha": head, "url": f"{self.url}/repos/{_FULL}/commits/{head}"}}
+        return {"name": branch, "commit": {"sha": head, "url": f"{self.url}/repos/{FULL}/commits/{head}"}}
 
     def get_ref(self, name: str, **_: Any) -> Any:
         head = self.git("rev-parse", "-q", "--verify", f"refs/{name}", check=False)
@@ -233,7 +233,7 @@ class GitHubServer:
         return self._ref(f"refs/{name}", head)
 
     def _ref(self, name: str, sha: str) -> Any:
-        url = f"{self.url}/repos/{_FULL}/git/{name}"
+        url = f"{self.url}/repos/{FULL}/git/{name}"
         return {"ref": name, "url": url, "object": {"type": "commit", "sha": sha, "url": f"{url}/object"}}
 
     def create_ref(self, *, body: Any, **_: Any) -> Any:
@@ -267,7 +267,7 @@ class GitHubServer:
             raise Refusal(422, "Invalid request", errors=[{"code": "invalid", "message": "encoding"}])
         content = body["content"].encode() if body["encoding"] == "utf-8" else base64.b64decode(body["content"])
         sha = self.git("hash-object", "-w", "--stdin", data=content)
-        return 201, {"sha": sha, "url": f"{self.url}/repos/{_FULL}/git/blobs/{sha}"}
+        return 201, {"sha": sha, "url": f"{self.url}/repos/{FULL}/git/blobs/{sha}"}
 
     def get_blob(self, sha: str, **_: Any) -> Any:
         content = base64.b64encode(self._content(sha)).decode()
@@ -316,7 +316,7 @@ class GitHubServer:
             meta, _, path = line.partition("\t")
             mode, kind, one = meta.split()
             items.append({"path": path, "mode": mode, "type": kind, "sha": one})
-        return {"sha": sha, "url": f"{self.url}/repos/{_FULL}/git/trees/{sha}", "tree": items, "truncated": False}
+        return {"sha": sha, "url": f"{self.url}/repos/{FULL}/git/trees/{sha}", "tree": items, "truncated": False}
 
     def create_commit(self, *, body: Any, **_: Any) -> Any:
         if self.git("cat-file", "-t", body["tree"], check=False) != "tree":
@@ -330,7 +330,7 @@ class GitHubServer:
 
     def _git_commit(self, sha: str) -> Any:
         tree, parents, message = self.git("show", "-s", "--format=%T%x00%P%x00%B", sha).split("\0", 2)
-        base = f"{self.url}/repos/{_FULL}/git"
+        base = f"{self.url}/repos/{FULL}/git"
         return {
             "sha": sha,
             "url": f"{base}/commits/{sha}",
@@ -344,7 +344,7 @@ class GitHubServer:
         git = self._git_commit(sha)
         return {
             "sha": sha,
-            "url": f"{self.url}/repos/{_FULL}/commits/{sha}",
+            "url": f"{self.url}/repos/{FULL}/commits/{sha}",
             "commit": {key: git[key] for key in ("message", "tree", "author", "url")},
             "parents": git["parents"],
         }
@@ -384,7 +384,7 @@ class GitHubServer:
             "size": len(content),
             "encoding": "none" if big else "base64",
             "content": "" if big else base64.encodebytes(content).decode(),
-            "url": f"{self.url}/repos/{_FULL}/contents/{path}",
+            "url": f"{self.url}/repos/{FULL}/contents/{path}",
         }
 
     def compare(self, spec: str, **_: Any) -> Any:
@@ -399,7 +399,7 @@ class GitHubServer:
         ]
         commits = self.git("rev-list", f"{one}..{two}").split()
         return {
-            "url": f"{self.url}/repos/{_FULL}/compare/{spec}",
+            "url": f"{self.url}/repos/{FULL}/compare/{spec}",
             "status": "diverged",
             "ahead_by": len(commits),
             "behind_by": 0,
@@ -456,7 +456,7 @@ class GitHubServer:
         one = self.pulls[number]
         if one["state"] == "open":
             one["sha"] = self.git("rev-parse", "-q", "--verify", f"refs/heads/{one['head']}", check=False) or one["sha"]
-        base, repo = f"{self.url}/repos/{_FULL}", self._repository()
+        base, repo = f"{self.url}/repos/{FULL}", self._repository()
         head = {"ref": one["head"], "sha": one["sha"], "label": f"{OWNER}:{one['head']}", "repo": repo}
         into = {"ref": one["base"], "sha": self.git("rev-parse", f"refs/heads/{one['base']}"), "repo": repo}
         shown = {key: one[key] for key in ("number", "title", "body", "state", "draft", "merged_at")} | {
@@ -466,7 +466,7 @@ class GitHubServer:
             "user": {"login": one["user"], "id": 1},
             "url": f"{base}/pulls/{number}",
             "issue_url": f"{base}/issues/{number}",
-            "html_url": f"https://github.invalid/{_FULL}/pull/{number}",
+            "html_url": f"https://github.invalid/{FULL}/pull/{number}",
             "head": head,
             "base": into,
         }
@@ -643,14 +643,14 @@ _ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
 ]
 
 
-def github_at(server: GitHubServer, token: str = "good-token", **options: Any) -> Any:
-    """The adapter over a server, which waits for nothing."""
+def github_at(server: Any, token: str = "good-token", **options: Any) -> Any:
+    """The adapter over whatever has a `url`, which waits for nothing."""
     from github import Auth
 
     from pipeline_magic.adapters.github import GitHub
 
-    options = {"base_url": server.url, "sleep": lambda seconds: None, "timeout": 2.0, **options}
-    return GitHub(f"{OWNER}/{NAME}", Auth.Token(token), **options)
+    options = {"auth": Auth.Token(token), "base_url": server.url, "timeout": 2.0, **options}
+    return GitHub(FULL, sleep=options.pop("sleep", lambda seconds: None), **options)
 
 
 def _invalid(field: str, code: str, message: str = "") -> Refusal:

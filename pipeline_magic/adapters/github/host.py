@@ -237,7 +237,7 @@ class GitHub:
         if request.draft or request.state != "open":
             what = "a draft" if request.state == "open" else "closed"
             raise CodeHostError(f"Pull request {number} is {what} and cannot be merged.", where=request.html_url)
-        require_ours(access, request)
+        require_ours(access, request, self.base)
         if request.mergeable is False and request.mergeable_state in ("dirty", "unknown"):
             raise conflict(access, request, self.base)
         if request.mergeable_state in ("blocked", "behind"):

@@ -15,13 +15,14 @@ if TYPE_CHECKING:
 __all__ = ["blocked", "conflict", "moved", "require_ours"]
 
 
-def require_ours(access: Access, request: Request) -> None:
-    """Every commit on the branch is one of ours; somebody else's was not approved.
+def require_ours(access: Access, request: Request, base: str) -> None:
+    """Every commit that the branch would bring is one of ours; somebody else's was not approved.
 
     Raises:
         CodeHostError: One is not.
     """
-    commits = access.ask("reading the commits", lambda: list(request.get_commits()))
+    repo, head = access.repo, request.head.sha
+    commits = access.ask("reading the commits", lambda: list(repo.compare(base, head).commits))
     if any(TRAILER not in commit.commit.message for commit in commits):
         raise moved(request)
 
