@@ -51,7 +51,7 @@ SHAPES = {
     "latest_orders": ["latest_orders:deduplicate"],
     "ship_modes": ["filter_lineitem:filter", "derive:derive", "metrics:aggregate"],
     "supplier_tiers": ["segment_suppliers:segment"],
-    "dormant_customers": ["filter_customer:filter", "join_orders:join"],
+    "dormant_customers": ["filter_customer:filter", "without_orders:join"],
     "active_customers": ["join_orders:join", "metrics:aggregate"],
     "worst_destinations": ["filter_flights:filter", "metrics:aggregate", "top_5:top"],
     "manufacturer_air_time": ["join_planes:join", "metrics:aggregate", "keep_groups:filter"],

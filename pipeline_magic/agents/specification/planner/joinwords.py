@@ -74,7 +74,7 @@ def read_join(c: Context, i: int) -> Found | None:
         return None
     if c.verb(i, "merge") and c.low(i + 1) in {"on", "by", "into"}:
         return None
-    at = c.skip(i + 1, "the|all|both")
+    at = c.skip(i + 1, "the|all|both|each|every|each of the")
     brought = _brought(c, start, i)
     if brought is not None:
         return brought

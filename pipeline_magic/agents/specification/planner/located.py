@@ -37,13 +37,18 @@ def in_place(c: Context, i: int, about: TableInfo | None, least: float) -> Condi
         or (c.table_at(at) is not None and c.low(at) not in COUNTRIES)
     ):
         return None
-    near = by_distance(c) if c.low(at - 1) != c.low(i) or c.low(i) in {"in", "from"} else ()
+    near = by_distance(c) if c.low(at - 1) != c.low(i) or _land(c, at) else ()
     for table in (about,) if about else (*c.focus(i)[:2], *near):
         columns = _place_columns(table)
         names = _names(c, at, columns[0]) if columns else None
         if names is not None:
             return _among(names[0], names[1], columns)
     return None
+
+
+def _land(c: Context, at: int) -> bool:
+    """The name of a country, of one word or two."""
+    return c.low(at) in COUNTRIES or f"{c.low(at)} {c.low(at + 1)}" in COUNTRIES
 
 
 def _place_columns(table: TableInfo) -> list[ColumnInfo]:

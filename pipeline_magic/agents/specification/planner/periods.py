@@ -154,6 +154,8 @@ def _dated(name: str, phrase: str, period: Period) -> str:
         return f"{name} >= {period.high}" if period.high else f"{name} > {period.low}"
     if phrase in {"until", "through", "up to", "on or before", "no later than", "<="}:
         return _below(name, period)
+    if phrase == "from" and period.year is not None:
+        return _and(f"{name} >= {period.low}", period.high and f"{name} < {period.high}")  # `the orders from 2024`
     if phrase.startswith(("since", "starting", "from", "as of", "on or after", "not before", "no earlier", ">=")):
         return f"{name} >= {period.low}"
     return _and(f"{name} >= {period.low}", period.high and f"{name} < {period.high}")

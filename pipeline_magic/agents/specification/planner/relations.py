@@ -82,7 +82,7 @@ def read_relation(c: Context, i: int) -> Found | None:
     if bare and not negated and not certain and path[0].one in {"right", "both"}:
         return None  # `orders with customers` brings them in; `customers with orders` have some
     end, conditions, assumed = _said_of(c, end, other, subject, conditions)
-    if not _closed(c, end):
+    if not _closed(c, end) or (more := condition_at(c, end, about=other)) is not None and measures_in(more.expression):
         return None
     texts = tuple(dict.fromkeys(conditions))
     return Found(end, "join", (Exists(i, end, subject, other.name, texts, negated, assumed, through),))

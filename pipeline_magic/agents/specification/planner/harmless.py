@@ -1,0 +1,94 @@
+"""Unread words that cannot change the data: verbs that only link, labels of list items, words for wanting a result.
+
+A verb links where what it says is true of every row (``orders *placed* in May``, ``where our customers *live*``). A verb
+that a column, a value or a table near by is called by is none of these, nor is any word of negation, order or number:
+such words stay unmatched, and are asked about.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from pipeline_magic.agents.specification.planner.context import Context
+from pipeline_magic.agents.specification.planner.lexicon import CARRIERS
+from pipeline_magic.agents.specification.planner.text import lemmas
+
+__all__ = ["harmless"]
+
+_LINKING = frozenset(
+    """place make take raise record register create submit issue grant book log measure capture collect file enter give
+    write hold live work belong come go occur happen run do have get own appear exist concern involve cover relate
+    apply stand sit lie see handle perform carry send ship sign reside stay originate arise store keep contain consist
+    stem originate pertain refer correspond assign attach fall land rate note observe report associate fill use
+    born""".split()
+)
+_IRREGULAR = {
+    "made": "make", "took": "take", "taken": "take", "gave": "give", "given": "give", "wrote": "write",
+    "written": "write", "held": "hold", "came": "come", "went": "go", "gone": "go", "ran": "run", "did": "do",
+    "done": "do", "got": "get", "stood": "stand", "sat": "sit", "lay": "lie", "lain": "lie", "saw": "see",
+    "seen": "see", "sent": "send", "kept": "keep", "arose": "arise", "fell": "fall", "fallen": "fall",
+}  # fmt: skip
+_LABEL = {
+    "source", "sources", "filter", "filters", "aggregate", "aggregation", "target", "schedule", "output", "columns",
+    "fields", "steps", "joins", "grouping", "metrics", "checks", "title", "goal", "purpose", "task", "request", "note",
+    "input", "inputs", "destination", "frequency", "quality", "result", "measures", "trigger", "logic", "rules",
+}  # fmt: skip
+_ASKING = re.compile(
+    r"(?:set|put|work|figure|find|look|draw|pull|hand|point|break) (?:up|together|out|at|for|over)"
+    r"|prepare|identify|deliver|output|put|store|extract|retrieve|look|hand|present|assemble|establish|construct"
+    r"|generate|design|implement|write|wish|wishes|love|check|see|know|tell|send|point|pick|collect|gather"
+)
+
+
+def harmless(c: Context, kinds: Sequence[str | None]) -> frozenset[int]:
+    """Indexes of tokens that nobody read and that ask for nothing."""
+    found: set[int] = set()
+    for i, token in enumerate(c.tokens):
+        if kinds[i] is not None or token.kind != "word" or token.low in CARRIERS:
+            continue
+        if _label(c, i) or _links(c, i, kinds) or _asks(c, i, kinds):
+            found.add(i)
+    return frozenset(found)
+
+
+def _label(c: Context, i: int) -> bool:
+    """``- schedule: every Monday``: what a list item is about."""
+    return c.low(i) in _LABEL and c.low(i + 1) == ":" and i - c.starts[i] <= 3
+
+
+def _links(c: Context, i: int, kinds: Sequence[str | None]) -> bool:
+    """A verb of being, having or doing between words that were read, of which no name near by is made."""
+    low = c.low(i)
+    forms = lemmas(low) | {_IRREGULAR.get(low, low)}
+    if not forms & _LINKING:
+        return False
+    beside = [kinds[j] for j in range(max(c.starts[i], i - 4), min(c.end(i), i + 5)) if j != i]
+    if not any(kind not in {None, "unmatched", "filler"} for kind in beside):
+        return False
+    if any(c.low(j) in {"not", "never", "no", "without", "nobody"} for j in range(max(c.starts[i], i - 4), i)):
+        return False
+    roots = {form for form in forms if len(form) > 2}
+    return not any(
+        roots & {*column.words, *(word for said, _ in column.values for word in said.split())}
+        for name in c.linker.scope
+        for column in c.linker.tables[name].columns
+    )
+
+
+def _asks(c: Context, i: int, kinds: Sequence[str | None]) -> bool:
+    """``Set up``, ``We want to prepare``: a verb for making the result, at the beginning of a sentence."""
+    first = c.starts[i]
+    opening = [j for j in range(first, i) if c.tokens[j].kind == "word"]
+    if any(kinds[j] is not None for j in opening) or len(opening) > 6:
+        return False
+    if not all(c.low(j) in _OPENING for j in opening):
+        return False
+    behind = f"{c.low(i)} {c.low(i + 1)}"
+    return _ASKING.fullmatch(behind) is not None or _ASKING.fullmatch(c.low(i)) is not None
+
+
+_OPENING = frozenset(
+    """we i you they please could would can will should shall must need needs want wants like to a an the then now so
+    and also first finally next let us me my our just kindly help d build""".split()
+)
