@@ -17,7 +17,7 @@ import ipywidgets as w
 
 from pipeline_magic.errors import Cancelled, PipelineMagicError, SpecError
 from pipeline_magic.ports import Progress
-from pipeline_magic.runs import Answer, Snapshot, Stage, StageEvent
+from pipeline_magic.runs import Answer, RollbackPlan, Snapshot, Stage, StageEvent
 from pipeline_magic.spec.paths import Edit
 from pipeline_magic.ui import assets
 from pipeline_magic.ui.controls import QuestionControls, classed
@@ -29,6 +29,7 @@ from pipeline_magic.ui.notebook import notebook_html, notebook_view
 from pipeline_magic.ui.questions import questions_view
 from pipeline_magic.ui.schemas import schemas_html, schemas_view
 from pipeline_magic.ui.tabs import ApprovalTab, Drawn, LineageTab, QualityTab, SpecTab, StatementTab, Tab
+from pipeline_magic.ui.undo import UndoControls
 
 __all__ = ["Actions", "Panel"]
 
@@ -73,6 +74,20 @@ class Actions(Protocol):
         """Stop the work that is going on."""
         ...
 
+    def resume(self, run_id: str, *, progress: Progress) -> Snapshot:
+        """Go on where the run waits or stopped."""
+        ...
+
+    def plan_rollback(self, run_id: str) -> RollbackPlan:
+        """What a rollback would undo; touches nothing."""
+        ...
+
+    def rollback(
+        self, run_id: str, approver: str, reason: str = "", *, shown: RollbackPlan | None = None, progress: Progress
+    ) -> Snapshot:
+        """Undo what is deployed, as it was shown."""
+        ...
+
 
 class Panel:
     """The panel of one run.
@@ -104,7 +119,8 @@ class Panel:
         self._questions = QuestionControls(())
         self._spec = SpecTab("Spec", tuple(tables), self._buttons, find)
         self._quality = QualityTab("Quality", self._on_waive)
-        self._approval = ApprovalTab("Approval", approver, self._on_approve, self._on_reject)
+        undo = UndoControls(self._on_look, self._on_undo, self._on_go_on)
+        self._approval = ApprovalTab("Approval", approver, self._on_approve, self._on_reject, undo)
         self._tabs: tuple[Tab, ...] = (
             StatementTab("Statement"),
             self._spec,
@@ -236,6 +252,7 @@ class Panel:
         open_ = not busy and view is not None and view.open and run.state == "planned"
         self._approval.approve.disabled = not open_ or bool(view and view.blocked)
         self._approval.reject.disabled = not open_
+        self._approval.undo.enable(not busy)
         for button in self._quality.buttons:
             button.disabled = busy
         if self._busy:
@@ -310,6 +327,26 @@ class Panel:
             self._say("Say why in the comment, then press Reject.", "warn")
             return
         self._start("Rejecting", lambda: self._actions.reject(view.approval_id, name, reason))
+
+    def _on_go_on(self) -> None:
+        self._start("Going on", lambda: self._actions.resume(self._snapshot.run.id, progress=self.progress))
+
+    def _on_look(self) -> None:
+        def look() -> Snapshot:
+            self._approval.undo.show(self._actions.plan_rollback(self._snapshot.run.id))
+            return self._snapshot
+
+        self._start("Looking what would be undone", look)
+
+    def _on_undo(self) -> None:
+        undo, name = self._approval.undo, self._approval.name.value.strip()
+        plan, reason = undo.plan, undo.reason.value.strip()
+        if plan is None or not self._may_decide(name, pending=True):
+            return
+        self._start(
+            "Rolling back",
+            lambda: self._actions.rollback(plan.run_id, name, reason, shown=plan, progress=self.progress),
+        )
 
     def _may_decide(self, name: str, *, pending: bool = False) -> bool:
         if not name:

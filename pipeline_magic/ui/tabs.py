@@ -21,6 +21,7 @@ from pipeline_magic.ui.lineage import columns_html, lineage_html, lineage_view
 from pipeline_magic.ui.markup import LIMIT, Html, fit, label, note, plain, tag
 from pipeline_magic.ui.quality import FindingView, finding_html, findings_of, quality_html, quality_view
 from pipeline_magic.ui.statement import clauses_html, statement_view, trace_data, words_html
+from pipeline_magic.ui.undo import UndoControls
 
 __all__ = ["ApprovalTab", "Drawn", "LineageTab", "QualityTab", "SpecTab", "StatementTab", "Tab"]
 
@@ -211,8 +212,11 @@ class QualityTab(Tab):
 class ApprovalTab(Tab):
     """What Approve will do, the confirmations, name and comment, the two buttons, and what became of it."""
 
-    def __init__(self, title: str, approver: str, approve: Callable[[], None], reject: Callable[[], None]) -> None:
+    def __init__(
+        self, title: str, approver: str, approve: Callable[[], None], reject: Callable[[], None], undo: UndoControls
+    ) -> None:
         super().__init__(title)
+        self.undo = undo
         self._plan, self._state = w.HTML(), w.HTML()
         wide = w.Layout(width="min(100%, 560px)")
         self.name = classed(w.Text(value=approver, description="Your name", layout=wide), "pm-approver")
@@ -250,7 +254,8 @@ class ApprovalTab(Tab):
         self._plan.value = fit(plan_html(view), self.title)
         self._state.value = fit(state_html(view), self.title)
         decide = (self._decide,) if view.open else ()
-        self.widget.children = (self._plan, *decide, self._state)
+        self.undo.draw(snapshot)
+        self.widget.children = (self._plan, *decide, self._state, self.undo.widget)
 
     @property
     def confirmed(self) -> tuple[str, ...]:

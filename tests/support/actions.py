@@ -90,6 +90,31 @@ class Recorder:
         self.now = self.now.model_copy(update={"run": self.now.run.model_copy(update={"waivers": (waiver,)})})
         return self.now
 
+    def resume(self, run_id: str, *, progress: Progress = _silent) -> Snapshot:
+        self._do("resume", run_id)
+        self.now = snapshots.deployed()
+        return self.now
+
+    def plan_rollback(self, run_id: str) -> runs.RollbackPlan:
+        self._do("plan_rollback", run_id)
+        return snapshots.rollback()
+
+    def rollback(
+        self,
+        run_id: str,
+        approver: str,
+        reason: str = "",
+        *,
+        shown: runs.RollbackPlan | None = None,
+        progress: Progress = _silent,
+    ) -> Snapshot:
+        self._do("rollback", run_id, approver, reason, shown)
+        deployment = self.now.deployment
+        assert deployment is not None
+        undone = deployment.model_copy(update={"state": "rolled_back", "message": "Rolled back."})
+        self.now = self.now.model_copy(update={"deployment": undone})
+        return self.now
+
     def cancel(self, run_id: str) -> Snapshot:
         self.calls.append(("cancel",))
         self.cancelled.set()

@@ -425,6 +425,24 @@ def red() -> runs.Snapshot:
     return planned(RED)
 
 
+def rollback(**changes: Any) -> runs.RollbackPlan:
+    """What a rollback of the deployed seed would do."""
+    steps = [("job", "remove", "customer_revenue"), ("tables", "drop", "analytics.default.customer_revenue")]
+    made = [
+        runs.RollbackStep(part=part, action=action, subject=subject, text=f"{action} {subject}")  # type: ignore[arg-type]
+        for part, action, subject in steps
+    ]
+    plan = runs.RollbackPlan(
+        run_id=RUN_ID,
+        approval_id="a-1",
+        name="customer_revenue",
+        environment="default",
+        steps=tuple(made),
+        left=("What others read <from> it stays.",),
+    )
+    return plan.model_copy(update=changes)
+
+
 def deployed() -> runs.Snapshot:
     """Approved, merged, deployed and run once."""
     before = planned()

@@ -54,6 +54,47 @@ def _until(ready: Any) -> None:
     raise AssertionError("it did not happen within 4 seconds")
 
 
+def test_a_rollback_is_pressed_twice() -> None:
+    """The first press says what would be undone and left, and does nothing; the second does what was said."""
+    actions = Recorder(snapshots.deployed())
+    panel = Panel(actions, snapshots.deployed(), approver="Ada")
+    _tab(panel, "Approval")
+    _press(panel, "pm-undo-look")
+    said = next(child.value for child in _find(panel.widget, "pm-undo-box").children if hasattr(child, "value"))
+    assert "remove customer_revenue" in said and "What others read &lt;from&gt; it stays." in said
+    assert [call[0] for call in actions.calls] == ["plan_rollback"]
+    _find(panel.widget, "pm-undo-keep").click()
+    _press(panel, "pm-undo-look")
+    _find(panel.widget, "pm-undo-reason").value = "wrong numbers"
+    _press(panel, "pm-undo")
+    assert actions.calls[-1] == ("rollback", snapshots.RUN_ID, "Ada", "wrong numbers", snapshots.rollback())
+    assert panel.snapshot.deployment.state == "rolled_back"
+    assert not [w for w in _walk(panel.widget) if {"pm-undo", "pm-undo-look"} & set(getattr(w, "_dom_classes", ()))]
+
+
+def test_a_rollback_that_is_refused_cannot_be_pressed() -> None:
+    """What stands against it is said, and there is nothing to press but to keep it."""
+    actions = Recorder(snapshots.deployed())
+    actions.plan_rollback = lambda run_id: snapshots.rollback(refused=("others have written it",))  # type: ignore[method-assign]
+    panel = Panel(actions, snapshots.deployed(), approver="Ada")
+    _tab(panel, "Approval")
+    _press(panel, "pm-undo-look")
+    assert _find(panel.widget, "pm-undo").disabled and not _find(panel.widget, "pm-undo-keep").disabled
+
+
+def test_what_waits_goes_on() -> None:
+    """A deployment that waits for a merge has a button that goes on, and none that undoes."""
+    snapshot = snapshots.deployed()
+    waiting = snapshot.deployment.model_copy(update={"state": "waiting"})
+    snapshot = snapshot.model_copy(update={"deployment": waiting})
+    actions = Recorder(snapshot)
+    panel = Panel(actions, snapshot, approver="Ada")
+    _tab(panel, "Approval")
+    assert not [w for w in _walk(panel.widget) if "pm-undo-look" in getattr(w, "_dom_classes", ())]
+    _press(panel, "pm-go-on")
+    assert actions.calls == [("resume", snapshots.RUN_ID)] and panel.snapshot.deployment.state == "deployed"
+
+
 def _message(panel: Panel) -> str:
     return str(_find(panel.widget, "pm-message").value)
 
