@@ -263,3 +263,45 @@ def test_request_round_trip(tmp_path: Path) -> None:
     made = jobs.deploy(asked)
     jobs.deploy(request(notebook("2"), key="k2"))
     assert jobs.previous(made.id) == asked
+
+
+@pytest.mark.engine
+def test_what_a_job_wrote(jobs: LocalJobs, engine: SailEngine, target: str) -> None:
+    """Commits of the job's own runs are known. What others wrote is not among them, be it before a run, after it or
+    in the middle of it, nor is anything of a run in which more was written than it can have written."""
+    table = "out.ops.whose"
+    engine.drop(table)
+    others = "spark.sql('SELECT 9L AS id, \"x\" AS name').write.mode('append').saveAsTable('out.ops.whose')"
+    copy = "spark.table('own.data.orders').write.mode('append').saveAsTable('out.ops.whose')"
+    made = jobs.deploy(request(notebook(copy), parameters={"target": table}))
+    jobs.run_now(made.id, key="one")
+    assert engine.run_notebook(notebook(others), {}).succeeded
+    jobs.run_now(made.id, key="two")
+    assert jobs.written(made.id, table, engine.history(table)) == {"0", "2"}
+    other = jobs.deploy(request(notebook(copy), environment="prod", key="k2", parameters={"target": table}))
+    jobs.run_now(other.id, key="one")
+    assert jobs.written(other.id, table, engine.history(table)) == {"3"}
+    assert jobs.written(made.id, table, engine.history(table)) == {"0", "2"}
+    in_the_middle = jobs.deploy(request(notebook(copy, others), key="k3", digest="d3", parameters={"target": table}))
+    jobs.run_now(in_the_middle.id, key="three")
+    assert jobs.written(made.id, table, engine.history(table)) == {"0", "2"}
+    assert jobs.written(made.id, "out.ops.other", engine.history(table)) == frozenset()
+    engine.drop(table)
+    assert engine.run_notebook(notebook(others, others), {}).succeeded
+    assert jobs.written(made.id, table, engine.history(table)) == frozenset(), "another table of the same name"
+
+
+@pytest.mark.engine
+def test_what_a_run_that_was_cut_off_wrote(jobs: LocalJobs, engine: SailEngine, target: str) -> None:
+    """A run that failed or was stopped after its write has written it; one that is still open has written nothing."""
+    table = "out.ops.cut"
+    engine.drop(table)
+    copy = "spark.table('own.data.orders').write.mode('append').saveAsTable('out.ops.cut')"
+    made = jobs.deploy(request(notebook(copy, "raise ValueError('late')"), parameters={"target": table}))
+    assert not jobs.run_now(made.id, key="one").succeeded
+    assert jobs.written(made.id, table, engine.history(table)) == {"0"}
+    stopped = Recorder(engine, fails=Cancelled("Stopped."))
+    again = LocalJobs(jobs.root.parent, stopped, lakehouse_of(engine), StepClock())
+    with pytest.raises(Cancelled):
+        again.run_now(made.id, key="two")
+    assert again.written(made.id, table, engine.history(table)) == {"0"}

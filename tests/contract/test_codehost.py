@@ -208,6 +208,26 @@ def test_revert_conflict(host: CodeHost) -> None:
         host.revert(number, title="Undo")
 
 
+def test_conflicts_are_known_beforehand(host: CodeHost) -> None:
+    """Where an undo would be refused is said by asking, which opens nothing; nothing stands against it elsewhere."""
+    number = merged(host, "b/one", "1\n")
+    assert list(host.revert_conflicts(number)) == []
+    merged(host, "b/two", "2\n")
+    assert list(host.revert_conflicts(number)) == [NOTEBOOK]
+    assert host.find_pull_request(f"revert-{number}-b/one") is None
+
+
+def test_changed_files(host: CodeHost) -> None:
+    """What a pull request changes is the same before and after the merge, whatever else was merged meanwhile."""
+    both = (*files("1\n"), *files("x\n", "other.txt"))
+    number = host.open_pull_request(change("b/one", files=both)).number
+    merged(host, "b/else", "2\n", "else.txt")
+    assert list(host.changed(number)) == ["other.txt", NOTEBOOK]
+    host.merge(number, message="m")
+    merged(host, "b/later", "3\n", "later.txt")
+    assert list(host.changed(number)) == ["other.txt", NOTEBOOK]
+
+
 def test_only_merged_can_be_undone(host: CodeHost) -> None:
     """There is nothing to undo before the merge."""
     opened = host.open_pull_request(change())

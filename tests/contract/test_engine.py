@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_magic.adapters.lakehouse import Lakehouse
-from pipeline_magic.errors import Cancelled, EngineError, QueryFailed
+from pipeline_magic.errors import Cancelled, EngineError, ForeignWrite, QueryFailed
 from pipeline_magic.ports import Engine
 from tests.support.local import engine_at, notebook, outputs, write_table
 
@@ -126,3 +126,27 @@ def test_history_and_restore(engine: Engine) -> None:
     assert list(engine.history("shop.made.never")) == []
     with pytest.raises(EngineError):
         engine.restore("shop.made.versions", "9999")
+
+
+def test_restore_and_drop_look_first(engine: Engine) -> None:
+    """A table that somebody wrote since it was looked at is left; one restore by a key is one commit."""
+    write = "spark.sql('SELECT {0} AS a').write.mode('overwrite').saveAsTable('shop.made.watched')"
+    assert engine.run_notebook(notebook(write.format(1), write.format(2), write.format(3)), {}).succeeded
+    newest, seen, first = engine.history("shop.made.watched")[:3]
+    for action in (
+        lambda: engine.restore("shop.made.watched", first.version, seen=seen.version, key="k"),
+        lambda: engine.drop("shop.made.watched", seen=seen.version),
+    ):
+        with pytest.raises(ForeignWrite, match="watched"):
+            action()
+    assert engine.query("SELECT a FROM shop.made.watched").rows == ((3,),)
+    engine.restore("shop.made.watched", first.version, seen=newest.version, key="k")
+    engine.restore("shop.made.watched", first.version, seen=newest.version, key="k")
+    history = engine.history("shop.made.watched")
+    assert (history[0].note, history[0].operation) == ("k", "RESTORE") and history[1] == newest
+    assert engine.query("SELECT a FROM shop.made.watched").rows == ((1,),)
+    engine.drop("shop.made.watched", seen=history[0].version)
+    engine.drop("shop.made.watched", seen=history[0].version)
+    assert list(engine.history("shop.made.watched")) == []
+    with pytest.raises(QueryFailed):
+        engine.query("SELECT a FROM shop.made.watched")

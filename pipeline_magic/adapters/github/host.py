@@ -310,6 +310,15 @@ class GitHub:
             raise CodeHostError(f"Pull request {number} is not merged, so there is nothing to undo.")
         return Inverse(self._access, request, self.base).conflicts()
 
+    def changed(self, number: int) -> Sequence[str]:
+        """Paths of the files that a pull request changes, sorted; of a merged one those that its merge changed."""
+        access = self._access
+        request = access.pull(number)
+        if request.merged_at:
+            return Inverse(access, request, self.base).changed()
+        found = access.ask("comparing the branch", lambda: access.repo.compare(self.base, request.head.sha).files)
+        return sorted(file.filename for file in found)
+
     # --- parts -------------------------------------------------------------------------------------------------------
 
     def _as_asked(self, request: Request, change: Change) -> Request:

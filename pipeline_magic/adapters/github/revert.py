@@ -44,6 +44,10 @@ class Inverse:
         """Paths that were changed again since, sorted; whoever undoes the change would lose that."""
         return self._access.ask(self._what, lambda: self._compared()[3])
 
+    def changed(self) -> tuple[str, ...]:
+        """Paths that the pull request changed on the base branch, sorted."""
+        return self._access.ask(self._what, lambda: tuple(self._compared()[0]))
+
     def commit(self, title: str) -> str:
         """SHA of a commit on top of the base branch that takes away what the pull request brought; on no branch yet.
 
