@@ -17,7 +17,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline_magic import changing, drafts, observing, planning, words
+from pipeline_magic import changing, drafts, observing, planning, remembering, words
 from pipeline_magic.agents.approval import ApprovalOrchestrator
 from pipeline_magic.agents.approval.drift import shown_counts, source_counts
 from pipeline_magic.agents.approval.ledger import EgressLedger
@@ -77,8 +77,19 @@ class Flow:
         self.rollback = Rollback(ports, self.approvals, self._github)
         self._landing = Landing(ports, self.approvals, self._github)
 
-    def understand(self, work: Work) -> Validated:
-        """Stages 1 and 2; the run then waits at the pause, unless its plan still stands."""
+    def understand(self, work: Work, *, adopt: bool = False) -> Validated:
+        """Stages 1 and 2; the run then waits at the pause, unless its plan still stands.
+
+        Args:
+            adopt: Answer what an earlier run of the same pipeline was asked too as it was answered there.
+        """
+        validated = self._understand(work)
+        while adopt and (taken := remembering.answers_before(self._ports.store, work.run, validated)):
+            remembering.adopt(self._ports, work, taken)
+            validated = self._understand(work)
+        return validated
+
+    def _understand(self, work: Work) -> Validated:
         ports, run, now = self._ports, work.run, self._ports.clock.now()
         ports.prepare(lambda message: work.say(message, stage="parse"))
         if run.planner == changing.FROM_REPOSITORY:
@@ -141,13 +152,17 @@ class Flow:
                 "tables": observing.catalog_state(ports, run, tables),
             },
             Validated,
-            lambda: self._catalog.validate(
-                parsed,
-                run.answers,
-                run.edits,
-                run_time=now.isoformat(),
-                others=lambda: planning.other_specs(ports.code_host, parsed.draft.name or ""),
-                say=lambda message: work.say(message, stage="validate"),
+            lambda: remembering.asked_before(
+                ports.store,
+                run,
+                self._catalog.validate(
+                    parsed,
+                    run.answers,
+                    run.edits,
+                    run_time=now.isoformat(),
+                    others=lambda: planning.other_specs(ports.code_host, parsed.draft.name or ""),
+                    say=lambda message: work.say(message, stage="validate"),
+                ),
             ),
             during="parsing",
             done=words.validated_in_words,
@@ -168,7 +183,7 @@ class Flow:
         typed = planning.require_complete(validated)
         environments = observing.environments_of(ports)
         files = self._writer.files(typed, validated.provenance, environments)
-        base = observing.base_state(ports, run, self._writer, files)
+        base = observing.base_state(ports, run, files)
         generated = work.stage(
             "generate",
             {"files": files, "base": base, "compiler": VERSION},

@@ -257,8 +257,9 @@ class PipelineBuilderOrchestrator:
         """
         run = self.open(statement, new=new, planner=planner)
         planned = run.state == "planned"
+        fresh = not new and self.ports.store.stage(run.id, "parse") is None
         with self._work(run, progress) as work:
-            validated = self._flow.understand(work)
+            validated = self._flow.understand(work, adopt=fresh)
             if planned and work.run.state == "planned":
                 self._flow.plan(work, validated)
             unchanged = planned and not work.recomputed

@@ -189,6 +189,7 @@ class Validated(Model):
         target: Schema of the target as it is now; None when it does not exist.
         problems: Why there is no typed spec, as (path, message) in the order of the spec.
         findings: Privileges, missing schemas to be created, warnings of typing.
+        answered: Questions that were answered, as they were asked: they are shown, and can be answered otherwise.
         creates: Schemas and catalogs that do not exist and would be created after approval.
     """
 
@@ -202,6 +203,7 @@ class Validated(Model):
     problems: tuple[Finding, ...] = ()
     findings: tuple[Finding, ...] = ()
     creates: tuple[str, ...] = ()
+    answered: tuple[Question, ...] = ()
 
 
 # --- stage 3: files ----------------------------------------------------------------------------------------------
@@ -531,6 +533,7 @@ class Run(Model):
         version: Grows by one with every change; compare-and-set is on it.
         planner: Who reads the statement, ``embedded`` or ``llm``; as the settings say when empty. With
             ``repository`` nobody does: the draft was taken from the spec on the base branch.
+        adopted: Questions whose answers were taken from an earlier run of the pipeline of that name.
         changes: Id of the run whose spec this one changes by words; empty for a run of its own.
         message: The last thing a person should know of it: why it failed, what it waits for.
         worker: ``host:pid`` of the process that works on it now; empty when none does.
@@ -548,6 +551,7 @@ class Run(Model):
     updated: str
     version: int = 1
     answers: tuple[Answer, ...] = ()
+    adopted: tuple[str, ...] = ()
     edits: tuple[Edit, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     approval_id: str = ""
@@ -667,6 +671,13 @@ class Snapshot(Model):
         asked = self.validated.questions if self.validated else self.parsed.questions if self.parsed else ()
         answered = {answer.question for answer in self.run.answers}
         return tuple(sorted((q for q in asked if q.id not in answered), key=lambda q: not q.must_answer))
+
+    @property
+    def answered(self) -> tuple[tuple[Question, str], ...]:
+        """Questions that were answered, each with its answer."""
+        given = {answer.question: answer.value for answer in self.run.answers}
+        known = self.validated.answered if self.validated else ()
+        return tuple((question, given[question.id]) for question in known if question.id in given)
 
     @property
     def approval_id(self) -> str:

@@ -255,8 +255,10 @@ class QuestionControls:
         parts: list[Any] = [w.HTML(question_html(view))]
         name = f"pm-question-{css_name(view.id)}"
         if view.options:
-            options = [(label(o.label) + (" (default)" if o.is_default else ""), o.id) for o in view.options]
-            choice = w.RadioButtons(options=options, value=view.default, layout=w.Layout(width="100%"))
+            said = " (default)" if view.answered is None else " (your answer)"
+            options = [(label(o.label) + (said if o.is_default else ""), o.id) for o in view.options]
+            chosen = view.default if any(o.id == view.default for o in view.options) else None
+            choice = w.RadioButtons(options=options, value=chosen, layout=w.Layout(width="100%"))
             choice.tooltip = plain(view.text)
             self._choices[view.id] = choice
             parts.append(choice)

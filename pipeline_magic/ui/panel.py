@@ -27,6 +27,7 @@ from pipeline_magic.ui.header import header_html, header_view
 from pipeline_magic.ui.markup import Html, code, fit, note, prose, tag
 from pipeline_magic.ui.notebook import notebook_html, notebook_view
 from pipeline_magic.ui.questions import questions_view
+from pipeline_magic.ui.questions import title as questions_title
 from pipeline_magic.ui.schemas import schemas_html, schemas_view
 from pipeline_magic.ui.tabs import ApprovalTab, Drawn, LineageTab, QualityTab, SpecTab, StatementTab, Tab
 from pipeline_magic.ui.undo import UndoControls
@@ -221,11 +222,10 @@ class Panel:
         if not views:
             self._ask.children = ()
         elif self._snapshot.run.state == "awaiting_input":
-            title = w.HTML(tag("h4", f"Questions ({len(views)})"))
-            self._ask.children = (title, self._questions.widget)
+            self._ask.children = (w.HTML(tag("h4", questions_title(views))), self._questions.widget)
         else:
             fold = w.Accordion((self._questions.widget,))
-            fold.titles = (f"{len(views)} question(s) stand at their default; open to change an answer",)
+            fold.titles = (f"{len(views)} question(s) stand at their default or answer; open to change one",)
             self._ask.children = (fold,)
 
     def _show_tab(self) -> None:

@@ -89,7 +89,12 @@ class UnityCatalogAgent:
         )
         tables, problems = source_tables(self._catalog, draft)
         result = Validated(
-            draft=draft, provenance=provenance, tables=tables, questions=questions, problems=problems, findings=()
+            draft=draft,
+            provenance=provenance,
+            tables=tables,
+            questions=questions,
+            problems=problems,
+            answered=tuple(question for question, _ in answered.taken),
         )
         if problems:
             return result
@@ -127,6 +132,7 @@ class UnityCatalogAgent:
                 *found.findings,
             ),
             creates=missing_places(self._catalog, spec.target.table),
+            answered=result.answered,
         )
 
     def _answering(self, run_time: str) -> Answering:
