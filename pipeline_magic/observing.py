@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Own",
+    "base_now",
     "base_state",
     "catalog_state",
     "data_state",
@@ -100,20 +101,15 @@ def catalog_state(ports: Ports, run: Run, tables: Mapping[str, TableSchema | Non
     return state
 
 
-def base_state(
-    ports: Ports, run: Run, writer: NotebookGeneratorAgent, files: tuple[File, ...], plan: Plan | None = None
-) -> dict[str, str | None]:
+def base_state(ports: Ports, run: Run, files: tuple[File, ...], plan: Plan | None = None) -> dict[str, str | None]:
     """SHA-256 of the base branch's content at each path.
 
-    Files this plan itself merged count as they were planned. So does a file that all pipelines share when another plan
-    merged the very same bytes: writing them again changes nothing.
+    Files this plan itself merged count as they were planned.
 
     Args:
         plan: Whose files they are; the run's latest when None, and only if it has these very files.
     """
-    seen = writer.base(files)
-    same = base_digests({file.path: file.content for file in files if file.path in SHARED})
-    seen = {path: None if digest == same.get(path) else digest for path, digest in seen.items()}
+    seen = base_now(ports, files)
     if plan is None:
         prepared = stage_result(ports.store, run.id, "pull_request", Prepared)
         plan = None if prepared is None or prepared.plan.files != files else prepared.plan
@@ -122,10 +118,21 @@ def base_state(
         return seen
     ours = base_digests({file.path: file.content for file in files})
     planned = plan.base_files
-    return {
-        path: planned[path] if path in planned and digest is not None and digest == ours[path] else digest
-        for path, digest in seen.items()
-    }
+    written = all(
+        digest == ours[path] or (path in planned and digest == planned[path]) for path, digest in seen.items()
+    )
+    return {path: planned.get(path) for path in seen} if written else seen
+
+
+def base_now(ports: Ports, files: tuple[File, ...]) -> dict[str, str | None]:
+    """SHA-256 of the base branch's content at each path, None where it has nothing.
+
+    A file that all pipelines share, of which another plan merged the very same bytes, counts as absent: writing them
+    again changes nothing.
+    """
+    seen = NotebookGeneratorAgent(ports.code_host).base(files)
+    same = base_digests({file.path: file.content for file in files if file.path in SHARED})
+    return {path: None if digest == same.get(path) else digest for path, digest in seen.items()}
 
 
 def data_state(validated: Validated) -> dict[str, str | None]:
@@ -179,14 +186,14 @@ def schemas_of(
     own: Own,
     spec: PipelineSpec,
     parameters: Mapping[str, str],
-    known: Mapping[str, TableSchema | None] | None = None,
+    known: Mapping[str, TableSchema] | None = None,
 ) -> dict[str, JsonValue]:
     """Shape of each source by its alias, and of the target by nothing: of those tables that the job will be given too.
 
     Args:
         own: What this plan wrote.
         parameters: Of the job; a table that the environment maps to another one stands under the parameter's name.
-        known: The tables of the spec where they were read already, by alias.
+        known: The sources where they were read already, by alias. The target is always read again.
     """
     made: dict[str, JsonValue] = {}
     for source in spec.sources:
@@ -196,7 +203,7 @@ def schemas_of(
         if given != source.table:
             made[f"source_{source.alias}"] = _source(ports.catalog, given)
     given = parameters.get("target") or spec.target.table
-    seen = known[""] if known is not None and "" in known else _look(ports.catalog, spec.target.table)
+    seen = _look(ports.catalog, spec.target.table)
     if given == spec.target.table:
         made[""] = _target(own, seen)
     else:
@@ -239,7 +246,7 @@ def observe(ports: Ports, run: Run, plan: Plan) -> Plan:
     settings = settings_of(own, ports.deployer, plan.spec, plan.files, environment, plan.environment, planned)
     return plan.model_copy(
         update={
-            "base_files": base_state(ports, run, NotebookGeneratorAgent(ports.code_host), plan.files, plan),
+            "base_files": base_state(ports, run, plan.files, plan),
             "schemas": schemas_of(ports, own, plan.spec, parameters),
             "parameters": parameters,
             "settings": settings,

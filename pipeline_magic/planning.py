@@ -9,13 +9,12 @@ from pipeline_magic.agents.catalog import UnityCatalogAgent
 from pipeline_magic.compiler.describe import describe_pipeline
 from pipeline_magic.compiler.environments import Environments
 from pipeline_magic.errors import ApprovalRefused, NotFound, Problem, SpecError, UsageError
-from pipeline_magic.observing import Own, environment_of, parameters_of, policy_of, schemas_of, settings_of
+from pipeline_magic.observing import Own, base_now, environment_of, parameters_of, policy_of, schemas_of, settings_of
 from pipeline_magic.ports import CodeHost, Store
 from pipeline_magic.runs import (
     Answer,
     Approval,
     AuditDraft,
-    File,
     Finding,
     Generated,
     Parsed,
@@ -135,39 +134,41 @@ def make_plan(
     base: dict[str, str | None],
     environments: Environments,
 ) -> Plan:
-    """Everything the approval binds to."""
+    """Everything the approval binds to.
+
+    Where it comes out as the run's latest plan when what that plan wrote is left out of account, it is that plan still.
+    Otherwise it is a plan upon the world as it is, with what an earlier one wrote in it.
+    """
     from pipeline_magic.compiler import VERSION
 
-    spec = validated.spec
-    assert spec is not None  # require_complete
     typed = require_complete(validated)
+    spec = typed.spec
     environment = environment_of(environments, run.environment)
     parameters = parameters_of(typed, environment)
-    own = own_of(ports, run, spec, generated.files)
-    known = {**validated.tables, "": validated.target}
-    return Plan(
-        spec=spec,
-        files=generated.files,
-        base_files=base,
-        schemas=schemas_of(ports, own, spec, parameters, known),
-        parameters=parameters,
-        settings=settings_of(
-            own, ports.deployer, spec, generated.files, environment, run.environment, validated.creates
-        ),
-        environment=run.environment,
-        policy=policy_of(ports, run.environment).model_dump(mode="json"),
-        answers=run.answers,
-        waivers=run.waivers,
-        compiler_version=VERSION,
-        verdict=quality.verdict,
-    )
 
+    def upon(own: Own, base: dict[str, str | None]) -> Plan:
+        found = (own, ports.deployer, spec, generated.files, environment, run.environment, validated.creates)
+        return Plan(
+            spec=spec,
+            files=generated.files,
+            base_files=base,
+            schemas=schemas_of(ports, own, spec, parameters, validated.tables),
+            parameters=parameters,
+            settings=settings_of(*found),
+            environment=run.environment,
+            policy=policy_of(ports, run.environment).model_dump(mode="json"),
+            answers=run.answers,
+            waivers=run.waivers,
+            compiler_version=VERSION,
+            verdict=quality.verdict,
+        )
 
-def own_of(ports: Ports, run: Run, spec: PipelineSpec, files: tuple[File, ...]) -> Own:
-    """What the run's latest plan wrote, where it is a plan of this spec and of these files."""
     prepared = stage_result(ports.store, run.id, "pull_request", Prepared)
-    same = prepared is not None and prepared.plan.spec == spec and prepared.plan.files == files
-    return Own(ports.store, run.id, prepared.plan if prepared is not None and same else None)
+    if prepared is not None and prepared.plan.files == generated.files:
+        same = upon(Own(ports.store, run.id, prepared.plan), base)
+        if same == prepared.plan:
+            return prepared.plan
+    return upon(Own(ports.store, run.id, None), base_now(ports, generated.files))
 
 
 def prepare(

@@ -410,3 +410,15 @@ def test_prod_forbids_waivers(desk: Desk) -> None:
         prod.it.waive(snapshot.run.id, red, "It will be fine")
     desk.merge(POLICY, "[environments.prod]\nwaivers_allowed = true\n")
     assert prod.it.waive(snapshot.run.id, red, "Known").run.waivers[0].finding == red
+
+
+def test_another_file_after_the_deployment_is_planned_upon(desk: Desk) -> None:
+    """With a file of it merged anew by others, the next plan is another one, upon the world as it is; it is deployed."""
+    desk.it.approve(desk.asked, "Ada")
+    text = desk.it.ports.code_host.read(NOTEBOOK)
+    assert text is not None
+    desk.merge(NOTEBOOK, text.replace("city", "town"))
+    asked = desk.generate()
+    assert asked.id != desk.asked and "on the base branch appeared" in desk.approval().reason
+    assert desk.it.approve(asked.id, "Ada").deployment is not None
+    assert desk.it.ports.code_host.read(NOTEBOOK) == text

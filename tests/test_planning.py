@@ -10,7 +10,6 @@ import pytest
 
 from pipeline_magic import observing
 from pipeline_magic.adapters.localgit import LocalGit
-from pipeline_magic.agents.notebook import NotebookGeneratorAgent
 from pipeline_magic.compiler.bundle import BUNDLE
 from pipeline_magic.compiler.environments import DEFAULT
 from pipeline_magic.errors import ConfigurationError
@@ -20,10 +19,10 @@ from pipeline_magic.runs import Change, File
 def base(host: LocalGit, content: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, str | None]:
     """State of the base branch for a plan of two files, by a run that deployed nothing."""
     monkeypatch.setattr(observing, "stage_result", lambda *_: None)
-    ports: Any = SimpleNamespace(store=None)
+    ports: Any = SimpleNamespace(store=None, code_host=host)
     run: Any = SimpleNamespace(id="r-1")
     files = (File(path=BUNDLE, content=content), File(path="pipelines/a/spec.yml", content=content))
-    return observing.base_state(ports, run, NotebookGeneratorAgent(host), files)
+    return observing.base_state(ports, run, files)
 
 
 def test_a_shared_file_that_another_plan_merged(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
