@@ -6,10 +6,12 @@ The log file is ``<home>/pipeline_magic.log`` (1 MB, three old ones kept). Nothi
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from contextvars import ContextVar
 from logging.handlers import RotatingFileHandler
 from pathlib import Path
+from typing import Any
 
 from pipeline_magic.redact import RedactingFilter
 
@@ -35,12 +37,25 @@ def log_to_file(home: Path) -> None:
         if isinstance(handler, RotatingFileHandler) and Path(handler.baseFilename) == path.absolute():
             return
     try:
-        handler = RotatingFileHandler(path, maxBytes=1_000_000, backupCount=3, encoding="utf-8", delay=True)
+        handler = _PrivateFile(path, maxBytes=1_000_000, backupCount=3, encoding="utf-8", delay=True)
     except OSError:
         return
     _add(logger, handler)
     if logger.level == logging.NOTSET:
         logger.setLevel(logging.INFO)
+
+
+class _PrivateFile(RotatingFileHandler):
+    """Only the user may read it; on a full or read-only disk the line is left out, and the work goes on."""
+
+    def _open(self) -> Any:
+        handle = os.open(self.baseFilename, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        if os.name == "posix" and os.fstat(handle).st_mode & 0o077:
+            os.fchmod(handle, 0o600)
+        return os.fdopen(handle, self.mode, encoding=self.encoding)
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        """Say nothing: `logging` would print a traceback into the notebook for every line."""
 
 
 class _Console(logging.Handler):

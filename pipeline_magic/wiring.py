@@ -66,7 +66,10 @@ def wire(settings: Settings) -> Ports:
     redact.register(settings.secrets())
     if not settings.local:
         _refuse_unbuilt(settings)
-    return with_model(_local(settings), settings)
+    ports = _local(settings)
+    if settings.github_repo and not settings.local:
+        ports = _on_github(ports, settings, settings.github_repo)
+    return with_model(ports, settings)
 
 
 def with_model(ports: Ports, settings: Settings) -> Ports:
@@ -128,16 +131,18 @@ def _half_configured(settings: Settings) -> Iterator[str]:
     """What is set of a language model and leads to none, or to one that is spoken to in the clear."""
     if settings.local:
         return
+    if settings.github_token and not settings.github_repo:
+        yield "`github_token` is set and `github_repo` (owner/name) is not: changes go to the local repository."
     azure = ("azure_openai_endpoint", "azure_openai_api_key", "azure_openai_deployment")
     for names in (azure, ("databricks_model", "databricks_host", "databricks_token")):
         missing = [name for name in names if not getattr(settings, name)]
         if getattr(settings, names[0]) and missing:
             listed = " and ".join(f"`{name}`" for name in missing)
             yield f"`{names[0]}` is set and {listed} is not: this language model is not used."
-    for name in ("openai_base_url", "azure_openai_endpoint"):
+    for name in ("openai_base_url", "azure_openai_endpoint", "github_url"):
         address = getattr(settings, name) or ""
         if address.startswith("http://") and urlsplit(address).hostname not in _THIS_MACHINE:
-            yield f"`{name}` begins with http: the key and every statement are sent in the clear."
+            yield f"`{name}` begins with http: keys and all else are sent in the clear."
 
 
 def _leaves(model: LanguageModel, planner: str, settings: Settings) -> tuple[str, ...]:
@@ -157,17 +162,53 @@ def _leaves(model: LanguageModel, planner: str, settings: Settings) -> tuple[str
 
 
 def _refuse_unbuilt(settings: Settings) -> None:
-    asked = {
-        "Databricks": settings.databricks_host and "databricks_host",
-        "GitHub": settings.github_repo and "github_repo",
-    }
-    for service, name in asked.items():
-        if name:
-            raise ConfigurationError(
-                f"The settings name {service}, and this version speaks to the local lakehouse alone.",
-                where=settings.sources.get(name, name),
-                hint="Set PIPELINE_MAGIC_LOCAL=1 (or `local=True`) to work on the local lakehouse meanwhile.",
-            )
+    if settings.databricks_host:
+        raise ConfigurationError(
+            "The settings name Databricks, and this version speaks to the local lakehouse alone.",
+            where=settings.sources.get("databricks_host", "databricks_host"),
+            hint="Set PIPELINE_MAGIC_LOCAL=1 (or `local=True`) to work on the local lakehouse meanwhile.",
+        )
+
+
+def _on_github(ports: Ports, settings: Settings, repository: str) -> Ports:
+    """The ports with GitHub as code host. Who acts there is asked when it is first needed."""
+    from pipeline_magic.adapters.github import GitHub
+    from pipeline_magic.adapters.github.auth import app_of, token_of
+
+    address = settings.github_url or "https://api.github.com"
+    app = ""
+    if settings.github_app_id and settings.github_app_private_key:
+        key = settings.github_app_private_key.get_secret_value()
+        auth, app = app_of(repository, settings.github_app_id, key, base_url=address)
+    elif settings.github_token:
+        auth = token_of(settings.github_token.get_secret_value())
+    else:
+        raise ConfigurationError(
+            f"The settings name the repository {repository}, and no token that may write to it.",
+            where=settings.sources.get("github_repo", "github_repo"),
+            hint="Set GITHUB_TOKEN (contents and pull requests: write), or GITHUB_APP_ID and GITHUB_APP_PRIVATE_KEY.",
+        )
+    host = GitHub(
+        repository,
+        auth,
+        base_url=address,
+        base=settings.github_base,
+        method=settings.github_merge_method,
+        labels=settings.github_labels,
+        reviewers=settings.github_reviewers,
+        delete_branch=settings.github_delete_branch,
+        app=app,
+    )
+    server = urlsplit(address).hostname or address
+    leaves = f"To GitHub ({server}), after Approve: the files and the text of the pull request; no row of any table."
+    if settings.open_pull_request == "build":
+        leaves = leaves.replace("after Approve", "when a plan is built")
+    return replace(
+        ports,
+        code_host=host,
+        describe={**ports.describe, "code host": host.name},
+        leaves_machine=(*ports.leaves_machine, leaves),
+    )
 
 
 def _local(settings: Settings) -> Ports:
@@ -210,7 +251,9 @@ def _local(settings: Settings) -> Ports:
 
 def _make_private(home: Path) -> None:
     try:
-        home.mkdir(mode=0o700, parents=True, exist_ok=True)
+        # `parents=True` would give the folders between only what the umask leaves.
+        for folder in reversed([one for one in (home, *home.parents) if not one.exists()]):
+            folder.mkdir(mode=0o700, exist_ok=True)
         probe = home / ".writable"
         probe.touch()
         probe.unlink()

@@ -142,7 +142,12 @@ class Database:
         """Keep the latest result of a stage."""
         key = (tables.stages.c.run_id == run_id) & (tables.stages.c.stage == stage)
         values = {"inputs_digest": inputs_digest, "result": _no_nul(result), "at": at}
-        self._db.upsert(tables.stages, key, {"run_id": run_id, "stage": stage}, values)
+
+        def write(connection: Connection) -> None:
+            if not connection.execute(sa.update(tables.stages).where(key).values(values)).rowcount:
+                connection.execute(sa.insert(tables.stages).values(run_id=run_id, stage=stage, **values))
+
+        self._db.write_again(write)
 
     def stage(self, run_id: str, stage: Stage) -> tuple[str, str] | None:
         """(digest of the inputs, result as JSON) of the last time, or None."""
@@ -212,18 +217,22 @@ class Database:
 
     def save_plan(self, approval_id: str, plan: Plan, evidence: dict[str, JsonValue]) -> None:
         """Keep what an approval is asked for; the plan of an approval never changes, its evidence may."""
-        body = _no_nul(plan.model_dump_json())
         key = tables.plans.c.approval_id == approval_id
-        with self._db.read() as connection:
-            row = _one(connection, sa.select(tables.plans.c.plan).where(key))
-        if row is not None and self._load(Plan, row.plan) != plan:
-            raise StaleState(f"The plan of approval `{approval_id}` never changes; ask for a new approval.")
-        self._db.upsert(
-            tables.plans,
-            key,
-            {"approval_id": approval_id},
-            {"plan": body, "evidence": json.dumps(finite(evidence), sort_keys=True)},
-        )
+        measured = json.dumps(finite(evidence), sort_keys=True)
+
+        def write(connection: Connection) -> None:
+            row = _one(connection, sa.select(tables.plans.c.plan).where(key).with_for_update())
+            if row is None:
+                body = _no_nul(plan.model_dump_json())
+                connection.execute(
+                    sa.insert(tables.plans).values(approval_id=approval_id, plan=body, evidence=measured)
+                )
+            elif self._load(Plan, row.plan) != plan:
+                raise StaleState(f"The plan of approval `{approval_id}` never changes; ask for a new approval.")
+            else:
+                connection.execute(sa.update(tables.plans).where(key).values(evidence=measured))
+
+        self._db.write_again(write)
 
     def plan(self, approval_id: str) -> tuple[Plan, dict[str, JsonValue]]:
         """The plan of an approval and the evidence beside it. Raises NotFound."""
@@ -337,11 +346,14 @@ class Database:
         """Insert an exchange with a language model, or replace it by its id; with its audit entry or not at all."""
         values = {"status": exchange.status, "body": _no_nul(exchange.model_dump_json())}
         table = tables.exchanges
-        with self._db.write() as connection:
+
+        def write(connection: Connection) -> None:
             if not connection.execute(sa.update(table).where(table.c.id == exchange.id).values(values)).rowcount:
                 connection.execute(sa.insert(table).values(id=exchange.id, run_id=exchange.run_id, **values))
             if audit is not None:
                 append(connection, audit)
+
+        self._db.write_again(write)
 
     def exchanges(self, run_id: str) -> Sequence[Exchange]:
         """What a run exchanged with language models, in the order it was sent."""

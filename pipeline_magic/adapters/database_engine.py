@@ -13,7 +13,7 @@ import os
 import sqlite3
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.engine import URL, Connection, Engine
 
-from pipeline_magic.adapters.database_schema import migrate
+from pipeline_magic.adapters.database_schema import migrate, version_of
 from pipeline_magic.errors import ConfigurationError, StoreError, StoreUnavailable
 from pipeline_magic.redact import redact
 
@@ -29,6 +29,19 @@ __all__ = ["Conflict", "Connector"]
 
 WAIT_SECONDS = 30
 """How long a write waits for another one before it gives up."""
+
+RETRY_SECONDS = (0.1, 0.3, 0.9, 2.0)
+"""Pauses before a server that cannot be reached is tried again."""
+
+_TRANSIENT = (
+    "connection refused",
+    "starting up",
+    "shutting down",
+    "server closed",
+    "terminating connection",
+    "reset by",
+)
+"""What a server says that is being restarted or was just replaced."""
 
 
 class Conflict(StoreError):
@@ -54,7 +67,7 @@ class Connector:
     @contextlib.contextmanager
     def read(self) -> Iterator[Connection]:
         """A connection that sees one state of the store; never waits for a writer."""
-        with translated(self.name), self._engine().connect() as connection:
+        with translated(self.name), self._connection() as connection:
             yield connection
 
     @contextlib.contextmanager
@@ -64,23 +77,32 @@ class Connector:
         Raises:
             Conflict: A row with that key is there already.
         """
+        committing = False
         with translated(self.name):
-            engine = self._engine()
-            with engine.connect().execution_options(pm_write=True) as connection, connection.begin():
-                yield connection
-
-    def upsert(self, table: sa.Table, key: Any, identity: dict[str, Any], values: dict[str, Any]) -> None:
-        """Update the row of that key, or insert it."""
-        for last in (False, True):
             try:
-                with self.write() as connection:
-                    if not connection.execute(sa.update(table).where(key).values(values)).rowcount:
-                        connection.execute(sa.insert(table).values(**identity, **values))
-                return
-            except Conflict:
-                # PostgreSQL: another process inserted it first; the second attempt updates that row.
-                if last:
-                    raise
+                with self._connection().execution_options(pm_write=True) as connection, connection.begin():
+                    yield connection
+                    committing = True
+            except exc.DBAPIError as error:
+                if committing and error.connection_invalidated:
+                    raise StoreUnavailable(
+                        "The database server went away while a change was written; it may have been kept, or not.",
+                        where=self.name,
+                        hint="Look at the run as it stands, then repeat: what was done already is not done twice.",
+                    ) from None
+                raise
+
+    def write_again(self, work: Callable[[Connection], None]) -> None:
+        """A transaction that looks for a row and inserts it where there is none.
+
+        On PostgreSQL another process may insert it between the look and the insert; the second attempt then finds it.
+        """
+        with contextlib.suppress(Conflict):
+            with self.write() as connection:
+                work(connection)
+            return
+        with self.write() as connection:
+            work(connection)
 
     def compact(self) -> None:
         """SQLite: rebuild the file without its free pages, and empty the log; PostgreSQL does so by itself.
@@ -90,7 +112,7 @@ class Connector:
         if self._url.drivername != "sqlite":
             return
         busy = contextlib.suppress(StoreUnavailable, sqlite3.Error)
-        with busy, translated(self.name), self._engine().connect() as connection:
+        with busy, translated(self.name), self._connection() as connection:
             raw: Any = connection.connection.dbapi_connection
             raw.execute("VACUUM")  # by the driver itself: SQLAlchemy would begin a transaction, and it runs in none
             raw.execute("PRAGMA wal_checkpoint(TRUNCATE)")
@@ -102,6 +124,17 @@ class Connector:
         if opened is not None:
             opened[1].dispose(close=opened[0] == os.getpid())
 
+    def _connection(self) -> Connection:
+        """A connection; a server that is about to come back is waited for, longer each time."""
+        for seconds in RETRY_SECONDS:
+            try:
+                return self._engine().connect()
+            except exc.DBAPIError as error:
+                if not any(word in str(error.orig).casefold() for word in _TRANSIENT):
+                    raise
+                time.sleep(seconds)
+        return self._engine().connect()
+
     def _engine(self) -> Engine:
         with self._lock:
             if self._opened is not None and self._opened[0] == os.getpid():
@@ -112,6 +145,8 @@ class Connector:
                 self._opened = None
             engine = connect(self._url)
             try:
+                version_of(engine, self.name)
+                use_write_ahead_log(engine)
                 migrate(engine, self.name)
             except BaseException:
                 engine.dispose()
@@ -185,19 +220,28 @@ def _private_file(path: Path) -> None:
         path.chmod(0o600)
 
 
+def use_write_ahead_log(engine: Engine) -> None:
+    """SQLite: readers never wait for a writer from now on; the file remembers it. After the version was looked at, so
+    that a file of a newer version stays as it is."""
+    if engine.dialect.name != "sqlite":
+        return
+    deadline = time.monotonic() + WAIT_SECONDS
+    with engine.connect() as connection:
+        raw: Any = connection.connection.dbapi_connection
+        while True:
+            try:
+                # Changing to it does not wait for other connections by itself.
+                raw.execute("PRAGMA journal_mode=WAL")
+                return
+            except sqlite3.OperationalError as error:
+                if "locked" not in str(error) or time.monotonic() > deadline:
+                    raise exc.OperationalError(None, None, error) from None
+                time.sleep(0.02)
+
+
 def _set_up_sqlite(connection: Any, _record: object) -> None:
     # The driver's own transactions start late, after reads; ours start where `_begin_sqlite` says.
     connection.isolation_level = None
-    deadline = time.monotonic() + WAIT_SECONDS
-    while True:
-        try:
-            # Changing to the write-ahead log does not wait for other connections by itself.
-            connection.execute("PRAGMA journal_mode=WAL")
-            break
-        except Exception as error:
-            if "locked" not in str(error) or time.monotonic() > deadline:
-                raise
-            time.sleep(0.02)
     connection.execute("PRAGMA synchronous=FULL")
     # What retention removes must not stay in free pages of the file.
     connection.execute("PRAGMA secure_delete=ON")
@@ -220,6 +264,21 @@ def _set_up_postgres(connection: Any, _record: object) -> None:
 _REASONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     (("disk is full", "no space left", "disk full"), "its disk is full", "Free some space, then repeat."),
     (
+        ("read-only transaction",),
+        "its server only lets it be read",
+        "Give the URL of the server that takes writes, not that of a replica.",
+    ),
+    (
+        ("permission denied for",),
+        "its database refuses it to this user",
+        "Ask for the rights to read and write the tables `pm_*`, and to create them the first time.",
+    ),
+    (
+        ("too many clients", "too many connections", "connection slots"),
+        "its server has no connection free",
+        "Repeat in a moment; if it stays so, close notebooks that nobody uses, or raise the server's limit.",
+    ),
+    (
         ("readonly database", "read-only", "permission denied", "unable to open database"),
         "it cannot be written",
         "Check that the folder exists and you may write to it, or set PIPELINE_MAGIC_HOME to another one.",
@@ -236,7 +295,7 @@ _REASONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
     ),
     (("disk i/o error",), "its disk could not be written or read", "Check the disk's space and health, then repeat."),
     (
-        ("connection", "could not connect", "timeout expired", "server closed", "authentication"),
+        ("connection", "could not connect", "timeout expired", "server closed", "authentication", "system is "),
         "the database server cannot be reached",
         "Check the store's URL, the network and the password.",
     ),

@@ -15,7 +15,7 @@ from sqlalchemy.engine import Connection, Engine
 from pipeline_magic.digests import GENESIS
 from pipeline_magic.errors import StoreUnavailable
 
-__all__ = ["MIGRATIONS", "metadata", "migrate"]
+__all__ = ["MIGRATIONS", "metadata", "migrate", "version_of"]
 
 _LOCK_KEY = 7_206_402_117
 """PostgreSQL advisory lock that is held while the tables are created or changed."""
@@ -136,9 +136,8 @@ def migrate(engine: Engine, where: str) -> None:
     Raises:
         StoreUnavailable: The store was written by a newer version.
     """
-    with engine.connect() as connection:
-        if _version(connection, where) == len(MIGRATIONS):
-            return
+    if version_of(engine, where) == len(MIGRATIONS):
+        return
     with engine.connect().execution_options(pm_write=True) as connection, connection.begin():
         if engine.dialect.name == "postgresql":
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(:key)"), {"key": _LOCK_KEY})
@@ -151,6 +150,16 @@ def migrate(engine: Engine, where: str) -> None:
         for step in MIGRATIONS[found:]:
             step(connection)
         connection.execute(sa.update(versions).values(version=len(MIGRATIONS)))
+
+
+def version_of(engine: Engine, where: str) -> int:
+    """The version the store has; 0 when it is empty. Writes nothing.
+
+    Raises:
+        StoreUnavailable: It was written by a newer version.
+    """
+    with engine.connect() as connection:
+        return _version(connection, where)
 
 
 def _version(connection: Connection, where: str) -> int:

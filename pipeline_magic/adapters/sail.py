@@ -166,7 +166,7 @@ class SailServer:
         with explain(self.home, "start the local engine", EngineUnavailable):
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "server.json").unlink(missing_ok=True)
-            log = (self.folder / "server.log").open("wb")
+            log = os.fdopen(os.open(self.folder / "server.log", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb")
         with log:
             arguments = [str(self.folder), str(self._port), str(self._idle)]
             self._process = subprocess.Popen(

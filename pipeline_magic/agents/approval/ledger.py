@@ -78,7 +78,8 @@ class EgressLedger:
         cost_usd: float | None,
     ) -> None:
         begun, text = self._open.pop(exchange), redact(answer)[:_LONGEST]
-        took = (self._clock.now() - datetime.fromisoformat(begun.at)).total_seconds()
+        # A clock that was set back meanwhile must not give a negative time.
+        took = max(0.0, (self._clock.now() - datetime.fromisoformat(begun.at)).total_seconds())
         closed = begun.model_copy(
             update={
                 "status": status,
