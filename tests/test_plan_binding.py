@@ -413,7 +413,7 @@ def test_prod_forbids_waivers(desk: Desk) -> None:
 
 
 def test_another_file_after_the_deployment_is_planned_upon(desk: Desk) -> None:
-    """With a file of it merged anew by others, the next plan is another one, upon the world as it is; it is deployed."""
+    """With a file of it merged anew by others, the next plan is another, upon the world as it is; it is deployed."""
     desk.it.approve(desk.asked, "Ada")
     text = desk.it.ports.code_host.read(NOTEBOOK)
     assert text is not None
