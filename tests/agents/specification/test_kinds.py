@@ -122,3 +122,27 @@ def test_things_and_states(source: str, text: str, gold: str) -> None:
 def test_means_nobody_signs_and_times_past(source: str, text: str, gold: str) -> None:
     """By what means, by nobody, with which sign, how long ago."""
     check(source, text, gold)
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "media", "How many active subscribers do we have on each plan? Active means that cancelled_on is empty.",
+            "SELECT plan, count(*) FROM subscribers WHERE cancelled_on IS NULL GROUP BY 1",
+        ),
+        (
+            "tpch", "A line is late when its receipt date is after its commit date. Number of late lines per "
+            "supplier name.",
+            "SELECT s_name, count(*) FROM lineitem JOIN supplier ON s_suppkey = l_suppkey WHERE l_receiptdate > "
+            "l_commitdate GROUP BY 1",
+        ),
+        (
+            "finance", "List the big loans: loan id. Big loans are those that have a principal above 20000.",
+            "SELECT loan_id FROM loans WHERE principal > 20000",
+        ),
+    ],
+)  # fmt: skip
+def test_explained_states(source: str, text: str, gold: str) -> None:
+    """A word is explained before or behind its use, as a thing, as a word, as those that are meant."""
+    check(source, text, gold)

@@ -103,3 +103,34 @@ def test_two_ways_to_relate_are_asked_about() -> None:
 def test_keys_among_those_of_another_table(source: str, text: str, gold: str) -> None:
     """A column is compared with the key of the other table, on that column and no other."""
     check(source, text, gold)
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "media", "Which titles has nobody watched in the last 60 days? Title only.",
+            "SELECT title FROM titles WHERE title_id NOT IN (SELECT title_id FROM plays WHERE started_at >= "
+            "'2025-05-01' AND title_id IS NOT NULL)",
+        ),
+        (
+            "media", "Take subscribers with an email and leave out everyone who watched something since 2025-05-15. "
+            "Email.",
+            "SELECT email FROM subscribers WHERE email IS NOT NULL AND subscriber_id NOT IN (SELECT subscriber_id FROM "
+            "plays WHERE started_at >= '2025-05-15' AND subscriber_id IS NOT NULL)",
+        ),
+        (
+            "media", "For the subscribers who joined in 2024, show name and email. Only those that have unpaid "
+            "invoices.",
+            "SELECT full_name, email FROM subscribers WHERE joined_on LIKE '2024%' AND subscriber_id IN (SELECT "
+            "subscriber_id FROM invoices WHERE paid_on IS NULL)",
+        ),
+        (
+            "retail", "Customers in Germany, but not those who returned something: name.",
+            f"SELECT name FROM customers WHERE country = 'Germany' AND customer_id NOT IN {_RETURNED}",
+        ),
+    ],
+)  # fmt: skip
+def test_those_named_before(source: str, text: str, gold: str) -> None:
+    """Pronouns for the rows that were named: kept or left out by a relation; verbs that comments tell."""
+    check(source, text, gold)

@@ -1,8 +1,8 @@
 """Unread words that cannot change the data: verbs that only link, labels of list items, words for wanting a result.
 
-A verb links where what it says is true of every row (``orders *placed* in May``, ``where our customers *live*``). A verb
-that a column, a value or a table near by is called by is none of these, nor is any word of negation, order or number:
-such words stay unmatched, and are asked about.
+A verb links where what it says is true of every row (``orders *placed* in May``, ``where our customers *live*``). A
+verb that a column, a value or a table near by is called by is none of these, nor is any word of negation, order or
+number: such words stay unmatched, and are asked about.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import re
 from collections.abc import Sequence
 
 from pipeline_magic.agents.specification.planner.context import Context
-from pipeline_magic.agents.specification.planner.lexicon import CARRIERS
+from pipeline_magic.agents.specification.planner.lexicon import CARRIERS, word_set
 from pipeline_magic.agents.specification.planner.text import lemmas
 
 __all__ = ["harmless"]
 
-_LINKING = frozenset(
+_LINKING = word_set(
     """place make take raise record register create submit issue grant book log measure capture collect file enter give
     write hold live work belong come go occur happen run do have get own appear exist concern involve cover relate
     apply stand sit lie see handle perform carry send ship sign reside stay originate arise store keep contain consist
-    stem originate pertain refer correspond assign attach fall land rate note observe report associate fill use
-    born""".split()
+    stem pertain refer correspond assign attach fall land rate note observe report associate fill use
+    born"""
 )
 _IRREGULAR = {
     "made": "make", "took": "take", "taken": "take", "gave": "give", "given": "give", "wrote": "write",
@@ -88,7 +88,7 @@ def _asks(c: Context, i: int, kinds: Sequence[str | None]) -> bool:
     return _ASKING.fullmatch(behind) is not None or _ASKING.fullmatch(c.low(i)) is not None
 
 
-_OPENING = frozenset(
+_OPENING = word_set(
     """we i you they please could would can will should shall must need needs want wants like to a an the then now so
-    and also first finally next let us me my our just kindly help d build""".split()
+    and also first finally next let us me my our just kindly help d build"""
 )

@@ -19,14 +19,16 @@ __all__ = [
     "MONTHS",
     "STOP",
     "SYNONYMS",
+    "word_set",
 ]
 
 
-def _set(text: str) -> frozenset[str]:
+def word_set(text: str) -> frozenset[str]:
+    """The words of a text."""
     return frozenset(text.split())
 
 
-STOP = _set(
+STOP = word_set(
     """a an the of to in on at by for from with and or as is are was were be been being it its this that these those
     them they their there then than so such all any each every per do does did has have had having who whom whose
     which what when where how why into onto upon over under between within about also just only please me my our us
@@ -36,19 +38,19 @@ STOP = _set(
 )
 """Function words. They carry grammar, not content: alone they are never `unmatched`."""
 
-CARRIERS = _set(
+CARRIERS = word_set(
     """no not without never except unless same other another both neither nor less more most least fewer over under
     above below between before after since until than else ever even still either"""
 )
 """Grammar that changes what is meant: left over by every reader, such a word was not understood."""
 
-GENERAL = _set(
+GENERAL = word_set(
     """name title type status date id code number description comment address phone email city state country time day
     month year hour minute amount total value price key count size note text age rate score level category"""
 )
 """Column names that many tables share: alone they say nothing about which table is meant."""
 
-FILLER = _set(
+FILLER = word_set(
     """create build make made produce generate give show list return find get fetch display report provide want need
     like let pipeline table dataset view job process task workflow result results row rows record records entry
     entries data unity catalog output outputs value values column columns field fields information info details
@@ -91,7 +93,7 @@ SYNONYMS = {
 }
 """Tried only where the word itself names nothing in the catalog; the reading is then an assumption."""
 
-KEY_WORDS = _set("key id code number identifier")
+KEY_WORDS = word_set("key id code number identifier")
 
 MONEY = (
     ("revenue",),
@@ -136,7 +138,7 @@ MONTHS = {
     for name in names
 }
 
-KNOWN = _set(
+KNOWN = word_set(
     """above across active after against agree alert all along already although always among annual annually append
     apply around assert average averages away basis because become before begin below beneath best better between
     beyond bigger biggest bottom bronze bucket business calendar check checks cheap cheapest class classes clear

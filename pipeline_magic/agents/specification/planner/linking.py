@@ -21,6 +21,7 @@ _LONGEST = 4
 _VAGUE = {"number", "id", "key", "count", "code", "flag", "text"}
 """Words that, alone, name no column of which they are only a part."""
 _NAMING = {"full", "display", "long", "short", "legal", "company"}
+_SAID = {"is", "was", "has", "counts", "that", "which", "whose", "when", "where", "if", "as"}
 _DETERMINERS = {"the", "a", "an", "each", "every", "their", "all", "any", "these", "those"}
 
 
@@ -108,14 +109,24 @@ class Linker:
         parts = [
             table for table in inside if window is not None and len(table.words) > 1 and table.words[0] == window[0]
         ]
-        if len(parts) == 1 and start < len(self.tokens) and self.tokens[start].low != self.tokens[start].stem:
+        plural = start < len(self.tokens) and self.tokens[start].low != self.tokens[start].stem
+        if len(parts) == 1 and (plural or self._one_of_many(start)):
             return TableLink(start, start + 1, parts[0], 0.8)
         if window is not None and self.tokens[start].low != self.tokens[start].stem:
+            first = [table for table in self.tables.values() if len(table.words) > 1 and table.words[0] == window[0]]
+            if not inside and len(first) == 1 and not self._is_column(window[0]):
+                return TableLink(start, start + 1, first[0], 0.8)
             last = [table for table in self.tables.values() if len(table.words) > 1 and table.words[-1] == window[0]]
             if len(last) == 1 and not self._is_column(window[0]):
                 return TableLink(start, start + 1, last[0], 0.8)  # `payments` of `loan_payments`, where no other is
             return self._called(start, window[0])
         return None
+
+    def _one_of_many(self, start: int) -> bool:
+        """``a line is late when``: one row, with an article before it and a verb or a relative behind it."""
+        before = self.tokens[start - 1].low if start else ""
+        behind = self.tokens[start + 1].low if start + 1 < len(self.tokens) else ""
+        return before in {"a", "an", "each", "every", "one"} and behind in _SAID
 
     def _called(self, start: int, word: str) -> TableLink | None:
         """``visits`` where the comment of one table begins so: ``Visits of technicians``."""

@@ -224,8 +224,9 @@ def _not_understood(
 
 
 _COMPUTING = (
-    "calculate", "compute", "add", "show", "return", "include", "exclude", "count", "sum", "compare", "treat", "replace",
-    "flag", "label", "convert", "round", "fill", "rank", "sort", "keep", "remove", "drop", "consider", "use", "split",
+    "calculate", "compute", "add", "show", "return", "include", "exclude", "count", "sum", "compare", "treat", "drop",
+    "replace", "flag", "label", "convert", "round", "fill", "rank", "sort", "keep", "remove", "consider", "use",
+    "split",
 )  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.draft import tables_of
-from pipeline_magic.agents.specification.planner.entities import TableInfo
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.idioms import state_at
 from pipeline_magic.agents.specification.planner.intent import (
     Change,
@@ -40,7 +40,7 @@ from pipeline_magic.agents.specification.planner.text import lemmas
 from pipeline_magic.agents.specification.planner.things import called_at
 from pipeline_magic.agents.specification.planner.values import Condition, comparison_at
 
-__all__ = ["joined_instead", "read_among", "read_relation", "table_of_verb"]
+__all__ = ["joined_instead", "read_among", "read_relation", "read_those", "table_of_verb"]
 
 _REL = {"who", "that", "which"}
 _HAVE = {"with", "having", "holding", "owning", "have", "has", "had", "hold", "holds", "held", "own", "owns", "owned"}
@@ -60,11 +60,41 @@ _BASE = {"buy", "order", "place", "make", "own", "use", "take", "return", "purch
 _PURCHASE = {"buy", "bought", "purchase", "sell", "sold", "shop"}
 
 
+_DROPPED = (
+    "leave out|exclude|excluding|except|except for|without|drop|remove|skip|ignore|leaving out|omit|not|filter out|"
+    "but not|no|leave away"
+)
+_KEPT = "only|keep only|but only|show only|only keep|consider only|just|keep|limit it to|limit this to|restrict to"
+_THOSE = "everyone|everybody|anyone|anybody|those|the ones|all|ones|people|any"
+
+
+def read_those(c: Context, i: int) -> Found | None:
+    """``leave out everyone who watched something``, ``Only those that have unpaid invoices``: the rows named first."""
+    dropped = c.match(i, _DROPPED)
+    kept = c.match(i, _KEPT) if dropped is None else None
+    start = dropped if dropped is not None else kept
+    those = c.match(start, _THOSE) if start is not None else None
+    uses = c.of(Use)
+    if those is None or not uses or c.low(those) not in _REL | {"with", "without"}:
+        return None
+    subject = next((use.table for use in uses if c.linker.tables[use.table].key), uses[0].table)
+    found = _relation(c, those, subject)
+    if found is None:
+        return None
+    exists = found.items[0]
+    if not isinstance(exists, Exists):
+        return None
+    turned = exists.negated != (dropped is not None)
+    return Found(found.end, "join", (replace(exists, start=i, negated=turned),))
+
+
 def read_relation(c: Context, i: int) -> Found | None:
     """One relation, behind the table that it is about or behind another relation of the same table."""
     subject = _subject(c, i)
-    if subject is None:
-        return None
+    return _relation(c, i, subject) if subject is not None else None
+
+
+def _relation(c: Context, i: int, subject: str) -> Found | None:
     opened = _opened(c, i)
     if opened is None:
         return None
@@ -82,7 +112,8 @@ def read_relation(c: Context, i: int) -> Found | None:
     if bare and not negated and not certain and path[0].one in {"right", "both"}:
         return None  # `orders with customers` brings them in; `customers with orders` have some
     end, conditions, assumed = _said_of(c, end, other, subject, conditions)
-    if not _closed(c, end) or (more := condition_at(c, end, about=other)) is not None and measures_in(more.expression):
+    more = condition_at(c, end, about=other)
+    if not _closed(c, end) or (more is not None and measures_in(more.expression)):
         return None
     texts = tuple(dict.fromkeys(conditions))
     return Found(end, "join", (Exists(i, end, subject, other.name, texts, negated, assumed, through),))
@@ -247,6 +278,7 @@ def table_of_verb(c: Context, verb: str, subject: str) -> TableInfo | None:
         if name == subject:
             continue
         same = any(word in forms for word in (*table.words, table.called))
+        same = same or _told(table, forms)
         derived = any(len(root) > 3 and word.startswith(root) for root in roots for word in table.words)
         path = c.graph.path([subject], name) if same or derived else None
         if path:
@@ -255,6 +287,21 @@ def table_of_verb(c: Context, verb: str, subject: str) -> TableInfo | None:
     if len(fitting) > 1 and fitting[0][:2] == fitting[1][:2]:
         return None
     return fitting[0][2] if fitting else None
+
+
+def _told(table: TableInfo, forms: set[str]) -> bool:
+    """The comment of a column that points elsewhere says the verb: ``Customer who ordered``, ``What was watched``."""
+    pointers = [column for column in table.columns if column.is_key_like and column.name not in table.key]
+    told = (
+        re.findall(r"[a-z]+", column.comment.casefold())
+        for column in table.schema.columns
+        if column.name in _names(pointers)
+    )
+    return any(forms & set(lemmas(word)) for words in told for word in words if _verbal(word, False))
+
+
+def _names(columns: list[ColumnInfo]) -> set[str]:
+    return {column.name for column in columns}
 
 
 def _said_of(c: Context, end: int, other: TableInfo, subject: str, conditions: list[str]) -> tuple[int, list[str], str]:

@@ -39,7 +39,7 @@ from pipeline_magic.agents.specification.planner.nested import read_nested
 from pipeline_magic.agents.specification.planner.pivots import read_pivot
 from pipeline_magic.agents.specification.planner.places import read_places
 from pipeline_magic.agents.specification.planner.ranking import read_top
-from pipeline_magic.agents.specification.planner.relations import read_among, read_relation
+from pipeline_magic.agents.specification.planner.relations import read_among, read_relation, read_those
 from pipeline_magic.agents.specification.planner.rounding import read_rounding
 from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
 from pipeline_magic.agents.specification.planner.states import find_states, read_rate, read_state
@@ -56,13 +56,14 @@ __all__ = ["Scanned", "phrases", "scan", "segments"]
 READERS: tuple[Reader, ...] = (
     read_matching,
     read_together,
+    read_state,
     read_definition,
     read_pivot,
     read_kept,
     read_both_sides,
     read_relation,
     read_among,
-    read_state,
+    read_those,
     read_rate,
     read_nested,
     read_named,
@@ -250,7 +251,7 @@ def _unused_definitions(c: Context, made: Scanned) -> None:
     """An explanation that nothing was read from was not understood."""
     named = {item.name for item in c.items if isinstance(item, Measure)}
     for name, (_, end) in c.definitions.items():
-        if slug(name) in named:
+        if slug(name) in named or name.casefold() in c.states:
             continue
         for j in range(c.starts[end - 1], end):
             if made.kinds[j] == "comment":

@@ -11,7 +11,7 @@ from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.counts import counted
 from pipeline_magic.agents.specification.planner.entities import TableInfo
 from pipeline_magic.agents.specification.planner.idioms import state_at
-from pipeline_magic.agents.specification.planner.intent import Measure, Note, col, refs_in
+from pipeline_magic.agents.specification.planner.intent import Measure, Note, col, measures_in, refs_in
 from pipeline_magic.agents.specification.planner.predicates import condition_at
 from pipeline_magic.agents.specification.planner.values import literal
 from pipeline_magic.spec.names import slug
@@ -25,9 +25,9 @@ _OPPOSITES = (
 
 
 def find_states(c: Context) -> dict[str, str]:
-    """Words that the statement explains as states, or an answer, with their condition."""
-    found = _answered(c)
-    for i in sorted(set(c.starts)):
+    """Words that the statement explains as states, with their condition."""
+    found: dict[str, str] = {}
+    for i in _places(c):
         made = _explained(c, i)
         if made is not None:
             found.setdefault(made[1], made[2])
@@ -38,47 +38,73 @@ def find_states(c: Context) -> dict[str, str]:
     return found
 
 
-_STATE = re.compile(r"(?P<word>[^/]+)/(?P<table>[^/]+)/is:(?P<column>[^:]+):(?P<values>.+)", re.DOTALL)
-
-
-def _answered(c: Context) -> dict[str, str]:
-    """``completed/c.s.orders/is:status:Completed|completed``: what a person said a word means."""
-    found: dict[str, str] = {}
-    for question, answer in c.answers.items():
-        said = _STATE.fullmatch(answer) if question.startswith("words:") else None
-        table = c.linker.tables.get(said["table"]) if said is not None else None
-        column = table.column(said["column"]) if said is not None and table is not None else None
-        if said is None or column is None:
-            continue
-        values = [literal(value) for value in said["values"].split("|")]
-        if column.kind == "boolean":
-            text = col(column.ref) if values == ["'true'"] else f"NOT {col(column.ref)}"
-        else:
-            text = (
-                f"{col(column.ref)} = {values[0]}"
-                if len(values) == 1
-                else f"{col(column.ref)} IN ({', '.join(values)})"
-            )
-        found[said["word"]] = text
-    return found
+def _places(c: Context) -> list[int]:
+    """Where an explanation may begin: a sentence, or ``, where`` inside one."""
+    inside = [i for i in range(len(c.tokens)) if c.low(i) in {"where", "here"} and i > c.starts[i]]
+    return sorted({*c.starts, *inside})
 
 
 def _explained(c: Context, i: int) -> tuple[int, str, str] | None:
-    """``An X is STATE when COND``: the end, the word, the condition."""
-    at = c.skip(i, "an|a|the|each|every|and|here")
+    """An explanation of a state at token `i`: the end, the word, the condition."""
+    made = _thing_is(c, i) or _word_means(c, i) or _those_are(c, i)
+    if made is None:
+        return None
+    at, word, table = made
+    at = c.skip(at, "that|it|they|the|its|their|he|she|this|there")
+    if table is None:
+        subject = c.table_at(at)
+        table = subject.table if subject is not None and subject.end < c.end(i) else None
+        condition = condition_at(c, at, about=table, opened=True) if subject is None else None
+        condition = condition or (condition_at(c, subject.end, about=table, opened=True) if subject else None)
+    else:
+        condition = condition_at(c, at, about=table, opened=True)
+    if condition is None or not _ends(c, condition.end, i) or measures_in(condition.expression):
+        return None
+    return condition.end, word, condition.expression
+
+
+_Head = tuple[int, str, "TableInfo | None"]
+
+
+def _thing_is(c: Context, i: int) -> _Head | None:
+    """``An X is STATE when …``, ``orders count as big if …``, ``Consider a line late when …``."""
+    at = c.skip(i, "an|a|the|each|every|and|here|where|consider|we call|call|treat|count|we consider|,")
     link = c.table_at(at)
-    copula = (
-        c.match(link.end, "is|are|counts as|count as|is considered|are considered|is called")
-        if link is not None
-        else None
+    if link is None:
+        return None
+    copula = c.match(
+        link.end, "is|are|counts as|count as|is considered|are considered|is called|are called|is said to be|as|was"
     )
-    if link is None or copula is None or copula >= c.end(i) or c.tokens[copula].kind not in {"word", "quoted"}:
+    word = copula if copula is not None else link.end
+    if word >= c.end(i) or c.tokens[word].kind not in {"word", "quoted"} or (copula is None and at == i):
         return None
-    when = c.match(copula + 1, "when|if|where|once|as soon as|whenever")
-    condition = condition_at(c, when, about=link.table, opened=True) if when is not None else None
-    if condition is None or not _ends(c, condition.end, i):
+    when = c.match(word + 1, "when|if|where|once|as soon as|whenever|in case|as long as")
+    return (when, c.low(word), link.table) if when is not None else None
+
+
+def _word_means(c: Context, i: int) -> _Head | None:
+    """``Active means that …``, ``'Late' stands for …``, ``By big we mean …``."""
+    at = c.skip(i, "here|where|and|the word|the term|being|,")
+    by = c.match(at, "by|with")
+    word = by if by is not None else at
+    if word >= c.end(i) or c.tokens[word].kind not in {"word", "quoted"}:
         return None
-    return condition.end, c.low(copula), condition.expression
+    means = c.match(word + 1, "we mean|i mean" if by is not None else "means|stands for|is when|is if|refers to|=")
+    return (means, c.low(word).casefold(), None) if means is not None else None
+
+
+def _those_are(c: Context, i: int) -> _Head | None:
+    """``Active devices are those that …``, ``a big order is one with …``."""
+    at = c.skip(i, "an|a|the|here|where|and|,")
+    link = c.table_at(at + 1)
+    if link is None or at >= c.end(i) or c.tokens[at].kind not in {"word", "quoted"}:
+        return None
+    are = c.match(
+        link.end,
+        "are those|are the ones|are all those|is one|is any|are ones|means those|means one|mean those|is an order|are",
+    )
+    opened = c.match(are, "that|which|who|whose|with|having|where|for which") if are is not None else None
+    return (are, c.low(at), link.table) if are is not None and opened is not None else None
 
 
 def _ends(c: Context, end: int, i: int) -> bool:
@@ -87,7 +113,7 @@ def _ends(c: Context, end: int, i: int) -> bool:
 
 def read_state(c: Context, i: int) -> Found | None:
     """The sentence that explains a state asks for nothing by itself."""
-    if i != c.starts[i] or not c.states:
+    if not c.states or (i != c.starts[i] and c.low(i) not in {"where", "here"}):
         return None
     made = _explained(c, i)
     return Found(made[0], "comment", (Note(i, made[0]),)) if made is not None else None
