@@ -186,10 +186,12 @@ class Flow:
         base = observing.base_state(ports, run, files)
         generated = work.stage(
             "generate",
-            {"files": files, "base": base, "compiler": VERSION},
+            {"files": files, "base": base, "compiler": VERSION, "environments": environments},
             Generated,
             lambda: self._writer.compare(files, typed).model_copy(
                 update={
+                    "environments": environments.model_dump(mode="json"),
+                    "repository": ports.code_host.repository,
                     "findings": (
                         *self._github.hand_edits(files),
                         *self._writer.kept_by_hand(typed, environments),

@@ -232,12 +232,16 @@ class Generated(Model):
         notebook: Path of the file among `files` that runs.
         base: Name of the base branch.
         lines: For each step id, the first and last line of its cell in the notebook's Python source (1-based).
+        environments: What the compiler was given of the environments (`compiler.environments.Environments`).
+        repository: Name of the repository, which stands in the files.
     """
 
     files: tuple[File, ...]
     notebook: str
     diffs: tuple[FileDiff, ...] = ()
     base: str = "main"
+    environments: dict[str, JsonValue] = Field(default_factory=dict)
+    repository: str = ""
     findings: tuple[Finding, ...] = ()
 
     def file(self, path: str) -> File:
