@@ -61,7 +61,22 @@ def _approve(it: Orchestrator) -> None:
         it.approve_pipeline(snapshot.approval.id, "Ada", "Looks good")
 
 
-CHAPTERS: tuple[Callable[[Orchestrator], None], ...] = (_build, _reject, _answer, _edit, _generate, _approve)
+def _roll_back(it: Orchestrator) -> None:
+    snapshot = _sure(it)
+    assert snapshot.deployment is not None
+    if snapshot.deployment.state != "rolled_back":
+        it.rollback(snapshot.run.id, "Ada", "Too many rows")
+
+
+CHAPTERS: tuple[Callable[[Orchestrator], None], ...] = (
+    _build,
+    _reject,
+    _answer,
+    _edit,
+    _generate,
+    _approve,
+    _roll_back,
+)
 
 
 # --- what the processes do -----------------------------------------------------------------------------------------
@@ -95,16 +110,19 @@ def finish(home: str, chapter: int) -> dict[str, Any]:
     """What a fresh process does after the kill: `resume`, then this chapter and the rest; what it then sees."""
     with _closing(world.open_world(Path(home))) as it:
         snapshot = _latest(it)
-        resumed = ""
+        left = ""
         if snapshot is not None:
             approved = snapshot.approval is not None and snapshot.approval.state == "approved"
+            undoing = snapshot.deployment is not None and snapshot.deployment.state == "rolling_back"
             after = it.resume(snapshot.run.id)
-            if approved:
-                assert after.deployment is not None
-                resumed = after.deployment.state
+            state = after.deployment.state if after.deployment is not None else ""
+            if approved and not undoing and state != "deployed":
+                left = f"`resume` left an approved plan {state or 'without a deployment'}"
+            if undoing and state != "rolled_back":
+                left = f"`resume` left a rollback {state}"
         for one in CHAPTERS[chapter:]:
             one(it)
-    return {"resumed": resumed, **witness(home)}
+    return {"left": left, **witness(home)}
 
 
 def witness(home: str) -> dict[str, Any]:
@@ -114,14 +132,18 @@ def witness(home: str) -> dict[str, Any]:
     entries = ports.store.audit()
     (run,) = ports.store.runs()
     deployment = ports.store.deployment(run.id)
-    every = [ports.store.approval(one.id) for one in ports.store.approvals(run.id)]
+    every = ports.store.approvals(run.id)
+    # `resume` of a plan that an answer or edit took back plans anew, before the person says what else is to change.
+    dropped = {one.digest for one in every if one.state == "void" and not one.decisions}
+    pairs = Counter(one.event for one in entries if one.digest in dropped)
+    assert pairs == dict.fromkeys(("approval.request", "approval.void") if dropped else (), len(dropped)), pairs
     jobs = sorted((at / "jobs").glob("job-*/job.json"))
     seen = {
         "runs": [(run.state, bool(run.worker))],
-        "approvals": sorted((one.state, one.digest, len(one.decisions)) for one in every),
+        "approvals": sorted((one.state, one.digest, len(one.decisions)) for one in every if one.digest not in dropped),
         "requests": [
             (one.number, one.state, one.reverts, sorted(comment.key.partition(":")[0] for comment in one.comments))
-            for one in ports.code_host.pull_requests()  # type: ignore[attr-defined]  (the local one has it)
+            for one in reversed(ports.code_host.pull_requests())  # type: ignore[attr-defined]  (the local one has it)
         ],
         "merges": len(ports.code_host._git.text("log", "--merges", "--format=%H", "main").split()),  # type: ignore[attr-defined]
         "branches": sorted(ports.code_host._git.references("refs/heads/")),  # type: ignore[attr-defined]
@@ -129,16 +151,18 @@ def witness(home: str) -> dict[str, Any]:
         "versions": deployment and (deployment.target_version_before, deployment.target_version_after),
         "jobs": [(path.parent.name, len(ports.deployer._entries(path.parent.name))) for path in jobs],  # type: ignore[attr-defined]
         "job runs": [len(list((path.parent / "runs").iterdir())) for path in jobs if (path.parent / "runs").exists()],
-        "run keys": sorted({one["run_key"] for one in world.ran(at)}),
+        "first runs": len({one["run_key"] for one in world.ran(at)}),
         "effects": sorted(f"{_named(one.key.partition('/')[2])} {one.status}" for one in ports.store.effects(run.id)),
         "chain": audit.verify(entries),
         "audit": sorted(
             f"{times} x {told}"
             for told, times in Counter(
-                f"{one.event} {_named(str(one.detail.get('subject', '')))} {one.digest[:8]}" for one in entries
+                f"{one.event} {_named(str(one.detail.get('subject', '')))} {one.digest[:8]}"
+                for one in entries
+                if one.digest not in dropped
             ).items()
         ),
-        "rows": _rows(ports) if jobs else None,
+        "rows": _rows(ports) if ports.catalog.has_schema("shop", "reports") else None,
     }
     ports.close()
     return seen
@@ -149,7 +173,9 @@ def _named(subject: str) -> str:
     return re.sub(r"\ba-[a-z0-9]{8}\b", "a-…", subject)
 
 
-def _rows(ports: Any) -> list[list[Any]]:
+def _rows(ports: Any) -> list[list[Any]] | None:
+    if not ports.engine.history(world.TARGET):
+        return None
     return [list(row) for row in ports.engine.query(f"SELECT * FROM {world.TARGET} ORDER BY city").rows]
 
 
@@ -160,6 +186,16 @@ def begin(home: str) -> None:
     """A home with tables and a repository."""
     world.build_home(Path(home))
     world.ports_at(Path(home)).code_host.read("README.md")
+
+
+def begin_again(home: str) -> None:
+    """A home where the pipeline is deployed, and a changed plan of it waits for approval."""
+    begin(home)
+    with _closing(world.open_world(Path(home))) as it:
+        for one in (_build, _answer, _generate, _approve):
+            one(it)
+        _edit(it)
+        it.generate(_sure(it).run.id)
 
 
 def copy(home: Path, to: Path) -> Path:

@@ -1,17 +1,16 @@
 """A small shop whose pipeline is built, approved, deployed and undone by the proofs of this room, in milliseconds.
 
 Real here: the store (SQLite or PostgreSQL), the git repository with its pull requests, the jobs, the lakehouse with its
-Delta tables, and every line of the product above the ports. Light: the engine. It answers queries by DuckDB on the same
-Delta tables, restores and tells of versions with `deltalake`, and in place of running the notebook it writes what the
-notebook would write, as one Delta commit, and notes that it was asked to. Notebooks that really run, on the real
-engine, are in ``tests/test_trust.py`` and ``tests/contract``.
+Delta tables, and every line of the product above the ports. Light: the engine, though what it does with versions of
+tables is the real one's code. It answers queries by DuckDB on the same Delta tables; and in place of running the
+notebook it writes what the notebook would write, as one Delta commit, and notes that it was asked to. Notebooks that
+really run, on the real engine, are in ``tests/test_trust.py`` and ``tests/contract``.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
@@ -20,8 +19,10 @@ from pipeline_magic.adapters.database import Database
 from pipeline_magic.adapters.lakehouse import Lakehouse
 from pipeline_magic.adapters.localgit import LocalGit
 from pipeline_magic.adapters.localjobs import LocalJobs
+from pipeline_magic.adapters.sail import SailServer
+from pipeline_magic.adapters.sail_engine import SailEngine
 from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
-from pipeline_magic.ports import Clock, Rows, TableVersion
+from pipeline_magic.ports import Clock, Rows
 from pipeline_magic.runs import NotebookRun
 from pipeline_magic.spec.names import split_table
 from pipeline_magic.wiring import Ports
@@ -71,8 +72,8 @@ class _Signed(LocalGit):
         return self._signed_in
 
 
-class LightEngine:
-    """A `ports.Engine` over the Delta tables of a home, without Spark.
+class LightEngine(SailEngine):
+    """The engine's own way with Delta tables (history, restore, drop), without its server.
 
     Args:
         lakehouse: Where the tables are.
@@ -81,7 +82,7 @@ class LightEngine:
     name = "DuckDB on the lakehouse"
 
     def __init__(self, lakehouse: Lakehouse) -> None:
-        self._lakehouse = lakehouse
+        super().__init__(SailServer(lakehouse.home, lakehouse), lakehouse)
         self._duck: Any = None
         self._loaded: dict[str, int] = {}
 
@@ -89,55 +90,21 @@ class LightEngine:
         return self._loaded_duck().query(sql, limit=limit, timeout=timeout)
 
     def run_notebook(self, notebook: str, parameters: Mapping[str, str], *, timeout: float = 3600.0) -> NotebookRun:
-        from deltalake import write_deltalake
+        from deltalake import CommitProperties, write_deltalake
 
         self._loaded_duck()
         target = parameters.get("target") or TARGET
+        signed = CommitProperties(custom_metadata={"userName": "sail-delta-lake, in the light engine's stead"})
         rows = self._duck.connection.sql(_WRITTEN).to_arrow_table()
-        write_deltalake(str(self._lakehouse.folder(target)), rows, mode="overwrite")
+        write_deltalake(str(self._lakehouse.folder(target)), rows, mode="overwrite", commit_properties=signed)
         with (self._lakehouse.home / _RAN).open("a") as file:
             file.write(json.dumps({"run_key": parameters.get("run_key", ""), "target": target}) + "\n")
         return NotebookRun(succeeded=True, executed=notebook, exit_value=json.dumps({"rows": rows.num_rows}))
 
-    def create_scratch(self, run_id: str) -> str:
-        raise AssertionError("no sample run here")
-
-    def drop_scratch(self, run_id: str) -> None:
-        """There is none."""
-
-    def history(self, table: str) -> tuple[TableVersion, ...]:
-        delta = self._delta(table)
-        if delta is None:
-            return ()
-        found = [
-            TableVersion(
-                version=str(commit["version"]),
-                at=datetime.fromtimestamp((commit.get("timestamp") or 0) / 1000, timezone.utc).isoformat(),
-                operation=str(commit.get("operation") or ""),
-                by=str(commit.get("clientVersion") or ""),
-            )
-            for commit in delta.history()
-        ]
-        return tuple(sorted(found, key=lambda commit: -int(commit.version)))
-
-    def restore(self, table: str, version: str) -> None:
-        delta = self._delta(table)
-        assert delta is not None
-        if int(version) != delta.version():
-            delta.restore(int(version))
-
-    def cancel(self) -> None:
-        """Nothing runs longer than its call."""
-
     def close(self) -> None:
+        super().close()
         if self._duck is not None:
             self._duck.close()
-
-    def _delta(self, table: str) -> Any:
-        from deltalake import DeltaTable
-
-        location = self._lakehouse.locate(table)
-        return None if location is None else DeltaTable(str(location.folder))
 
     def _loaded_duck(self) -> Any:
         from deltalake import DeltaTable
