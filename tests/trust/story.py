@@ -148,7 +148,6 @@ def witness(home: str) -> dict[str, Any]:
         "merges": len(ports.code_host._git.text("log", "--merges", "--format=%H", "main").split()),  # type: ignore[attr-defined]
         "branches": sorted(ports.code_host._git.references("refs/heads/")),  # type: ignore[attr-defined]
         "deployment": deployment and (deployment.state, deployment.digest, deployment.rows),
-        "versions": deployment and (deployment.target_version_before, deployment.target_version_after),
         "jobs": [(path.parent.name, len(ports.deployer._entries(path.parent.name))) for path in jobs],  # type: ignore[attr-defined]
         "job runs": [len(list((path.parent / "runs").iterdir())) for path in jobs if (path.parent / "runs").exists()],
         "first runs": len({one["run_key"] for one in world.ran(at)}),
