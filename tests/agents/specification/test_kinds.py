@@ -146,3 +146,33 @@ def test_means_nobody_signs_and_times_past(source: str, text: str, gold: str) ->
 def test_explained_states(source: str, text: str, gold: str) -> None:
     """A word is explained before or behind its use, as a thing, as a word, as those that are meant."""
     check(source, text, gold)
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "tpch", "Customers whose account balance is below 4000. I need the customer name and the balance.",
+            "SELECT c_name, c_acctbal FROM customer WHERE c_acctbal < 4000",
+        ),
+        (
+            "clinic", "Prescriptions with a quantity over 2: the name of the drug and the quantity.",
+            "SELECT Drug_Name, Qty FROM Prescription WHERE Qty > 2",
+        ),
+        (
+            "retail", "Name and date of birth of the customers in Rome.",
+            "SELECT name, birth_date FROM customers WHERE city = 'Rome'",
+        ),
+        (
+            "retail", "List the cities in which our customers live, each only once.",
+            "SELECT DISTINCT city FROM customers",
+        ),
+        (
+            "iot", "Models of the active devices, without duplicates.",
+            "SELECT DISTINCT model FROM devices WHERE status = 'active'",
+        ),
+    ],
+)  # fmt: skip
+def test_columns_by_short_and_turned_words(source: str, text: str, gold: str) -> None:
+    """The last word of a column mentioned before, words turned around with `of`, and rows that are equal once."""
+    check(source, text, gold)

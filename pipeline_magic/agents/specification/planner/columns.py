@@ -21,9 +21,10 @@ from pipeline_magic.agents.specification.planner.intent import (
     Use,
     measures_in,
     refs_in,
+    texts_of,
 )
 from pipeline_magic.agents.specification.planner.lateness import days_late_at
-from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS
+from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS, FILLER, STOP
 from pipeline_magic.agents.specification.planner.linking import ColumnLink, TableLink
 from pipeline_magic.agents.specification.planner.periods import date_column
 from pipeline_magic.agents.specification.planner.text import lemmas, stem, stems_of
@@ -125,7 +126,16 @@ _SHOWN = re.compile(r"\w+\Z")
 
 def read_columns(c: Context, i: int) -> Found | None:
     """A table that is named, a column that is shown, or words about the order of rows, which a table does not have."""
-    distinct = c.match(i, "distinct|unique|different")
+    distinct = c.match(
+        i,
+        "distinct|unique|different|each only once|each just once|each once|only once|just once|only one time|"
+        "without repetition|without repetitions|without repeats|no repeats|with no repeats|with no duplicates|"
+        "without duplicates|no duplicates|without duplicate rows",
+    )
+    each = c.match(i, "each|every|any")
+    thing = c.table_at(each) if each is not None else None
+    once = c.match(thing.end, "only once|just once|once") if thing is not None else None
+    distinct = distinct if distinct is not None else once
     if distinct is not None:
         return Found(distinct, "select", (Distinct(i, distinct),))
     order = _order(c, i)
@@ -165,7 +175,51 @@ def read_columns(c: Context, i: int) -> Found | None:
         return Found(column.end, "select", (Selected(i, column.end, ref), *uses))
     if link is not None:
         return Found(link.end, "source", (Use(i, link.end, link.table.name),))
-    return None
+    return _short(c, i)
+
+
+_LISTED = {
+    ",",
+    ":",
+    "and",
+    "the",
+    "that",
+    "its",
+    "their",
+    "show",
+    "list",
+    "plus",
+    "with",
+    "this",
+    "give",
+    "or",
+    ".",
+    "&",
+}
+
+
+def _short(c: Context, i: int) -> Found | None:
+    """``account balance … and the balance``: the last word of one column, mentioned before or the only one so called."""
+    token = c.tokens[i]
+    if token.kind != "word" or token.low in STOP | FILLER or c.low(i - 1) not in _LISTED:
+        return None
+    if c.tokens[i + 1].low not in {",", ".", ";", "and", "plus", "?", "!", "or"} if i + 1 < c.end(i) else False:
+        return None
+    said = [
+        ref for item in c.items if not isinstance(item, Measure) for text in texts_of(item) for ref in refs_in(text)
+    ]
+    said += [item.ref for item in c.of(Selected)]
+    hits = {
+        ref
+        for ref in said
+        if (column := c.linker.tables[ref.table].column(ref.column)) is not None and column.words[-1:] == (token.stem,)
+    }
+    if len(hits) == 1 and c.low(i - 1) != "with":
+        return Found(i + 1, "select", (Selected(i, i + 1, hits.pop()),))
+    link = c.linker.column_at(i, tables=c.linker.scope, least=0.6) if c.linker.scope else None
+    if link is None or link.others or link.end != i + 1 or len(link.column.words) < 2:
+        return None
+    return Found(link.end, "select", (Selected(i, link.end, link.ref),))
 
 
 def _of_subject(c: Context, i: int, link: ColumnLink) -> Ref:

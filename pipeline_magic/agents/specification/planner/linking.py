@@ -175,6 +175,9 @@ class Linker:
             longest: Most tokens taken.
         """
         wanted = frozenset(kinds)
+        turned = self._turned(start, wanted, tables) if longest > 1 else None
+        if turned is not None:
+            return turned
         rounds: tuple[Sequence[str], ...] = (tables,) if tables else (self.scope, self.near)
         for names in rounds:
             found = self._best(start, frozenset(names), wanted, least, longest)
@@ -183,6 +186,27 @@ class Linker:
             if found is not None:
                 return self._of_table(found, wanted)
         return None
+
+    def _turned(self, start: int, kinds: frozenset[Kind], tables: Sequence[str]) -> ColumnLink | None:
+        """``date of birth``, ``name of the drug``: the words of one column, turned around."""
+        if start + 2 >= len(self.tokens) or self.tokens[start + 1].low != "of":
+            return None
+        at = start + 2
+        while at + 1 < len(self.tokens) and self.tokens[at].low in _DETERMINERS:
+            at += 1
+        head, noun = self.tokens[start], self.tokens[at]
+        if head.kind != "word" or noun.kind != "word" or head.low in STOP or noun.low in STOP:
+            return None
+        fits = [
+            column
+            for score, column in self._fit((noun.stem, head.stem))
+            if score >= 1.0
+            and column.words == (noun.stem, head.stem)
+            and (not kinds or column.kind in kinds)
+            and (column.ref.table in tables if tables else column.ref.table in self.near)
+        ]
+        fits.sort(key=lambda column: (self._rank(column.ref.table), column.name))
+        return ColumnLink(start, at + 1, fits[0], 1.0, tuple(fits[1:])) if fits else None
 
     def column_of(self, window: tuple[str, ...], least: float = 0.8) -> ColumnInfo | None:
         """The column in scope that these stems name, which need not stand beside each other."""
