@@ -35,6 +35,7 @@ RETRY_SECONDS = (0.1, 0.3, 0.9, 2.0)
 
 _TRANSIENT = (
     "connection refused",
+    "no such file",  # the socket of a server on this machine
     "starting up",
     "shutting down",
     "server closed",
