@@ -118,10 +118,12 @@ def base_state(ports: Ports, run: Run, files: tuple[File, ...], plan: Plan | Non
         return seen
     ours = base_digests({file.path: file.content for file in files})
     planned = plan.base_files
-    written = all(
-        digest == ours[path] or (path in planned and digest == planned[path]) for path, digest in seen.items()
-    )
-    return {path: planned.get(path) for path in seen} if written else seen
+    shared = {path for path in ours if path in SHARED}  # None there means: the very same bytes, or nothing
+
+    def written(path: str, digest: str | None) -> bool:
+        return digest == ours[path] or digest == planned.get(path, "") or (path in shared and digest is None)
+
+    return {path: planned.get(path) for path in seen} if all(map(written, seen, seen.values())) else seen
 
 
 def base_now(ports: Ports, files: tuple[File, ...]) -> dict[str, str | None]:

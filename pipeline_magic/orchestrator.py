@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     import pandas
 
     from pipeline_magic.agents.operations.retention import Leftovers, Removed
+    from pipeline_magic.replay import Replay
     from pipeline_magic.result import PipelineResult
     from pipeline_magic.wiring import Ports
 
@@ -448,6 +449,16 @@ class PipelineBuilderOrchestrator:
             NotFound: No run has that id.
         """
         return snapshots.load(self.ports, run_id)
+
+    def replay(self, run_id: str) -> Replay:
+        """Make every artefact of a run again from the store alone, and compare: see `replay`.
+
+        Raises:
+            NotFound: There is no such run, or it was never read.
+        """
+        from pipeline_magic.replay import replay
+
+        return replay(self.ports.store, run_id)
 
     def runs(self, *, limit: int = 50) -> Sequence[Run]:
         """The latest runs, newest first."""

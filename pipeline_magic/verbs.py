@@ -380,6 +380,20 @@ def _exchange_row(number: int, item: Exchange, wrong: Sequence[str]) -> tuple[st
     )
 
 
+def _replay(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    found = orchestrator.replay(run_id_of(orchestrator, args.id))
+    rows = tuple(
+        ("same" if one.same else "DIFFERS", one.name, one.kept_in, one.rebuilt[:12], one.said)
+        for one in found.artefacts
+    )
+    heading = ("", "artefact", "compared with", "made again", "")
+    count = len(found.differing)
+    said = f"{count} of {len(rows)} copies differ." if count else f"All {len(rows)} copies are the same, byte for byte."
+    text = "\n".join([*found.reasons, *(["", table_text(heading, rows)] if rows else []), "", said]).strip()
+    data = {**found.model_dump(mode="json"), "same": found.same, "differing": count}
+    return Outcome(text=text, data=data, table=(heading, rows))
+
+
 def _rows(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
     from pipeline_magic.spec.names import quote_table
 
@@ -494,6 +508,7 @@ VERBS: tuple[Verb, ...] = (
         ),
     ),
     Verb("cancel", "Stop the work on a run, or drop one that waits.", _cancel, (_ID,)),
+    Verb("replay", "Make every artefact of a run again from the store alone, and compare.", _replay, (_ID,)),
     Verb("status", "Say in a few lines how a run stands.", _status, (_ID,)),
     Verb(
         "audit",
