@@ -287,12 +287,13 @@ def _audit(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, 
 
 def _audit_verified(orchestrator: PipelineBuilderOrchestrator) -> Outcome:
     from pipeline_magic.agents.approval import audit, heads
+    from pipeline_magic.agents.approval.records import verify_records
     from pipeline_magic.agents.operations.deploy import HEAD_TAG
 
     ports = orchestrator.ports
     known, unreadable = heads.gather(ports.store, ports.deployer, ports.code_host, HEAD_TAG)
     found = audit.examine(ports.store.audit_stream(), known)
-    problems = (*unreadable, *found.problems)
+    problems = (*unreadable, *found.problems, *verify_records(ports.store))
     outside = len(known) - 1
     said = f"The audit holds: {found.entries:,} entries, each chained to the one before; " + (
         f"{outside} {'head' if outside == 1 else 'heads'} outside the store {'agrees' if outside == 1 else 'agree'}."

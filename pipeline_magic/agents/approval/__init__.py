@@ -5,6 +5,7 @@
     decisions.py     what one more decision makes of an approval: pure
     drift.py         numbers that were shown, and how far they may move
     attest.py        whether the store's rows are what the audit says of them
+    records.py       the same over every run, for `audit verify`
     audit.py         verifying, and showing, the chain of what was decided and done
     ledger.py        what left for a language model and what came back, in the store and the audit
     orchestrator.py  asks, decides, voids, expires: each together with its audit entry

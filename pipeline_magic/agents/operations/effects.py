@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 from pydantic import JsonValue
 
+from pipeline_magic.digests import digest_of
 from pipeline_magic.ports import Clock, Store
 from pipeline_magic.runs import AuditDraft
 
@@ -50,16 +51,23 @@ class Effects:
         if effect.status == "done":
             return effect.result
         result = action()
-        said = AuditDraft(
-            at=self._now(),
-            run_id=self._run_id,
-            event=kind,
-            identity=self._identity,
-            digest=self._digest,
-            detail={"subject": subject},
-        )
+        detail: dict[str, JsonValue] = {"subject": subject, "result": digest_of(result)}
+        if isinstance(result, dict) and isinstance(result.get("succeeded"), bool):
+            detail["succeeded"] = result["succeeded"]
+        said = self.draft(kind, detail)
         # The result and its audit entry are one write: killed before it, the effect is done again and said once.
         return self._store.finish_effect(key, result, said.at, audit=said).result
+
+    def draft(self, event: str, detail: dict[str, JsonValue]) -> AuditDraft:
+        """An audit entry of what follows from this approval."""
+        return AuditDraft(
+            at=self._now(),
+            run_id=self._run_id,
+            event=event,
+            identity=self._identity,
+            digest=self._digest,
+            detail=detail,
+        )
 
     def finished(self) -> dict[tuple[str, str], JsonValue]:
         """Results of the effects that are done, by kind and subject, in the order they were begun."""
