@@ -85,9 +85,10 @@ class PipelineOperator:
         try:
             return self._steps(record, prepared, notebook, effects, first_run=first_run, say=say)
         except PipelineMagicError as error:
-            self._store.save_deployment(
-                record.model_copy(update={"state": "failed", "message": str(error)}), expected_state="deploying"
-            )
+            # The error's words may hold values of the data, which are no part of an audit.
+            said = effects.draft("deployment.fail", {"error": type(error).__name__})
+            failed = record.model_copy(update={"state": "failed", "message": str(error)})
+            self._store.save_deployment(failed, expected_state="deploying", audit=said)
             raise
 
     def begin(self, run_id: str, prepared: Prepared, approval_id: str, pull_request: PullRequest | None) -> Deployment:
@@ -167,6 +168,7 @@ class PipelineOperator:
                 }
             ),
             expected_state="deploying",
+            audit=effects.draft("deployment.done", {"job": made.id, "rows": rows}),
         )
 
     def _first_run(self, deployment_id: str, record: Deployment, target: str, effects: Effects) -> int | None:
