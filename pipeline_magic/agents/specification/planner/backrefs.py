@@ -41,6 +41,8 @@ def state_of_those(c: Context, i: int) -> tuple[Condition, str] | None:
         The condition, and the table; None without rows counted before.
     """
     pronoun = c.match(i, _PRONOUN)
+    if pronoun is None and c.match(i, _COPULA) is None:
+        return None
     table = those_rows(c, i)
     if not table or not any(item.expression.startswith("count(") for item in c.of(Measure)):
         return None
@@ -73,8 +75,10 @@ _OF_ALL = "of all of them|of all|of the total|of the whole|of the total number|i
 def read_percentage_of_that(c: Context, i: int) -> Found | None:
     """``…, how many of them are open, and what percentage is that?``: the last count in the whole count before it."""
     at = c.match(c.skip(i, ",|and|also|as well as"), _PERCENTAGE)
+    if at is None:
+        return None
     counts = [item for item in c.of(Measure) if item.expression.startswith("count(")]
-    if at is None or len(counts) < 2:
+    if len(counts) < 2:
         return None
     said = c.match(at, _THAT)
     end = c.match(said if said is not None else at, _OF_ALL) or said

@@ -173,13 +173,10 @@ class Context:
         """Tables by how near they are to token `i`: named before it in its segment, then after it, then the rest."""
         near: list[str] = []
         first = max(self.starts[i] if i < len(self.tokens) else 0, i - _REACH)
-        for j in range(i - 1, first - 1, -1):
-            link = self.table_at(j)
-            if link is not None:
-                near.append(link.table.name)
-        for j in range(i, min(self.end(i), i + _REACH)):
-            link = self.table_at(j)
-            if link is not None:
+        last = min(self.end(i), i + _REACH)
+        for j in (*range(i - 1, first - 1, -1), *range(i, last)):
+            link = self.linker.table_at(j) if self.tokens[j].low != "ones" else self._ones(j)
+            if link is not None and link.end <= self.ends[j]:
                 near.append(link.table.name)
         measured = [item.table for item in self.items if isinstance(item, Measure) and item.table]
         return tuple(self.linker.tables[name] for name in dict.fromkeys([*near, *measured, *self.linker.scope]))

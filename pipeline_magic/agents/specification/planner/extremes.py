@@ -135,6 +135,10 @@ def _rows_before(c: Context, i: int) -> Found | None:
     at = c.skip(i, _LEAD)
     number = number_at(c, at)
     at = number[0] if number is not None else at
+    if c.match(at, "|".join((*_TIMES.values(), *_SIZES.values()))) is None:
+        return None
+    if any(c.starts[item.start] == c.starts[i] for item in c.of(Measure)):
+        return None  # a list of measures goes on
     for words, timely in ((_TIMES, True), (_SIZES, False)):
         for descending, phrase in words.items():
             after = c.match(at, phrase)
@@ -161,6 +165,10 @@ def _rows_before(c: Context, i: int) -> Found | None:
     return None
 
 
+_PART = "date|dates|time|timestamp|day|amount|amounts|value|values|total|number|count|price|name|id|key|status|type"
+"""Behind a table these words make a column of it: ``last order date``."""
+
+
 def _noun(c: Context, i: int) -> tuple[int, TableInfo, list[Item]] | None:
     """``posted card transactions [in 2025]``: states, the table, and conditions right behind it."""
     conditions = []
@@ -169,7 +177,7 @@ def _noun(c: Context, i: int) -> tuple[int, TableInfo, list[Item]] | None:
         conditions.append(Filter(at, state.end, state.expression, state.assumed))
         at = state.end
     link = c.table_at(at)
-    if link is None or link.others:
+    if link is None or link.others or c.match(link.end, _PART) is not None:
         return None
     end = link.end
     while c.match(end, PER) is None and (more := condition_at(c, end, about=link.table, opened=False)) is not None:
@@ -190,6 +198,7 @@ def _size(table: TableInfo) -> ColumnInfo | None:
     return found[0] if len(found) == 1 else None
 
 
+_NEAR = 12
 _WITH_HIGH = "with the most|with the highest|with the largest|with the greatest|with the biggest|with the maximum"
 _WITH_LOW = "with the lowest|with the smallest|with the fewest|with the least|with the minimum"
 _WITH_NEW = "with the latest|with the most recent|with the newest"
@@ -198,6 +207,8 @@ _WITH_OLD = "with the earliest|with the oldest"
 
 def _rows_behind(c: Context, i: int) -> Found | None:
     """``for every title the single play with the most minutes watched``: one row in each group, with all it has."""
+    if not any(c.low(j) == "with" for j in range(i + 1, min(i + _NEAR, c.end(i)))):
+        return None
     at = c.skip(i, _LEAD)
     number = number_at(c, at)
     noun = _noun(c, number[0] if number is not None else at)

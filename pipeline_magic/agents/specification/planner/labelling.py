@@ -51,6 +51,10 @@ _GETS = (
 _PAUSE = ",|and|;|or|.|then|else|but|and else"
 
 
+_REACH = 40
+"""How many tokens away the first label may stand."""
+
+
 @dataclass
 class _Rules:
     """What was read: labels with their conditions, the label of the rest, where it ends, and a name they give."""
@@ -63,6 +67,9 @@ class _Rules:
 
 def read_labelling(c: Context, i: int) -> Found | None:
     """A new column with its rules."""
+    near = c.tokens[i : i + _REACH]
+    if not any(token.kind == "quoted" or token.low == "true" for token in near):
+        return None
     flag = _boolean(c, i)
     if flag is not None:
         return flag

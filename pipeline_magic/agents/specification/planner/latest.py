@@ -23,6 +23,10 @@ def read_latest(c: Context, i: int) -> Found | None:
     return _exact(c, i) or _latest_per(c, i) or _one_row_per(c, i) or _deduplicate(c, i)
 
 
+_TELLING = {
+    "duplicate", "duplicates", "duplicated", "repeated", "repeating", "identical", "copies", "equal", "double", "same",
+    "twice", "once", "more",
+}  # fmt: skip
 _ROWS = r"(?:rows?|records?|lines?|entries|entry)"
 _DROP = (
     r"(?:remov(?:e|es|ing)|drop(?:s|ping)?|eliminat(?:e|es|ing)|delet(?:e|es|ing)|discard(?:s|ing)?|get rid of|"
@@ -47,7 +51,8 @@ _KEYED = (
 
 def _exact(c: Context, i: int) -> Found | None:
     """``remove exact duplicate rows``: rows that are equal in every column become one; no key is needed."""
-    found = c.words(i, _WHOLE_ROWS)
+    near = range(i, min(i + 9, c.end(i)))
+    found = c.words(i, _WHOLE_ROWS) if any(c.low(j) in _TELLING for j in near) else None
     if found is None:
         return None
     at = c.match(found[0], "from|in|of|among")

@@ -34,6 +34,10 @@ _NO_NOUN = {
 }  # fmt: skip
 
 
+_AHEAD = 30
+"""How far behind a list its table may stand."""
+
+
 def akin(one: str, other: str) -> bool:
     """Two words of one root: ``opening`` and ``opened``, ``installation`` and ``installed``."""
     if one == other or not lemmas(one).isdisjoint(lemmas(other)):
@@ -134,7 +138,8 @@ def _tables(c: Context, i: int, end: int) -> list[TableInfo]:
     found += [item.table for item in uses if c.starts[item.start] == c.starts[i]]
     found += [item.table for item in uses]
     if not found:
-        j = next((j for j in range(end, c.end(i)) if c.table_at(j) is not None), None)
+        last = min(c.end(i), end + _AHEAD)
+        j = next((j for j in range(end, last) if c.table_at(j) is not None), None)
         link = c.table_at(j) if j is not None else None
         found = [link.table.name] if link is not None else []
     names = list(dict.fromkeys(found))

@@ -15,11 +15,11 @@ __all__ = ["money_at", "money_column", "units_at"]
 
 def money_column(table: TableInfo) -> ColumnInfo | None:
     """The column of a table that holds revenue, by what such columns are called."""
-    for words in MONEY:
-        for column in table.of_kind("number"):
-            if column.words == tuple(stem(word) for word in words):
-                return column
-    return None
+    numbers = {column.words: column for column in reversed(table.of_kind("number"))}
+    return next((numbers[words] for words in _MONEY if words in numbers), None)
+
+
+_MONEY = tuple(tuple(stem(word) for word in words) for words in MONEY)
 
 
 def money_at(c: Context, i: int) -> tuple[int, ColumnInfo, str, str, tuple[Use, ...]] | None:
@@ -67,9 +67,7 @@ def _money_tables(c: Context, i: int) -> list[TableInfo]:
         column = money_column(table)
         path = c.graph.path(c.linker.scope, name) if column is not None and c.linker.scope else None
         if column is not None and path is not None:
-            rank = next(
-                place for place, words in enumerate(MONEY) if tuple(stem(word) for word in words) == column.words
-            )
+            rank = _MONEY.index(column.words)
             near.append((len(path), rank, name))
     return [c.linker.tables[name] for _, _, name in sorted(near)]
 

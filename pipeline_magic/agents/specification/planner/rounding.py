@@ -26,6 +26,11 @@ _ROUND = re.compile(
 )
 
 
+_OPENS = {
+    ",", "(", "and", "all", "both", "each", "everything", "is", "are", "must", "should", "to", "be", "with", "using",
+}  # fmt: skip
+
+
 @dataclass(frozen=True)
 class Rounded(Item):
     """Values read before are rounded; `every` where the words say all of them."""
@@ -36,7 +41,7 @@ class Rounded(Item):
 
 def read_rounding(c: Context, i: int) -> Found | None:
     """The words, wherever they stand behind what is rounded."""
-    found = c.words(i, _ROUND)
+    found = c.words(i, _ROUND) if c.low(i) in _OPENS or c.low(i).startswith("round") else None
     if found is None:
         return None
     end, match = found
