@@ -17,10 +17,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline_magic import changing, drafts, observing, planning, remembering, words
+from pipeline_magic import changing, drafts, observing, planning, remembering, wishing, words
 from pipeline_magic.agents.approval import ApprovalOrchestrator
 from pipeline_magic.agents.approval.drift import shown_counts, source_counts
 from pipeline_magic.agents.approval.ledger import EgressLedger
+from pipeline_magic.agents.approval.policy import FILE, policy_of_plan
 from pipeline_magic.agents.catalog import UnityCatalogAgent
 from pipeline_magic.agents.catalog.finder import TableFinder
 from pipeline_magic.agents.github import GitHubAgent
@@ -35,7 +36,7 @@ from pipeline_magic.config import Settings
 from pipeline_magic.errors import ApprovalRefused, UsageError
 from pipeline_magic.landing import Landing
 from pipeline_magic.local_zone import local_zone
-from pipeline_magic.runs import Approval, Generated, Parsed, Prepared, PullRequest, QualityReport, Run, Validated
+from pipeline_magic.runs import Approval, Generated, Parsed, Plan, Prepared, PullRequest, QualityReport, Run, Validated
 from pipeline_magic.stages import Work
 from pipeline_magic.undoing import Rollback
 
@@ -87,6 +88,10 @@ class Flow:
         while adopt and (taken := remembering.answers_before(self._ports.store, work.run, validated)):
             remembering.adopt(self._ports, work, taken)
             validated = self._understand(work)
+        if work.run.wish and validated.typed is not None:
+            ports = self._ports
+            if wishing.grant(ports, work, validated.typed, self.tables_beside, self.approvals):
+                validated = self._understand(work)
         return validated
 
     def _understand(self, work: Work) -> Validated:
@@ -143,6 +148,22 @@ class Flow:
         """Stage 2, up to the pause."""
         ports, run, now = self._ports, work.run, self._ports.clock.now()
         tables = self._catalog.tables(parsed, run.answers, run.edits)
+
+        def validate() -> Validated:
+            made = self._catalog.validate(
+                parsed,
+                run.answers,
+                run.edits,
+                run_time=now.isoformat(),
+                others=lambda: planning.other_specs(ports.code_host, parsed.draft.name or ""),
+                say=lambda message: work.say(message, stage="validate"),
+            )
+            asked = wishing.questions_of(run, made, self.tables_beside)
+            if asked:
+                asked = self._catalog.effects(asked, made, now.isoformat())
+                made = made.model_copy(update={"questions": (*asked, *made.questions), "spec": None, "typed": None})
+            return remembering.asked_before(ports.store, run, made)
+
         validated = work.stage(
             "validate",
             {
@@ -150,20 +171,11 @@ class Flow:
                 "answers": run.answers,
                 "edits": run.edits,
                 "tables": observing.catalog_state(ports, run, tables),
+                **({"zone": self._zone} if self._zone else {}),
+                **({"wish": run.wish} if run.wish else {}),
             },
             Validated,
-            lambda: remembering.asked_before(
-                ports.store,
-                run,
-                self._catalog.validate(
-                    parsed,
-                    run.answers,
-                    run.edits,
-                    run_time=now.isoformat(),
-                    others=lambda: planning.other_specs(ports.code_host, parsed.draft.name or ""),
-                    say=lambda message: work.say(message, stage="validate"),
-                ),
-            ),
+            validate,
             during="parsing",
             done=words.validated_in_words,
         )
@@ -248,6 +260,8 @@ class Flow:
     ) -> Approval:
         """Stage 6, the decision: only for the plan that stands, and only while the world is as it was planned for."""
         work.say("Comparing the plan with the world", stage="approval")
+        self._require_deployable(prepared.plan)
+        self.approvals.require_sound(approval.id)
         self._require_unchanged(work.run, approval, prepared)
         return self.approvals.approve(
             approval.id,
@@ -263,7 +277,7 @@ class Flow:
         """Stage 6, the effects, each done once: pull request, merge, deployment, first run."""
         ports, run, github = self._ports, work.run, self._github
         self._require_approved(run, prepared)
-        policy = observing.policy_of(ports, prepared.plan.environment)
+        policy = policy_of_plan(prepared.plan.policy)
         identity = ports.code_host.identity()
         effects = Effects(
             ports.store, ports.clock, run.id, identity=identity, digest=prepared.digest, approval_id=run.approval_id
@@ -290,7 +304,11 @@ class Flow:
         if landed is None:
             return
         if begun.state == "waiting":  # for days, it may be
-            self._require_unchanged(run, approval, prepared)
+            try:
+                self._require_unchanged(run, approval, prepared)
+            except ApprovalRefused as error:
+                self._landing.end(begun, landed, error.message)
+                raise
         deployment = self._operator.deploy(
             run.id,
             prepared,
@@ -303,6 +321,19 @@ class Flow:
         )
         work.update(message=words.deployed_in_words(deployment, landed))
         work.say(work.run.message, state="done", stage="approval")
+
+    def _require_deployable(self, plan: Plan) -> None:
+        """Refuse an environment that is deployed by a bundle where there is none to run it."""
+        written = plan.settings.get("written")
+        environment = written.get("environment") if isinstance(written, dict) else None
+        via = environment.get("deploy_via") if isinstance(environment, dict) else None
+        if via == "bundle" and self._ports.place == "local":
+            raise ApprovalRefused(
+                f"The environment `{plan.environment}` is deployed by a bundle, and the local lakehouse runs none: "
+                "nothing would ever deploy what was approved. Nothing was opened or merged.",
+                where=f"environments.{plan.environment} of {FILE} on the base branch",
+                hint='Approve it where Databricks is configured; or merge `deploy_via = "sdk"` and generate again.',
+            )
 
     def _require_unchanged(self, run: Run, approval: Approval, prepared: Prepared) -> None:
         """Void the approval and refuse where the world is not what the plan was made for."""
