@@ -46,11 +46,16 @@ ENVIRONMENT: dict[str, str] = {
     "databricks_model": "DATABRICKS_MODEL",
     "github_token": "GITHUB_TOKEN",
     "github_repo": "GITHUB_REPO",
+    "github_url": "GITHUB_API_URL",
+    "github_app_id": "GITHUB_APP_ID",
+    "github_app_private_key": "GITHUB_APP_PRIVATE_KEY",
 }
 """Environment variable of each setting that has one."""
 
-_SECRETS = frozenset({"databricks_token", "openai_api_key", "azure_openai_api_key", "github_token"})
-_ADDRESSES = frozenset({"openai_base_url", "azure_openai_endpoint"})
+_SECRETS = frozenset(
+    {"databricks_token", "openai_api_key", "azure_openai_api_key", "github_token", "github_app_private_key"}
+)
+_ADDRESSES = frozenset({"openai_base_url", "azure_openai_endpoint", "github_url"})
 """Where a key is sent to: a file in a folder that somebody else wrote must not say it."""
 
 
@@ -73,6 +78,14 @@ class Settings(BaseModel):
         open_pull_request: ``approval``: the button opens it; ``build``: stage 5 opens a draft at once.
         retention: Age (``90d``, ``12w``) after which the working data of ended runs are removed; never when None.
         retention_texts: What was exchanged with language models for them goes too; its hashes stay.
+        github_repo: ``owner/name``; the local repository when None.
+        github_url: Address of GitHub's API; github.com's when None, ``https://HOST/api/v3`` of an Enterprise Server.
+        github_app_id: Of a GitHub App that writes instead of a token's user; with `github_app_private_key` (PEM).
+        github_base: Branch that changes go into; the repository's default branch when empty.
+        github_merge_method: How a pull request is merged.
+        github_labels: Given to every pull request.
+        github_reviewers: Asked for a review; ``team/NAME`` is a team of the owner.
+        github_delete_branch: Remove the branch of a merged pull request.
         sample_scale: TPC-H scale factor of the sample tables (0.01 is about 3 MB).
         measure_questions: Run the readings of a question on the data to show what each gives.
         sample_run: Run the notebook into a scratch schema before approval.
@@ -112,14 +125,22 @@ class Settings(BaseModel):
     model_price: tuple[float, float] | None = None
     send_sample_values: bool = False
     github_token: SecretStr | None = None
-    github_repo: str | None = None
+    github_repo: str | None = Field(default=None, pattern=r"^[A-Za-z0-9._-]+/[A-Za-z0-9._-]+$")
+    github_url: str | None = None
+    github_app_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9.]{1,40}$")
+    github_app_private_key: SecretStr | None = None
+    github_base: str = Field(default="", max_length=200)
+    github_merge_method: Literal["merge", "squash", "rebase"] = "merge"
+    github_labels: tuple[str, ...] = Field(default=(), max_length=20)
+    github_reviewers: tuple[str, ...] = Field(default=(), max_length=15)
+    github_delete_branch: bool = False
     sources: dict[str, str] = Field(default_factory=dict)
     """Where each setting that is not a default came from, in words."""
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for `redact`."""
         keys = (self.openai_api_key, self.azure_openai_api_key)
-        held = (self.databricks_token, *keys, self.github_token, self.store_url)
+        held = (self.databricks_token, *keys, self.github_token, self.github_app_private_key, self.store_url)
         return tuple(secret.get_secret_value() for secret in held if secret is not None)
 
 

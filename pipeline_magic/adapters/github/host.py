@@ -20,7 +20,7 @@ import github
 
 from pipeline_magic.adapters.github.access import Access
 from pipeline_magic.adapters.github.calls import Calls, says
-from pipeline_magic.adapters.github.merging import blocked, conflict, moved, require_ours
+from pipeline_magic.adapters.github.merging import blocked, checks, conflict, moved, require_ours
 from pipeline_magic.adapters.github.revert import Inverse
 from pipeline_magic.adapters.repository import TRAILER, branch_name, file_path
 from pipeline_magic.errors import CodeHostError
@@ -155,9 +155,12 @@ class GitHub:
         return self._access.text(path, commit) if commit else None
 
     def find_pull_request(self, branch: str) -> PullRequest | None:
-        """The newest pull request of a branch."""
+        """The newest pull request of a branch as it stands, with what the base branch's rules still ask for."""
         found = self._access.newest(branch_name(branch), self.base)
-        return None if found is None else _shown(found)
+        if found is None:
+            return None
+        settled = self._settled(found.number)
+        return _shown(settled).model_copy(update={"checks": checks(self._access, settled)})
 
     def identity(self) -> str:
         """The user whose token it is, or the app."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pipeline_magic.adapters.repository import TRAILER
 from pipeline_magic.errors import CodeHostError, MergeConflict
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
     from pipeline_magic.adapters.github.access import Access
 
-__all__ = ["blocked", "conflict", "moved", "require_ours"]
+__all__ = ["blocked", "checks", "conflict", "moved", "require_ours"]
 
 
 def require_ours(access: Access, request: Request, base: str) -> None:
@@ -55,30 +55,18 @@ def conflict(access: Access, request: Request, base: str) -> MergeConflict:
     )
 
 
+def checks(access: Access, request: Request) -> Literal["none", "pending", "passed", "failed"]:
+    """How the rules of the base branch stand, as `PullRequest.checks` says it; a review that is missing is pending."""
+    if request.merged_at or request.state != "open" or request.draft:
+        return "none"
+    if request.mergeable_state not in ("blocked", "behind"):
+        return "none"
+    return "failed" if any(bad for _, bad in _unfinished(access, request)) else "pending"
+
+
 def blocked(access: Access, request: Request, base: str) -> CodeHostError:
     """What the rules of the base branch still ask for, as far as the token may see it."""
-    repo = access.repo
-
-    def missing() -> list[str]:
-        commit = repo.get_commit(request.head.sha)
-        found = [
-            f"check `{run.name}` is {run.conclusion or run.status}"
-            for run in commit.get_check_runs()
-            if run.conclusion not in ("success", "neutral", "skipped")
-        ]
-        found += [
-            f"status `{one.context}` is {one.state}"
-            for one in commit.get_combined_status().statuses
-            if one.state != "success"
-        ]
-        if not any(review.state == "APPROVED" for review in request.get_reviews()):
-            found.append("no review has approved it")
-        return found
-
-    try:
-        listed = access.find("reading checks and reviews", missing) or []
-    except CodeHostError:
-        listed = []  # the token may not see them
+    listed = [text for text, _ in _unfinished(access, request)]
     if request.mergeable_state == "behind":
         listed.insert(0, f"the branch is behind `{base}`")
     return CodeHostError(
@@ -88,3 +76,29 @@ def blocked(access: Access, request: Request, base: str) -> CodeHostError:
         where=request.html_url,
         hint="Resume the run when that is done.",
     )
+
+
+def _unfinished(access: Access, request: Request) -> list[tuple[str, bool]]:
+    """Checks, statuses and reviews that are not as they should be, and whether they have failed."""
+    repo = access.repo
+
+    def missing() -> list[tuple[str, bool]]:
+        commit = repo.get_commit(request.head.sha)
+        found = [
+            (f"check `{run.name}` is {run.conclusion or run.status}", bool(run.conclusion))
+            for run in commit.get_check_runs()
+            if run.conclusion not in ("success", "neutral", "skipped")
+        ]
+        found += [
+            (f"status `{one.context}` is {one.state}", one.state != "pending")
+            for one in commit.get_combined_status().statuses
+            if one.state != "success"
+        ]
+        if not any(review.state == "APPROVED" for review in request.get_reviews()):
+            found.append(("nobody has approved it in a review", False))
+        return found
+
+    try:
+        return access.find("reading checks and reviews", missing) or []
+    except CodeHostError:
+        return []  # the token may not see them
