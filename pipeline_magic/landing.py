@@ -67,7 +67,10 @@ class Landing:
         """
         landed = effects.finished().get(("pull_request.land", str(request.number)))
         if landed is not None:
-            return PullRequest.model_validate(landed)
+            known = PullRequest.model_validate(landed)
+            if deployment.state != "deployed":  # the deployment failed or was cut off; it may have been taken back since
+                self._require_approved(work, prepared, deployment, request, known)
+            return known
         now = self._ports.code_host.find_pull_request(request.branch) or request
         if now.state == "closed":
             self._close(work, deployment, now)
@@ -104,7 +107,7 @@ class Landing:
         ended = deployment.model_copy(update={"state": "failed", "pull_request": request, "message": message})
         said = self._draft(deployment, "deployment.fail", message.splitlines()[0])
         self._approvals.void(deployment.approval_id, message)
-        self._ports.store.save_deployment(ended, expected_state="waiting", audit=said)
+        self._ports.store.save_deployment(ended, expected_state=deployment.state, audit=said)
 
     def _require_approved(
         self, work: Work, prepared: Prepared, deployment: Deployment, opened: PullRequest, merged: PullRequest
