@@ -176,3 +176,36 @@ def test_explained_states(source: str, text: str, gold: str) -> None:
 def test_columns_by_short_and_turned_words(source: str, text: str, gold: str) -> None:
     """The last word of a column mentioned before, words turned around with `of`, and rows that are equal once."""
     check(source, text, gold)
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "media", "Ratings with 5 stars given in 2025, with the title and the name of the subscriber.",
+            "SELECT title, full_name FROM ratings LEFT JOIN titles USING (title_id) LEFT JOIN subscribers USING "
+            "(subscriber_id) WHERE stars = 5 AND rated_on LIKE '2025%'",
+        ),
+        (
+            "media", "Only keep the invoices paid by card or paypal: invoice id.",
+            "SELECT invoice_id FROM invoices WHERE paid_on IS NOT NULL AND method IN ('card', 'paypal')",
+        ),
+        (
+            "finance", "Transactions over 1000 or below -1000 that were not reversed: txn_id.",
+            "SELECT txn_id FROM transactions WHERE (amount > 1000 OR amount < -1000) AND txn_status <> 'reversed'",
+        ),
+        (
+            "retail", "Order ids of orders placed in a store on weekends in 2025.",
+            "SELECT order_id FROM orders WHERE channel = 'store' AND order_ts LIKE '2025%' AND strftime('%w', "
+            "order_ts) IN ('0', '6')",
+        ),
+        ("clinic", "Which doctors are older than 60? Name and age.", "SELECT Name, Age FROM Doctor WHERE Age > 60"),
+        (
+            "logistics", "Shipment ids of shipments in transit shipped since May 2025.",
+            "SELECT shipment_id FROM shipments WHERE state = 'in_transit' AND shipped_at >= '2025-05-01'",
+        ),
+    ],
+)  # fmt: skip
+def test_amounts_means_and_where_a_period_belongs(source: str, text: str, gold: str) -> None:
+    """A number beside its word, the one amount, listed means, values of two words, periods of what was done."""
+    check(source, text, gold)

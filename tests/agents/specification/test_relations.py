@@ -134,3 +134,33 @@ def test_keys_among_those_of_another_table(source: str, text: str, gold: str) ->
 def test_those_named_before(source: str, text: str, gold: str) -> None:
     """Pronouns for the rows that were named: kept or left out by a relation; verbs that comments tell."""
     check(source, text, gold)
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "media", "Email of subscribers having both a rating and an unpaid invoice.",
+            "SELECT email FROM subscribers WHERE subscriber_id IN (SELECT subscriber_id FROM ratings) AND "
+            "subscriber_id IN (SELECT subscriber_id FROM invoices WHERE paid_on IS NULL)",
+        ),
+        (
+            "media", "Who has never rated a title? Show the full name.",
+            "SELECT full_name FROM subscribers WHERE subscriber_id NOT IN (SELECT subscriber_id FROM ratings WHERE "
+            "title_id IN (SELECT title_id FROM titles))",
+        ),
+        (
+            "logistics", "Lost shipments for which no claim was filed: shipment id.",
+            "SELECT shipment_id FROM shipments WHERE state = 'lost' AND shipment_id NOT IN (SELECT shipment_id FROM "
+            "damage_claims)",
+        ),
+        (
+            "clinic", "Visits with a fee between 50 and 100, with the name of the doctor who saw the patient.",
+            "SELECT Visit_No, Name FROM Visit v LEFT JOIN Doctor d ON v.Doctor_ID = d.Doctor_ID WHERE Fee BETWEEN 50 "
+            "AND 100",
+        ),
+    ],
+)  # fmt: skip
+def test_relations_in_further_words(source: str, text: str, gold: str) -> None:
+    """Both of two, `who` without a table, `for which no`; and what only says more of a thing that is shown."""
+    check(source, text, gold)

@@ -163,7 +163,7 @@ def read_columns(c: Context, i: int) -> Found | None:
     if (
         column is not None
         and column.end <= c.end(i)
-        and (link is None or column.end > link.end or column.score > link.score)
+        and (link is None or column.end > link.end or column.score > link.score or _its_word(c, i, column, link))
     ):
         owners = [
             owner for j in range(i + 1, column.end) if (owner := c.table_at(j)) is not None and owner.end <= column.end
@@ -176,6 +176,13 @@ def read_columns(c: Context, i: int) -> Found | None:
     if link is not None:
         return Found(link.end, "source", (Use(i, link.end, link.table.name),))
     return _short(c, i)
+
+
+def _its_word(c: Context, i: int, column: ColumnLink, link: TableLink) -> bool:
+    """``with the title`` where the table of titles has a column of that very word: one thing of it is shown."""
+    singular = c.tokens[i].low == c.tokens[i].stem
+    own = column.ref.table == link.table.name and column.column.words == link.table.words
+    return singular and own and c.low(i - 1) in _LISTED and bool(c.of(Use))
 
 
 _LISTED = {

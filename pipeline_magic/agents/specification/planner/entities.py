@@ -220,6 +220,9 @@ def _values(comment: str) -> tuple[tuple[str, str], ...]:
         enumerated = _ENUMERATED.search(comment)
         for word in re.split(r",\s*(?:or\s+)?|\s+or\s+", enumerated[1]) if enumerated else ():
             found.setdefault(word.strip().casefold(), word.strip())
+    for word, value in list(found.items()):
+        if "_" in word:
+            found.setdefault(word.replace("_", " "), value)
     return tuple(found.items())
 
 

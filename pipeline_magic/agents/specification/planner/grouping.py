@@ -38,6 +38,8 @@ def read_group(c: Context, i: int) -> Found | None:
     at = c.match(i, _OPENERS)
     if at is None:
         return None
+    if c.low(i) == "by" and _a_value(c, at):
+        return None
     agent = _agent(c, i)
     if agent is not None:
         return agent
@@ -64,6 +66,14 @@ def read_group(c: Context, i: int) -> Found | None:
 def _starts_anew(c: Context, i: int, at: int) -> bool:
     """``For each branch, the account type with …``: behind the comma stands what is asked for, and no further key."""
     return c.low(at) in {"the", "its", "their"} and i == c.starts[i] and c.low(i) in {"for", "in", "within", "from"}
+
+
+def _a_value(c: Context, at: int) -> bool:
+    """``paid by card``: a value that a comment lists says how, and is no grouping."""
+    if at >= c.end(at - 1) or c.table_at(at) is not None or c.linker.column_at(at, least=0.8) is not None:
+        return False
+    words = {c.low(at), c.tokens[at].stem}
+    return any(words & set(dict(column.values)) for table in c.focus(at)[:2] for column in table.columns)
 
 
 def _agent(c: Context, i: int) -> Found | None:

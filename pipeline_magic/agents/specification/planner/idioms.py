@@ -68,6 +68,9 @@ def named_value(c: Context, i: int, about: TableInfo | None, least: float) -> Co
         or c.low(at) in STOPPERS | STOP | FILLER
     ):
         return None
+    whole = c.linker.column_at(at, tables=only(c, i, about), least=0.95)
+    if whole is not None and whole.end > at + 1:
+        return None  # `KYC status` is a column, and no status called KYC
     for after in range(at + 1, min(at + 4, c.end(i))):
         link = c.linker.column_at(after, kinds=("text",), tables=only(c, i, about), least=0.45, longest=2)
         if link is None or not all(
@@ -75,6 +78,9 @@ def named_value(c: Context, i: int, about: TableInfo | None, least: float) -> Co
             for token in c.tokens[at:after]
         ):
             continue
+        named = c.table_at(after)
+        if link.column.is_key_like and named is not None and c.tokens[at].text[1:] != c.tokens[at].text[1:].upper():
+            continue  # `the Cardiology department` is its name, not its code
         value = value_at(c, at, link.column)
         if value is not None and value[0] == after and c.table_at(at) is None:
             tied = link if link.others else None
@@ -97,7 +103,8 @@ def table_named(c: Context, i: int, about: TableInfo | None, least: float) -> Co
     if link is None:
         return None
     start, end = (at, link.end) if value_first else (link.end, link.end + 1)
-    names = [column for column in link.table.of_kind("text") if column.words == ("name",)]
+    own = {*link.table.words, "name"}
+    names = [c_ for c_ in link.table.of_kind("text") if "name" in c_.words and set(c_.words) <= own]
     if (
         len(names) != 1
         or start >= c.end(i)
@@ -241,6 +248,9 @@ def state_at(c: Context, i: int, about: TableInfo | None) -> Condition | None:
                 return Condition(i + 1, f"{col(column.ref)} IS NULL", f"{low} means: {column.name} is NULL")
         for column in table.columns:
             listed = dict(column.values)
+            two = f"{low} {c.low(i + 1)}" if i + 1 < c.end(i) else ""
+            if two in listed:
+                return Condition(i + 2, f"{col(column.ref)} = {literal(listed[two])}", f"{two} is a {column.name}")
             word = low if low in listed else c.tokens[i].stem
             if len(word) > 2 and word in listed:
                 return Condition(

@@ -20,8 +20,13 @@ _GOOD = 0.8
 _LONGEST = 4
 _VAGUE = {"number", "id", "key", "count", "code", "flag", "text"}
 """Words that, alone, name no column of which they are only a part."""
+_KIND_WORDS = {"address", "number", "value", "column", "field"}
+"""Words that may stand behind the name of a column: ``email address``, ``phone number``."""
 _NAMING = {"full", "display", "long", "short", "legal", "company"}
-_SAID = {"is", "was", "has", "counts", "that", "which", "whose", "when", "where", "if", "as"}
+_SAID = {
+    "is", "was", "has", "counts", "that", "which", "whose", "when", "where", "if", "as", ",", ".", "and", "or", "in",
+    "on", "with", "since", "before", "after", "from", "ever", "yet", "at", "during", "", "exists", "had", "were",
+}  # fmt: skip
 _DETERMINERS = {"the", "a", "an", "each", "every", "their", "all", "any", "these", "those"}
 
 
@@ -112,7 +117,7 @@ class Linker:
         plural = start < len(self.tokens) and self.tokens[start].low != self.tokens[start].stem
         if len(parts) == 1 and (plural or self._one_of_many(start)):
             return TableLink(start, start + 1, parts[0], 0.8)
-        if window is not None and self.tokens[start].low != self.tokens[start].stem:
+        if window is not None and (self.tokens[start].low != self.tokens[start].stem or self._one_of_many(start)):
             first = [table for table in self.tables.values() if len(table.words) > 1 and table.words[0] == window[0]]
             if not inside and len(first) == 1 and not self._is_column(window[0]):
                 return TableLink(start, start + 1, first[0], 0.8)
@@ -123,10 +128,10 @@ class Linker:
         return None
 
     def _one_of_many(self, start: int) -> bool:
-        """``a line is late when``: one row, with an article before it and a verb or a relative behind it."""
+        """``a line is late when``: one row, with an article before it and no noun behind it."""
         before = self.tokens[start - 1].low if start else ""
         behind = self.tokens[start + 1].low if start + 1 < len(self.tokens) else ""
-        return before in {"a", "an", "each", "every", "one"} and behind in _SAID
+        return before in {"a", "an", "each", "every", "one", "no", "any", "per"} and behind in _SAID
 
     def _called(self, start: int, word: str) -> TableLink | None:
         """``visits`` where the comment of one table begins so: ``Visits of technicians``."""
@@ -377,6 +382,8 @@ def _column_fit(window: tuple[str, ...], column: ColumnInfo, table: TableInfo) -
     if have < wanted and wanted - have == {"name"} and column.kind == "text" and not have & owner:
         return 0.85
     if have < wanted and wanted - have <= {"amount", "value"} and column.kind == "number" and not have <= owner:
+        return 0.85
+    if wanted < have and have - wanted <= _KIND_WORDS and not column.is_key_like:
         return 0.85
     if len(have) == 1 and have <= _VAGUE:
         return 0.45 if have < wanted else 0.0

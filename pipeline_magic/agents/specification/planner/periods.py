@@ -274,14 +274,28 @@ def _dated_tables(c: Context, i: int) -> tuple[TableInfo, ...]:
     found: list[str] = []
     for start in range(max(c.starts[i], i - 4), i):
         link = c.table_at(start)
-        if link is not None and link.end == i and not any(item.start <= start < item.end for item in groups):
+        inside = any(item.start <= start < item.end for item in groups)
+        if link is not None and link.end == i and not inside and not _where_done(c, start):
             found.append(link.table.name)
     found += [item.table for item in c.of(Measure) if item.table]
     parting = {group.entity for group in groups if group.entity}
     near = [table.name for table in c.focus(i)]
-    near.sort(key=lambda name: name in parting)  # `per store in the last 6 months` is no date of stores
+    done = [link.table.name for j in range(c.starts[i], i) if (link := c.table_at(j)) is not None and _where_done(c, j)]
+    near.sort(key=lambda name: name in parting or name in done)  # `per store in the last 6 months` is no date of stores
     names = dict.fromkeys([*found, *near])
     return tuple(c.linker.tables[name] for name in names)
+
+
+def _where_done(c: Context, start: int) -> bool:
+    """``placed in a store``: the table tells where or how, and what was done there is what the period speaks of."""
+    at = start - 1
+    article = at > 0 and c.low(at) in {"a", "an", "the", "our"}
+    before = c.low(at - 1) if article else c.low(at)
+    verb = c.low(at - 2) if article else c.low(at - 1)
+    return (
+        before in {"in", "at", "by", "through", "via", "from"}
+        and re.fullmatch(r"\w+(?:ed|en)|made|sold|bought", verb) is not None
+    )
 
 
 def in_period(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:

@@ -34,7 +34,16 @@ from pipeline_magic.agents.specification.planner.periods import (
     in_period,
 )
 from pipeline_magic.agents.specification.planner.text import stems_of
-from pipeline_magic.agents.specification.planner.things import aged, by_means, done_or_not, numbered, possessed, signed
+from pipeline_magic.agents.specification.planner.things import (
+    aged,
+    by_means,
+    done_or_not,
+    measured,
+    numbered,
+    possessed,
+    signed,
+    worth,
+)
 from pipeline_magic.agents.specification.planner.values import (
     ARTICLES,
     Condition,
@@ -126,6 +135,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         possessed,
         numbered,
         signed,
+        measured,
         on_weekends,
         named_value,
         table_named,
@@ -137,6 +147,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         in_period,
         happened_in,
         in_place,
+        worth,
     ):
         found = read(c, i, about, least)
         if found is not None:

@@ -34,13 +34,14 @@ from pipeline_magic.agents.specification.planner.intent import (
     measures_in,
     refs_in,
 )
+from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.agents.specification.planner.linking import TableLink
 from pipeline_magic.agents.specification.planner.predicates import condition_at
 from pipeline_magic.agents.specification.planner.text import lemmas
-from pipeline_magic.agents.specification.planner.things import called_at
+from pipeline_magic.agents.specification.planner.things import called_at, done_or_not
 from pipeline_magic.agents.specification.planner.values import Condition, comparison_at
 
-__all__ = ["joined_instead", "read_among", "read_relation", "read_those", "table_of_verb"]
+__all__ = ["joined_instead", "read_among", "read_relation", "read_those", "read_who", "table_of_verb"]
 
 _REL = {"who", "that", "which"}
 _HAVE = {"with", "having", "holding", "owning", "have", "has", "had", "hold", "holds", "held", "own", "owns", "owned"}
@@ -48,15 +49,16 @@ _LACK = {"without", "lacking", "lack", "lacks"}
 _AUX = {"have", "has", "had", "do", "does", "did", "are", "is", "was", "were", "been", "be"}
 _NOT = {"not", "never", "don't", "doesn't", "didn't", "haven't", "hasn't", "hadn't", "aren't", "isn't", "weren't"}
 _ADVERBS = {"ever", "yet", "also", "already", "actually", "even"}
-_ONE = "at least one|at least a|at least 1|one or more|1 or more|a single|any|some|an|a|one"
+_ONE = "both a|both an|at least one|at least a|at least 1|one or more|1 or more|a single|any|some|an|a|one"
 _NONE = "no|zero|0|not a single|not one|not any|none of the"
-_THING = "something|anything|at all|one|any|it|things"
+_THING = "something|anything|at all|one|any|it|things|us|here|from us|with us"
 _IRREGULAR = {
     "bought", "made", "took", "taken", "sold", "sent", "paid", "got", "gave", "given", "wrote", "written", "won", "ran",
     "run", "saw", "seen", "held", "kept", "left", "did", "done", "told", "brought", "taught", "met", "began", "spoken",
     "shown", "grown", "known",
 }  # fmt: skip
 _BASE = {"buy", "order", "place", "make", "own", "use", "take", "return", "purchase", "visit", "pay"}
+_DONE = {"filed", "made", "placed", "recorded", "registered", "created", "raised", "found", "given", "issued", "booked"}
 _PURCHASE = {"buy", "bought", "purchase", "sell", "sold", "shop"}
 
 
@@ -107,7 +109,7 @@ def _relation(c: Context, i: int, subject: str) -> Found | None:
     via = table_of_verb(c, verb, subject) if verb else None
     through = via.name if via is not None and via.name != other.name else ""
     path = c.graph.path([subject], other.name, [through] if through else ())
-    if other.name == subject or not path or c.graph.ambiguous(path, c.linker.scope):
+    if other.name == subject or not path or c.graph.ambiguous(path, [*c.linker.scope, through]):
         return None
     if bare and not negated and not certain and path[0].one in {"right", "both"}:
         return None  # `orders with customers` brings them in; `customers with orders` have some
@@ -160,7 +162,33 @@ def _subject(c: Context, i: int) -> str | None:
     if isinstance(last, Exists) and last.end >= i - 2 and c.starts[last.start] == c.starts[i]:
         return last.subject
     uses = [item for item in c.items if isinstance(item, Use) and c.starts[item.start] == c.starts[i]]
+    if isinstance(last, Selected) and last.end == i and c.low(i) in _REL and uses and last.ref.table != uses[-1].table:
+        return None  # `the name of the doctor who saw the patient` says more of the doctor
     return uses[-1].table if uses else None
+
+
+def read_who(c: Context, i: int) -> Found | None:
+    """``Who gave a rating …?``: the one table of people, where a sentence asks for nobody else."""
+    if (
+        c.low(i) not in {"who", "whoever"}
+        or c.low(i + 1) in {"is", "are", "was", "were"}
+        or any(c.starts[item.start] == c.starts[i] for item in c.items)
+    ):
+        return None
+    if any(c.tokens[j].kind == "word" and c.low(j) not in FILLER | STOP for j in range(c.starts[i], i)):
+        return None
+    people = [c.linker.tables[name] for name in c.linker.near if _of_people(c.linker.tables[name])]
+    linked = [table for table in people if any(c.graph.links(table.name, name) for name in c.linker.scope)]
+    found = people if len(people) == 1 else linked
+    return Found(i + 1, "source", (Use(i, i + 1, found[0].name),)) if len(found) == 1 else None
+
+
+def _of_people(table: TableInfo) -> bool:
+    words = [set(column.words) for column in table.columns]
+    named = any("name" in each and each & {"full", "first", "last"} for each in words)
+    return named or (
+        any("email" in each or "birth" in each for each in words) and any("name" in each for each in words)
+    )
 
 
 def _opened(c: Context, i: int) -> tuple[int, bool, str, bool] | None:
@@ -168,13 +196,19 @@ def _opened(c: Context, i: int) -> tuple[int, bool, str, bool] | None:
     at = c.skip(i, ",")
     joined = at < c.end(i) and c.low(at) in {"and", "but", "yet", "though"}
     at = at + 1 if joined else at
+    whom = c.match(at, "for which|for whom|of which|on which|where|in which")
+    if whom is not None and c.match(whom, f"{_NONE}|a|an|any|at least one") is not None:
+        return whom, False, "", False
     related = c.low(at) in _REL and at < c.end(i)
     at = at + 1 if related else at
     nobody = c.match(at, "nobody|no one|no - one|no customer|no user|no person")
     related, at = (True, nobody) if nobody is not None else (related, at)
     negated, having, verb = nobody is not None, False, ""
-    if joined and not related and c.match(at, _NONE) is not None:
+    last = c.items[-1] if c.items else None
+    again = isinstance(last, Exists) and last.end == i and c.match(at, "a|an|at least one") is not None
+    if joined and not related and (again or c.match(at, _NONE) is not None):
         return at, False, "", False
+    related = related or c.low(i - 1) in {"who", "whoever"}
     while at < c.end(i):
         low = c.low(at)
         if low in _NOT:
@@ -227,6 +261,9 @@ def _other(c: Context, at: int, verb: str, subject: str) -> _Other | None:
     start = none if none is not None else one if one is not None else at
     if c.low(start) in {"their", "its", "his", "her"} or (c.low(start) == "the" and not verb):
         return None
+    named = c.table_at(start + 1) if c.low(start) == "the" else None
+    if c.low(start) == "the" and (named is None or called_at(c, named.end, named.table) is None):
+        return None  # `who saw the patient` speaks of the one that is there
     start = c.skip(start, "the") if verb else start
     if comparison_at(c, start) is not None or (start < c.end(at - 1) and c.tokens[start].kind == "number"):
         return None
@@ -234,7 +271,7 @@ def _other(c: Context, at: int, verb: str, subject: str) -> _Other | None:
     where = c.skip(start, "matching|single|such")
     link = c.table_at(where)
     if link is None:
-        while (state := state_at(c, where, None)) is not None:
+        while (state := state_at(c, where, None) or _done(c, where)) is not None:
             states.append(state)
             where = c.skip(state.end, "and|or|,") if c.low(state.end) in {"or"} else state.end
             if c.low(state.end) == "or":
@@ -256,6 +293,12 @@ def _other(c: Context, at: int, verb: str, subject: str) -> _Other | None:
     if by is not None:
         end = by if c.low(by - 1) not in {"a", "an", "any"} else by + 1
     return end, table, [], nothing is not None, True
+
+
+def _done(c: Context, i: int) -> Condition | None:
+    """``unpaid`` before the table of the invoices."""
+    link = c.table_at(i + 1)
+    return done_or_not(c, i, link.table) if link is not None and i < c.end(i - 1) else None
 
 
 def _whole(c: Context, link: TableLink, bare: bool) -> bool:
@@ -318,7 +361,13 @@ def _said_of(c: Context, end: int, other: TableInfo, subject: str, conditions: l
             break
         made.append(found.expression)
         end, assumed = found.end, assumed or found.assumed
-    return c.skip(end, "at all|yet|so far|ever"), made, assumed
+    end = c.skip(end, "at all|yet|so far|ever|exists|exist|is there")
+    if (
+        c.match(end, "was|were|has been|have been") is not None
+        and c.low(c.skip(end, "was|were|has been|have been")) in _DONE
+    ):
+        end = c.skip(end, "was|were|has been|have been") + 1
+    return end, made, assumed
 
 
 def _opens_relation(c: Context, i: int) -> bool:

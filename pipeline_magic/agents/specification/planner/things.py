@@ -9,13 +9,14 @@ from __future__ import annotations
 import re
 
 from pipeline_magic.agents.specification.planner.context import Context
+from pipeline_magic.agents.specification.planner.deeds import listed_values
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.grouping import entity_columns
 from pipeline_magic.agents.specification.planner.intent import col
 from pipeline_magic.agents.specification.planner.text import lemmas, number_of
-from pipeline_magic.agents.specification.planner.values import Condition, comparison_at, literal, spelt
+from pipeline_magic.agents.specification.planner.values import Condition, comparison_at, literal, spelt, value_at
 
-__all__ = ["aged", "by_means", "called_at", "done_or_not", "numbered", "possessed", "signed"]
+__all__ = ["aged", "by_means", "called_at", "done_or_not", "measured", "numbered", "possessed", "signed", "worth"]
 
 _HAVING = {
     "use", "have", "get", "give", "leave", "carry", "contain", "show", "include", "receive", "enter", "provide",
@@ -120,6 +121,66 @@ def called_at(c: Context, i: int, table: TableInfo) -> Condition | None:
     return Condition(i + 1, f"{col(name.ref)} = {spelt(c.tokens[i].low, name)}", f"the name is read as {name.name}")
 
 
+def measured(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``with 5 stars``, ``at least 3 floors``: a number before the word for its column."""
+    compared = comparison_at(c, i)
+    at = compared[0] if compared is not None else i
+    number = number_of(c.tokens[at]) if at < c.end(i) else None
+    if number is None or at + 1 >= c.end(i) or c.table_at(at + 1) is not None:
+        return None
+    if compared is None and c.low(i - 1) not in {"with", "having", "of", "has", "have", "are", "is"}:
+        return None
+    link = c.linker.column_at(at + 1, kinds=("number",), tables=(about.name,) if about else (), least=0.95)
+    if link is None or link.end > c.end(i) or link.others or link.column.is_key_like:
+        return None
+    operator = compared[1] if compared is not None else "="
+    return Condition(link.end, f"{col(link.ref)} {operator} {number}")
+
+
+def worth(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``transactions over 1000``, ``invoices worth less than 20 euros``: the one amount of the rows named before."""
+    at = c.match(i, "worth|of|totalling|amounting to")
+    start = at if at is not None else i
+    compared = comparison_at(c, start)
+    value = value_at(c, compared[0], None) if compared is not None else None
+    if compared is None or value is None or {"older", "younger", "longer", "shorter"} & {c.low(start)}:
+        return None
+    behind = c.tokens[value[0]] if value[0] < c.end(i) else None
+    if behind is not None and (behind.kind not in {"punct"} and behind.low not in _AFTER):
+        return None
+    table = next(
+        (link.table for j in range(max(c.starts[i], i - 3), i) if (link := c.table_at(j)) and link.end == i), None
+    )
+    table = about or table
+    if table is None and at is None:
+        return None
+    table = table or next(iter(c.focus(i)), None)
+    amounts = [column for column in table.of_kind("number") if column.type.startswith("decimal")] if table else []
+    if len(amounts) != 1:
+        return None
+    return Condition(value[0], f"{col(amounts[0].ref)} {compared[1]} {value[1]}", f"the amount is {amounts[0].name}")
+
+
+_AFTER = {
+    "or",
+    "and",
+    "that",
+    "which",
+    "in",
+    "since",
+    "from",
+    "with",
+    "who",
+    "whose",
+    "by",
+    "per",
+    "for",
+    "of",
+    "on",
+    "to",
+}
+
+
 def signed(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
     """``a positive account balance``, ``negative amounts``: the sign before a number column."""
     test = {"positive": "> 0", "negative": "< 0", "zero": "= 0", "nonzero": "<> 0"}.get(c.low(i), "")
@@ -146,6 +207,11 @@ def by_means(c: Context, i: int, about: TableInfo | None) -> Condition | None:
         ]
         if len(hits) == 1 and c.table_at(at) is None:
             column, value = hits[0]
+            several = listed_values(c, at, column)
+            known = {literal(one) for _, one in column.values}
+            if several is not None and len(several[1]) > 1 and set(several[1]) <= known:
+                text = f"{col(column.ref)} IN ({', '.join(several[1])})"
+                return Condition(several[0], text, f"these are values of {column.name}")
             return Condition(at + 1, f"{col(column.ref)} = {literal(value)}", f"{c.low(at)} is a {column.name}")
     return None
 
@@ -168,10 +234,13 @@ def aged(c: Context, i: int, about: TableInfo | None, least: float) -> Condition
     if not words & {"older", "younger", "aged", "age", "old"} or operator == "=":
         return None
     for table in (about,) if about else c.focus(i)[:2]:
+        ages = [column for column in table.of_kind("number") if column.words == ("age",)]
+        if len(ages) == 1:
+            return Condition(end, f"{col(ages[0].ref)} {operator} {number}", f"the age is {ages[0].name}")
         births = [
             column for column in table.of_kind("date", "timestamp") if {"birth", "born", "dob"} & set(column.words)
         ]
-        if len(births) != 1 or any(column.words == ("age",) for column in table.columns):
+        if len(births) != 1:
             continue
         by = c.match(end, "by|by the|according to|according to the|( by")
         named = c.linker.column_at(by, least=0.8) if by is not None else None
