@@ -68,7 +68,7 @@ class Landing:
         landed = effects.finished().get(("pull_request.land", str(request.number)))
         if landed is not None:
             known = PullRequest.model_validate(landed)
-            if deployment.state != "deployed":  # the deployment failed or was cut off; it may have been taken back since
+            if deployment.state != "deployed":  # it failed or was cut off, and somebody may have taken it back since
                 self._require_approved(work, prepared, deployment, request, known)
             return known
         now = self._ports.code_host.find_pull_request(request.branch) or request
