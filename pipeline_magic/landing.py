@@ -99,11 +99,12 @@ class Landing:
 
     def _close(self, work: Work, deployment: Deployment, request: PullRequest) -> None:
         message = f"Pull request {request.number} was closed without being merged; nothing is deployed."
-        self._end(deployment, request, message)
+        self.end(deployment, request, message)
         work.update(message=message)
         work.say(message, state="failed", stage="approval")
 
-    def _end(self, deployment: Deployment, request: PullRequest, message: str) -> None:
+    def end(self, deployment: Deployment, request: PullRequest, message: str) -> None:
+        """The deployment comes to nothing, and its approval is void."""
         ended = deployment.model_copy(update={"state": "failed", "pull_request": request, "message": message})
         said = self._draft(deployment, "deployment.fail", message.splitlines()[0])
         self._approvals.void(deployment.approval_id, message)
@@ -128,7 +129,7 @@ class Landing:
     def _refuse(self, deployment: Deployment, request: PullRequest, found: list[str]) -> NoReturn:
         shown = found[:_LINES] + ([f"and {len(found) - _LINES} more lines"] if found[_LINES:] else [])
         message = redact("\n".join([f"What pull request {request.number} brought is not what was approved:", *shown]))
-        self._end(deployment, request, message)
+        self.end(deployment, request, message)
         raise ApprovalRefused(
             message,
             where=deployment.run_id,

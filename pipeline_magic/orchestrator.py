@@ -414,6 +414,7 @@ class PipelineBuilderOrchestrator:
             elif given and run.state == "planned":
                 self._flow.apply(work, self._prepared(run_id))
             else:
+                self.ports.engine.drop_scratch(run_id)  # of a sample run that was killed
                 validated = self._flow.understand(work)
                 if planned_before and validated.typed is not None:
                     self._flow.plan(work, validated)

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 
 import pytest
 
+from pipeline_magic import cli
 from pipeline_magic.agents.approval import audit
 from pipeline_magic.errors import RollbackRefused
 from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
@@ -36,6 +38,7 @@ def orchestrator(one: PipelineBuilderOrchestrator) -> Iterator[PipelineBuilderOr
         yield made
 
 
+@pytest.mark.full
 def test_a_first_deployment(orchestrator: PipelineBuilderOrchestrator) -> None:
     """Job and table are gone, the files are reverted, the approval is void, and the audit says who did what."""
     run_id = deploy(orchestrator).run.id
@@ -63,6 +66,7 @@ def test_a_first_deployment(orchestrator: PipelineBuilderOrchestrator) -> None:
     assert not audit.verify(entries)
 
 
+@pytest.mark.full
 def test_twice(orchestrator: PipelineBuilderOrchestrator) -> None:
     """A second rollback is told so and touches nothing; the plan can be approved and deployed again."""
     run_id = deploy(orchestrator).run.id
@@ -127,6 +131,7 @@ def test_others_wrote_since(orchestrator: PipelineBuilderOrchestrator) -> None:
     assert now["digest"] == first.deployment.digest
 
 
+@pytest.mark.full
 def test_others_wrote_a_new_table(orchestrator: PipelineBuilderOrchestrator) -> None:
     """A table that the deployment made, and others wrote, is left, and that is said; the rest is undone."""
     run_id = deploy(orchestrator).run.id
@@ -137,6 +142,7 @@ def test_others_wrote_a_new_table(orchestrator: PipelineBuilderOrchestrator) -> 
     assert len(rows(orchestrator)) == 6
 
 
+@pytest.mark.full
 def test_a_write_between_plan_and_rollback(orchestrator: PipelineBuilderOrchestrator) -> None:
     """What a person was shown is what is done: another plan by then touches nothing."""
     run_id = deploy(orchestrator).run.id
@@ -145,3 +151,22 @@ def test_a_write_between_plan_and_rollback(orchestrator: PipelineBuilderOrchestr
     with pytest.raises(RollbackRefused, match="another"):
         orchestrator.rollback(run_id, "John Doe", shown=shown)
     assert orchestrator.snapshot(run_id).deployment.state == "deployed"
+
+
+def test_the_command_line(orchestrator: PipelineBuilderOrchestrator, capsys: pytest.CaptureFixture[str]) -> None:
+    """Without `--yes` it says what would be undone and touches nothing; with it, it is undone, by name or id."""
+    run_id = deploy(orchestrator).run.id
+    home = ["--home", str(orchestrator.settings.home), "--local"]
+    assert cli.main([*home, "rollback", "status_counts"]) == 0
+    said = capsys.readouterr().out
+    assert f"2. Drop `{TARGET}`" in said and f"Nothing was touched. `rollback {run_id} --yes` does it." in said
+    assert folder(orchestrator).exists() and orchestrator.snapshot(run_id).deployment.state == "deployed"
+    assert cli.main([*home, "--json", "rollback", run_id, "--only", "job"]) == 0
+    plan = json.loads(capsys.readouterr().out)
+    assert [step["part"] for step in plan["steps"]] == ["job"] and len(plan["left"]) >= 2
+    assert cli.main([*home, "rollback", "status_counts", "--yes", "--reason", "wrong numbers"]) == 0
+    capsys.readouterr()
+    assert not folder(orchestrator).exists()
+    assert cli.main([*home, "rollback", run_id, "--yes"]) == 10
+    assert "already" in capsys.readouterr().err
+    assert cli.main([*home, "rollback", "no_such", "--yes"]) == 11

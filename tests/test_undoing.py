@@ -59,6 +59,17 @@ def test_a_change_goes_back(world: World) -> None:
     assert world.undo("r-1").state == "rolled_back" and TARGET not in world.tables.commits
 
 
+def test_one_after_the_other(world: World) -> None:
+    """Each rollback puts back what its own deployment replaced, whatever was deployed and undone since."""
+    for number in ("1", "2", "3"):
+        world.deploy(f"r-{number}", notebook=number)
+    world.undo("r-3")
+    assert world.jobs.settings("job-daily")["notebook"] == "2"
+    world.undo("r-2")
+    assert world.jobs.settings("job-daily")["notebook"] == world.tables.rows[TARGET][-1][0] == "1"
+    assert world.git.read("pipelines/daily/daily.ipynb") == "1\n"
+
+
 def test_who_may(world: World) -> None:
     """Whoever may approve may roll back, by the authenticated identity; nobody else, whatever name is typed."""
     world.deploy()

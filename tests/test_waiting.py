@@ -158,3 +158,24 @@ def test_checks(orchestrator: PipelineBuilderOrchestrator, monkeypatch: pytest.M
     assert "failed" in orchestrator.resume(planned.run_id).run.message
     standing[0] = "passed"
     assert orchestrator.resume(planned.run_id).deployment.state == "deployed"
+
+
+def test_a_bundle_is_refused_here(orchestrator: PipelineBuilderOrchestrator, tmp_path: Path) -> None:
+    """An environment that CI deploys by a bundle cannot be deployed by the local lakehouse: said before anything."""
+    orchestrator.ports.code_host.read("README.md")
+    edit_by_hand(orchestrator, "pipeline_magic.toml", '[environments.default]\ndeploy_via = "bundle"\n', tmp_path)
+    planned = orchestrator.build_pipeline(STATEMENT)
+    with pytest.raises(ApprovalRefused, match="deployed by a bundle"):
+        orchestrator.approve(planned.approval_id, "John Doe")
+    now = orchestrator.snapshot(planned.run_id)
+    assert (now.approval.state, now.pull_request, jobs(orchestrator)) == ("pending", None, 0)
+
+
+def test_what_a_killed_sample_run_left_is_removed(orchestrator: PipelineBuilderOrchestrator) -> None:
+    """`resume` drops the scratch schema of the run."""
+    run = orchestrator.start(STATEMENT).run
+    orchestrator.ports.engine.create_scratch(run.id)
+    scratch = orchestrator.settings.home / "scratch"
+    assert any(scratch.iterdir())
+    orchestrator.resume(run.id)
+    assert not any(scratch.iterdir())
