@@ -56,8 +56,8 @@ MEANS = {
 def page() -> str:
     """The whole of ``states.md``."""
     parts = [
-        "# States\n\nMade from the table in `pipeline_magic/runs.py` by `python docs/states.py`. An arrow says the verb "
-        "and who may; every other move is refused, and every move is a compare-and-set.\n"
+        "# States\n\nMade from the table in `pipeline_magic/runs.py` by `python docs/states.py`. An arrow says the "
+        "verb and who may; every other move is refused, and every move is a compare-and-set.\n"
     ]
     for machine, (states, said) in MACHINES.items():
         parts.append(
