@@ -186,7 +186,8 @@ class Retention:
         if deployment is not None:
             return self._deployed(deployment)
         approvals = self._store.approvals(run.id)
-        if any(self._open(approval) for approval in approvals):
+        # The approval of a run that was cancelled can no longer be given.
+        if run.state not in _ENDED and any(self._open(approval) for approval in approvals):
             return "", "waiting for an approval"
         if any(approval.state == "approved" for approval in approvals):
             return "", "approved, and not deployed yet"

@@ -122,6 +122,8 @@ PLANNED = ("awaiting_input", "generating", "planned")
         (("awaiting_input", "superseded"), {}, ""),
         (PLANNED, {"approved": "pending"}, "waiting for an approval"),
         (PLANNED, {"approved": "partly_approved"}, "waiting for an approval"),
+        ((*PLANNED, "cancelled"), {"approved": "pending"}, ""),
+        (("awaiting_input", "generating"), {"approved": "pending"}, "waiting for an approval"),
         (PLANNED, {"approved": "approved"}, "approved, and not deployed yet"),
         (PLANNED, {"approved": "rejected"}, ""),
         (PLANNED, {"approved": "void"}, ""),
