@@ -92,11 +92,14 @@ def _decimal(c: Context, i: int) -> tuple[int, str] | None:
 def _fills(c: Context, i: int) -> Found | None:
     """``fill missing segments with 'x'``, ``if the name is missing use 'guest'``."""
     if c.verb(i, "fill", "replace", "default", "set", "impute", "treat", "count", "consider"):
-        gone = c.match(c.skip(i + 1, "in|all|any|the"), _MISSING)
+        gone = c.match(c.skip(i + 1, "in|all|any|the|a|an|every|each"), _MISSING)
         link = _column(c, gone) if gone is not None else None
         after = c.skip(link.end, "values|value|ones|entries") if link is not None else i
         using = c.match(after, "with|by|to|as|with the value|with a") if link is not None else None
     else:
+        counted = _counts_as(c, i)
+        if counted is not None:
+            return counted
         opened = c.match(i, "if|when|where|wherever|whenever")
         link = _column(c, opened) if opened is not None else None
         gone = c.match(c.skip(link.end, "is|are|was"), _MISSING) if link is not None else None
@@ -108,6 +111,25 @@ def _fills(c: Context, i: int) -> Found | None:
         return None
     end, text = value
     return Found(end, "derive", (Change(i, end, "fill", link.ref, text),))
+
+
+_COUNTS = (
+    "counts as|count as|is treated as|are treated as|is counted as|are counted as|is taken as|are taken as|is|are|means|"
+    "is considered|are considered|should be treated as|is regarded as|becomes|become|is set to|are set to"
+)
+
+
+def _counts_as(c: Context, i: int) -> Found | None:
+    """``where an empty discount counts as 0``, ``a missing amount is treated as 0``."""
+    at = c.skip(i, ",|where|with|and|(")
+    gone = c.match(c.skip(at, "a|an|any|every|all"), _MISSING)
+    link = _column(c, gone) if gone is not None else None
+    using = c.match(link.end, _COUNTS) if link is not None else None
+    value = _value(c, using, link) if using is not None and link is not None else None
+    if value is None or link is None:
+        return None
+    end = c.skip(value[0], ")") if c.low(i) == "(" else value[0]
+    return Found(end, "derive", (Change(i, end, "fill", link.ref, value[1]),))
 
 
 def _value(c: Context, i: int, link: ColumnLink) -> tuple[int, str] | None:

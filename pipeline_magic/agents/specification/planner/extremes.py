@@ -24,6 +24,7 @@ from pipeline_magic.agents.specification.planner.intent import (
     col,
     measure_ref,
 )
+from pipeline_magic.agents.specification.planner.linking import TableLink
 from pipeline_magic.agents.specification.planner.listing import column_like
 from pipeline_magic.agents.specification.planner.measures import read_measure
 from pipeline_magic.agents.specification.planner.periods import date_column
@@ -155,7 +156,12 @@ def _rows_before(c: Context, i: int) -> Found | None:
             )
             if not (parted or number or again):
                 continue
-            order = _date(c, i, table) if timely else _size(table)
+            by = c.match(end, "by the|by its|by|according to|based on")
+            link = c.linker.column_at(by, tables=(table.name,), least=0.8) if by is not None else None
+            if link is not None and link.end <= c.end(i) and link.column.kind in {"date", "timestamp", "number"}:
+                order, end = link.column, link.end
+            else:
+                order = _date(c, i, table) if timely else _size(table)
             if order is None:
                 return None
             if not timely:
@@ -163,6 +169,15 @@ def _rows_before(c: Context, i: int) -> Found | None:
                 items.append(Filter(i, end, unknown, "an unknown amount is not ranked"))
             return finish(c, i, end, n, table, col(order.ref), descending, items)
     return None
+
+
+def _last_word(c: Context, i: int) -> TableLink | None:
+    """``the latest event`` of `scan_events`, where one table in scope ends so."""
+    if i >= c.end(i) or c.tokens[i].kind != "word":
+        return None
+    inside = [c.linker.tables[name] for name in c.linker.scope]
+    fitting = [table for table in inside if len(table.words) > 1 and table.words[-1] == c.tokens[i].stem]
+    return TableLink(i, i + 1, fitting[0], 0.8) if len(fitting) == 1 else None
 
 
 _PART = "date|dates|time|timestamp|day|amount|amounts|value|values|total|number|count|price|name|id|key|status|type"
@@ -176,7 +191,7 @@ def _noun(c: Context, i: int) -> tuple[int, TableInfo, list[Item]] | None:
     while c.table_at(at) is None and (state := state_at(c, at, None)) is not None:
         conditions.append(Filter(at, state.end, state.expression, state.assumed))
         at = state.end
-    link = c.table_at(at)
+    link = c.table_at(at) or _last_word(c, at)
     if link is None or link.others or c.match(link.end, _PART) is not None:
         return None
     end = link.end

@@ -8,8 +8,10 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pipeline_magic.agents.specification.planner.context import Context
-from pipeline_magic.agents.specification.planner.intent import Derive, Measure, col, measure_ref
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Kind
+from pipeline_magic.agents.specification.planner.intent import Derive, Measure, col, measure_ref, refs_in
 from pipeline_magic.agents.specification.planner.lateness import days_late_at
+from pipeline_magic.agents.specification.planner.listing import column_like
 from pipeline_magic.agents.specification.planner.text import number_of, stems_of
 
 __all__ = ["Formula", "derived_at", "formula_at"]
@@ -49,14 +51,46 @@ def _chain(c: Context, i: int, operators: dict[str, str], part: object) -> Formu
         following: Formula | None = read(sign[1]) if sign else None  # type: ignore[operator]  # as above
         if sign is None or following is None:
             break
+        text = f"{made.expression} {sign[0]} {following.expression}"
+        if sign[0] == "-" and _is_date(c, made.expression) and _is_date(c, following.expression):
+            text = f"datediff({_day(c, made.expression)}, {_day(c, following.expression)})"
         made = Formula(
             following.end,
-            f"{made.expression} {sign[0]} {following.expression}",
+            text,
             made.operators + following.operators + 1,
             made.words,
             made.table or following.table,
         )
     return made
+
+
+def _is_date(c: Context, template: str) -> bool:
+    """A single column that holds a day or a moment."""
+    refs = refs_in(template)
+    column = c.linker.tables[refs[0].table].column(refs[0].column) if len(refs) == 1 else None
+    return column is not None and template == col(refs[0]) and column.kind in {"date", "timestamp"}
+
+
+def _day(c: Context, template: str) -> str:
+    """The day of a moment: days are counted from midnight to midnight."""
+    ref = refs_in(template)[0]
+    column = c.linker.tables[ref.table].column(ref.column)
+    return f"to_date({template})" if column is not None and column.kind == "timestamp" else template
+
+
+def _date_like(c: Context, i: int, table: str = "") -> tuple[int, ColumnInfo] | None:
+    """``date of delivery``, ``billing``: the one date of a table near by that has the word's root."""
+    at = c.match(i, "date of the|date of its|date of|day of|time of|moment of") or i
+    if at >= c.end(i) or c.tokens[at].kind != "word" or len(c.low(at)) < 4:
+        return None
+    names = (table,) if table else tuple(dict.fromkeys((*c.linker.scope, *c.linker.near)))
+    words = (c.low(at), "date") if at > i else (c.low(at),)
+    for name in names:
+        column = column_like(c.linker.tables[name], words)
+        if column is not None and column.kind in {"date", "timestamp"}:
+            end = at + 1 if at > i else c.skip(at + 1, "date|day|time")
+            return end, column
+    return None
 
 
 def _term(c: Context, i: int) -> Formula | None:
@@ -97,6 +131,9 @@ def _term(c: Context, i: int) -> Formula | None:
     computed = _computed(c, i)
     if computed is not None:
         return computed
+    dated = _date_like(c, i) if c.match(i, "date of|day of|time of|moment of") is not None else None
+    if dated is not None:
+        return Formula(dated[0], col(dated[1].ref), 0, " ".join(dated[1].words), dated[1].ref.table)
     link = c.linker.column_at(i, least=0.6)
     if link is None or link.end > c.end(i) or (link.column.kind == "text" and link.score < 0.8):
         return None
@@ -110,22 +147,29 @@ def _between(c: Context, i: int) -> Formula | None:
         at = c.match(i, f"{words}|number of {unit}s from|time in {unit}s between")
         if at is None:
             continue
-        first = c.linker.column_at(c.skip(at, "the|its"), kinds=("date", "timestamp"), least=0.45)
-        joined = c.match(first.end, "and|to|until") if first is not None else None
+        first = _date_at(c, c.skip(at, "the|its|their"))
+        joined = c.match(first[0], "and the|and its|and|to the|to|until") if first is not None else None
         second = None
         if first is not None and joined is not None:
-            start = c.skip(joined, "the|its")
-            second = c.linker.column_at(
-                start, kinds=("date", "timestamp"), tables=(first.ref.table,), least=0.45
-            ) or c.linker.column_at(start, kinds=("date", "timestamp"))
-        if first is None or second is None:
+            second = _date_at(c, c.skip(joined, "the|its|their"), first[1].ref.table)
+        if first is None or second is None or first[1].ref == second[1].ref:
             return None
-        late, early = col(second.ref), col(first.ref)
-        text = f"datediff({late}, {early})"
+        late, early = col(second[1].ref), col(first[1].ref)
+        text = f"datediff({_day(c, late)}, {_day(c, early)})"
         if seconds:
             text = f"(unix_timestamp({late}) - unix_timestamp({early})) / {seconds}"
-        return Formula(second.end, text, 1, f"{unit}s", first.ref.table)
+        return Formula(second[0], text, 1, f"{unit}s", first[1].ref.table)
     return None
+
+
+def _date_at(c: Context, i: int, table: str = "") -> tuple[int, ColumnInfo] | None:
+    """A date by its name or by a word of its root; in the table of the first one, where there is one."""
+    kinds: tuple[Kind, ...] = ("date", "timestamp")
+    own = c.linker.column_at(i, kinds=kinds, tables=(table,), least=0.45) if table else None
+    link = own or c.linker.column_at(i, kinds=kinds, least=0.8 if table else 0.45)
+    if link is not None and link.end <= c.end(i):
+        return link.end, link.column
+    return _date_like(c, i, table)
 
 
 def _computed(c: Context, i: int) -> Formula | None:

@@ -42,6 +42,7 @@ _WHOLE_ROWS = re.compile(
     rf"|{_DROP} (?:all |any |the )*{_ROWS} that (?:are|occur|appear) (?:{_SAME} )*"
     rf"(?:{_TWICE}|the same|twice|more than once)"
     rf"|(?:{_SAME} )*{_TWICE} {_ROWS} (?:are|should be|must be|to be|have to be|can be|need to be) {_GONE}"
+    rf"|(?:{_SAME} )+{_TWICE} (?:are |should be |must be )?{_GONE}"
     rf"|keep(?:s|ing)? (?:each|every) {_ROWS} (?:only )?once)"
 )
 _KEYED = (

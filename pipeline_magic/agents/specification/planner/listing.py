@@ -6,6 +6,7 @@ any other; else nothing is read, and the word is asked about. Not here: columns 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
@@ -40,12 +41,21 @@ _AHEAD = 30
 
 def akin(one: str, other: str) -> bool:
     """Two words of one root: ``opening`` and ``opened``, ``installation`` and ``installed``."""
-    if one == other or not lemmas(one).isdisjoint(lemmas(other)):
+    if one == other or not _roots(one).isdisjoint(_roots(other)):
         return True
     size = 0
     while size < min(len(one), len(other)) and one[size] == other[size]:
         size += 1
     return size >= 5 and max(len(one), len(other)) - size <= 5
+
+
+_IRREGULAR = {"paid": "pay", "sold": "sell", "bought": "buy", "sent": "send", "made": "make", "began": "begin"}
+_ENDING = re.compile(r"(?:ment|ation|al|er|or)$")
+
+
+def _roots(word: str) -> frozenset[str]:
+    found = set(lemmas(word)) | {_IRREGULAR.get(word, word)}
+    return frozenset(found | {cut for form in found if len(cut := _ENDING.sub("", form)) > 2})
 
 
 def column_like(table: TableInfo, words: tuple[str, ...]) -> ColumnInfo | None:

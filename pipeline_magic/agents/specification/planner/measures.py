@@ -47,10 +47,10 @@ from pipeline_magic.spec.names import slug
 __all__ = ["functions_of", "read_measure", "revenue_of"]
 
 _FUNCTIONS = {
-    "avg": "average|mean|avg|the average|average of|mean of|the mean",
+    "avg": "average|mean|avg|averaged|the averaged|the average|average of|mean of|the mean",
     "sum": (
         "total|sum|sum up|sums up|add up|adds up|the total|sum of|the sum of|total of|overall|the sum|combined|"
-        "totals of"
+        "totals of|summed|the summed|summed up|accumulated|the accumulated|added up"
     ),
     "max": (
         "last|maximum|max|highest|largest|greatest|biggest|the highest|latest|most recent|newest|longest|the "

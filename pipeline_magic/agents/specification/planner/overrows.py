@@ -10,15 +10,27 @@ from pipeline_magic.agents.specification.planner.intent import Windowed, measure
 from pipeline_magic.agents.specification.planner.layout import Layout
 from pipeline_magic.runs import Question
 
-__all__ = ["add_windows", "window_names"]
+__all__ = ["add_wholes", "add_windows", "window_names"]
 
 _PERIODS = {"hour", "day", "week", "month", "quarter", "year"}
 
 
-def add_windows(made: Assembly, plan: Plan, layout: Layout) -> None:
-    """A window step for each, and a step for what is computed from it."""
+def add_wholes(made: Assembly, plan: Plan, layout: Layout) -> None:
+    """Shares of all: the whole is known only before groups are left out."""
     for item in plan.windows:
-        _add(made, plan, layout, item)
+        if _is_whole(item):
+            _add(made, plan, layout, item)
+
+
+def _is_whole(item: Windowed) -> bool:
+    return not item.shown and item.over == () and item.order == () and item.rows is None
+
+
+def add_windows(made: Assembly, plan: Plan, layout: Layout) -> None:
+    """A window step for each that is no whole, and a step for what is computed from it."""
+    for item in plan.windows:
+        if not _is_whole(item):
+            _add(made, plan, layout, item)
     names = window_names(plan)
     for late in plan.filters:
         if names & set(measures_in(late.expression)):

@@ -17,7 +17,7 @@ from pipeline_magic.agents.specification.planner.joining import stands_before, t
 from pipeline_magic.agents.specification.planner.labels import add_segment, add_top, segment_on_rows
 from pipeline_magic.agents.specification.planner.layout import Layout
 from pipeline_magic.agents.specification.planner.nested import add_outer
-from pipeline_magic.agents.specification.planner.overrows import add_windows, window_names
+from pipeline_magic.agents.specification.planner.overrows import add_wholes, add_windows, window_names
 
 __all__ = ["add_rest", "add_row_steps"]
 
@@ -77,6 +77,7 @@ def add_rest(made: Assembly, plan: Plan, layout: Layout) -> None:
     _add_derives(made, plan, layout, over, "derive_metrics")
     made.columns += [item.name for item in over] if made.columns else []
     late = window_names(plan)
+    add_wholes(made, plan, layout)
     for item in plan.filters:
         if measures_in(item.expression) and not on_rows(plan, item.expression):
             if late & set(measures_in(item.expression)):

@@ -31,6 +31,8 @@ from pipeline_magic.spec.names import slug
 __all__ = ["resolve"]
 
 _NEAR = 8
+_UNITS = {"day", "hour", "minute", "week", "month", "year"}
+"""Of a time between two dates, the unit is no column."""
 
 
 def resolve(c: Context, items: Sequence[Item]) -> tuple[list[Item], list[Question]]:
@@ -66,7 +68,7 @@ def _ties(c: Context, item: Item) -> list[ColumnLink]:
     found: dict[Ref, ColumnLink] = {}
     skip_to = item.start
     for i in range(item.start, item.end):
-        if i < skip_to:
+        if i < skip_to or (c.tokens[i].stem in _UNITS and c.low(i + 1) in {"between", "from", "since", "to", "until"}):
             continue
         for kind in {c.linker.tables[ref.table].column(ref.column).kind for ref in used}:  # type: ignore[union-attr]  # refs are of known columns
             link = c.linker.column_at(i, kinds=(kind,))

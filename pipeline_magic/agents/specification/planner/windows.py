@@ -45,6 +45,7 @@ _RUNNING = (
 _UNITS = "day|week|month|quarter|year"
 _OVER = "|".join(f"{unit} over {unit}|{unit} - over - {unit}|{unit} on {unit}" for unit in _UNITS.split("|"))
 _OVER += "".join(f"|from {unit} to {unit}|from one {unit} to the next" for unit in _UNITS.split("|"))
+_OVER += "|mom|yoy|qoq|wow|dod|m - o - m|y - o - y|m / m|y / y|q / q"
 _CHANGES = "change|growth|difference|delta|increase|development|growth rate|change rate|variation|comparison"
 _PERCENT = (
     "in percent|, in percent|, in %|, in percentage|in %|in percentage|as a percentage|as percent|as a percent|%|"
