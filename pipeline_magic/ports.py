@@ -153,6 +153,11 @@ class Engine(Protocol):
         """For a person."""
         ...
 
+    @property
+    def no_notebooks(self) -> str:
+        """Why `run_notebook` cannot be used here, to end "The notebook was not executed: "; empty where it can be."""
+        ...
+
     def query(self, sql: str, *, limit: int = 1000, timeout: float = 600.0) -> Rows:
         """Run one SELECT (or WITH … SELECT) and return at most `limit` rows.
 

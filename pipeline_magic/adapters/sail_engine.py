@@ -50,6 +50,8 @@ class SailEngine:
         lakehouse: Where the tables are.
     """
 
+    no_notebooks = ""
+
     def __init__(self, server: SailServer, lakehouse: Lakehouse) -> None:
         self._server = server
         self._lakehouse = lakehouse

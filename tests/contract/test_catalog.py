@@ -8,6 +8,7 @@ comment.
 from __future__ import annotations
 
 import decimal
+from collections.abc import Iterator
 from pathlib import Path
 
 import pyarrow as pa
@@ -19,6 +20,8 @@ from pipeline_magic.adapters.lakehouse import DESCRIBED, Lakehouse
 from pipeline_magic.errors import CatalogError, TableNotFound
 from pipeline_magic.ports import Catalog
 from pipeline_magic.spec.schema import Column
+from tests.support.databricks_server import workspace
+from tests.support.databricks_server.spark import column
 
 
 @pytest.fixture
@@ -40,7 +43,38 @@ def lakehouse(tmp_path: Path) -> Lakehouse:
     return made
 
 
-@pytest.fixture(params=["lakehouse"])
+@pytest.fixture
+def unity() -> Iterator[Catalog]:
+    """Unity Catalog and a warehouse of the strict workspace."""
+    from pipeline_magic.adapters.databricks.catalog import UnityCatalog
+    from pipeline_magic.adapters.databricks.client import workspace_client
+    from pipeline_magic.adapters.databricks.warehouse import Warehouse
+
+    server, world, _ = workspace()
+    world.add_catalog("shop", "boss@acme.test")
+    world.add_schema("shop", "sales", "boss@acme.test")
+    world.grant("catalog", "shop", "ada@acme.test", "USE_CATALOG", "CREATE_SCHEMA")
+    world.grant("schema", "shop.sales", "engineers", "USE_SCHEMA", "SELECT", "MODIFY", "CREATE_TABLE", "APPLY_TAG")
+    price = [decimal.Decimal("1.50"), decimal.Decimal("2.25"), None]
+    world.fill(
+        "shop.sales.orders",
+        [
+            column(0, "id", "bigint", nullable=False, comment="Number"),
+            column(1, "Customer Name", "string"),
+            column(2, "price", "decimal(10,2)"),
+        ],
+        list(zip([1, 2, 3], ["a", None, "c"], price, strict=True)),
+        "boss@acme.test",
+        comment="What was bought",
+        constraints=[{"primary_key_constraint": {"name": "orders_pk", "child_columns": ["id"]}}],
+    )
+    world.fill("shop.sales.items", [column(0, "id", "bigint")], [(1,)], "boss@acme.test")
+    client = workspace_client(server.url, "good-token")
+    yield UnityCatalog(client, engine=Warehouse(client, "wh1"))
+    server.close()
+
+
+@pytest.fixture(params=["lakehouse", "unity"])
 def catalog(request: pytest.FixtureRequest) -> Catalog:
     made: Catalog = request.getfixturevalue(request.param)
     return made

@@ -32,6 +32,7 @@ class DuckEngine:
     """
 
     name = "DuckDB"
+    no_notebooks = ""
 
     def __init__(self, notebook: Callable[[DuckEngine, Mapping[str, str]], NotebookRun] | None = None) -> None:
         self.connection = duckdb.connect()

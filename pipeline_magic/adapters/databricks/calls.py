@@ -18,6 +18,7 @@ from urllib.parse import quote as percent
 
 import requests
 from databricks.sdk import errors as vendor
+from databricks.sdk.errors.base import DatabricksError
 
 from pipeline_magic.errors import CatalogError, NotFound, PermissionDenied, PipelineMagicError
 from pipeline_magic.redact import redact
@@ -41,6 +42,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (vendor.DeadlineExceeded, 504),
     (vendor.InternalError, 500),
 )
+_FAILURES = (DatabricksError, TimeoutError, requests.RequestException, ValueError, RuntimeError)
 _NOT_TAKEN = frozenset({429, 503})
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 _DEBUG = re.compile(r"\.?\s*(Config: |Env: ).*\Z", re.DOTALL)
@@ -167,13 +169,7 @@ class Calls:
         for attempt in range(1, self._attempts + 1):
             try:
                 return action()
-            except (
-                vendor.DatabricksError,
-                TimeoutError,
-                requests.RequestException,
-                ValueError,
-                RuntimeError,
-            ) as raised:
+            except _FAILURES as raised:
                 error = _cause(raised)
                 wait, failed = self._after(error, what, attempt, again=again)
                 if failed is None:
@@ -187,8 +183,8 @@ class Calls:
     def _after(
         self, error: BaseException, what: str, attempt: int, *, again: bool
     ) -> tuple[float | None, Exception | None]:
-        """Seconds until the same call may succeed (None: never), and the error if it does not; None for a foreign one."""
-        if isinstance(error, vendor.DatabricksError):
+        """Seconds until the same call may succeed (None: never), and the error otherwise (None: not Databricks')."""
+        if isinstance(error, DatabricksError):
             status = status_of(error)
             repeat = status in _AGAIN and (again or status in _NOT_TAKEN) and not _is_quota(error, status)
             wait = _asked(error, attempt) if repeat else None
@@ -199,7 +195,7 @@ class Calls:
             return (_backoff(attempt) if again or never_there else None), self._broken(error, what, again=again)
         return None, None
 
-    def _refused(self, error: vendor.DatabricksError, status: int, what: str) -> Exception:
+    def _refused(self, error: DatabricksError, status: int, what: str) -> Exception:
         said = says(error)
         if status == 401 or (status == 403 and _TOKEN.search(said)):
             return self._error(f"Databricks does not accept the credentials, while {what}: {said}.", **self._renew())
@@ -289,12 +285,12 @@ def _cause(error: BaseException) -> BaseException:
     return error
 
 
-def _asked(error: vendor.DatabricksError, attempt: int) -> float:
+def _asked(error: DatabricksError, attempt: int) -> float:
     asked = getattr(error, "retry_after_secs", None)
     return float(asked) if asked is not None and asked >= 0 else _backoff(attempt)
 
 
-def _is_quota(error: vendor.DatabricksError, status: int) -> bool:
+def _is_quota(error: DatabricksError, status: int) -> bool:
     code = str(error.error_code or "")
     if status == 429:  # otherwise a limit of requests a second, which ends by itself
         return "QUOTA" in code or "quota" in str(error).casefold()

@@ -1,9 +1,9 @@
 """Unity Catalog of one workspace. Fulfils `ports.Catalog`.
 
 Here: one table with keys and tags, schemas, and what is written to the target (comments by SQL: the REST API has no
-verb for them; tags by REST). Many tables are `listing`, the caller's privileges `privileges`. Not here: grants, volumes,
-lineage. Rows, bytes and the newest commit are asked of the engine, where there is one: the catalog's own properties
-lag behind the data, and are taken only without it.
+verb for them; tags by REST). Many tables are `listing`, the caller's privileges `privileges`. Not here: grants, volumes
+and lineage. Rows, bytes and the newest commit are asked of the engine, where there is one: the catalog's own
+properties lag behind the data, and are taken only without it.
 """
 
 from __future__ import annotations
@@ -270,9 +270,7 @@ class UnityCatalog:
             raise kind(
                 f"The comments of `{table.table}` cannot be set: {error.message}",
                 where=self.name,
-                hint="It needs MODIFY on the table (of a view: its owner), USE SCHEMA and USE CATALOG."
-                if denied
-                else "",
+                hint="It needs MODIFY on the table (on a view: to own it) and the USE privileges." if denied else "",
             ) from None
 
     def _tag(self, full: str, key: str, value: str) -> None:

@@ -1,9 +1,9 @@
 """Every table of a metastore with few calls: schema by schema, in pages, several schemas at once.
 
 The descriptions of a schema are kept with the signatures of its tables; a second reading first lists without columns
-and reads in full only the schemas whose signatures have changed. No table is asked for by itself. Left out are the
-catalogs and schemas that Databricks keeps for its own (`system`, `information_schema`), and what the caller may not use.
-Not here: keys and tags, which a listing does not give (`catalog.table` does).
+and reads in full only the schemas whose signatures have changed. No table is asked for by itself. Left out are what
+Databricks keeps for its own (`system`, `information_schema`) and what the caller may not use. Not here: keys and tags,
+which a listing does not give (`catalog.table` does).
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Any
 
 from pipeline_magic.adapters.databricks.calls import Calls, Refusal
 from pipeline_magic.adapters.databricks.tables import schema_of, signature
-from pipeline_magic.errors import Cancelled, CatalogError, NotFound, PermissionDenied
+from pipeline_magic.errors import Cancelled, NotFound, PermissionDenied
 from pipeline_magic.spec.schema import TableSchema
 
 __all__ = ["Listing"]

@@ -1,7 +1,7 @@
 """The life of one statement on a SQL warehouse: sent, waited for, read chunk by chunk, or stopped.
 
-A statement that fails is an answer with HTTP 200 and the state FAILED; a warehouse that is stopped starts by itself, and
-the statement waits as PENDING meanwhile. Not here: which statements are run; see `warehouse`.
+A statement that fails is an answer with HTTP 200 and the state FAILED; a stopped warehouse starts by itself, and the
+statement waits as PENDING meanwhile. Not here: which statements are run; see `warehouse`.
 """
 
 from __future__ import annotations

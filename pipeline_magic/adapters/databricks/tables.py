@@ -45,7 +45,7 @@ def schema_of(info: Mapping[str, Any], tags: Mapping[str, str] | None = None, *,
     given = info.get("columns") or ()
     columns = sorted((one for one in given if one.get("name")), key=lambda one: int(one.get("position") or 0))
     constraints = [one for one in info.get("table_constraints") or () if isinstance(one, Mapping)]
-    primary = next((key for one in constraints if (key := one.get("primary_key_constraint"))), {})
+    primary: Mapping[str, Any] = next((key for one in constraints if (key := one.get("primary_key_constraint"))), {})
     properties: Mapping[str, Any] = (info.get("properties") or {}) if statistics else {}
     version = properties.get("delta.lastUpdateVersion")
     return TableSchema(
@@ -66,9 +66,8 @@ def schema_of(info: Mapping[str, Any], tags: Mapping[str, str] | None = None, *,
 
 def signature(info: Mapping[str, Any]) -> str:
     """Changes when the description of a table changes; not with its rows."""
-    return "\x1f".join(
-        str(info.get(part) or "") for part in ("name", "table_id", "table_type", "updated_at", "comment")
-    )
+    parts = ("name", "table_id", "table_type", "updated_at", "comment")
+    return "\x1f".join(str(info.get(part) or "") for part in parts)
 
 
 def _column(info: Mapping[str, Any]) -> Column:

@@ -1,8 +1,8 @@
 """Texts of a statement's result into Python's values, by the types of its manifest. Pure.
 
 A result in JSON holds a text or null for every value; a struct, array or map is one JSON text, in which numbers may
-stand as numbers or as texts. A text that is not of its type (a date of the year 12000) stays a text: a value that cannot
-be held is shown as it came, never changed. Not here: how results are fetched; see `statements`.
+stand as numbers or as texts. A text that is not of its type (a date of the year 12000) stays a text: what cannot be
+held is shown as it came, never changed. Not here: how results are fetched; see `statements`.
 """
 
 from __future__ import annotations

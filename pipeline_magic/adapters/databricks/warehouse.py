@@ -185,6 +185,16 @@ class Warehouse:
         catalog, schema = self._scratch(run_id)
         self.execute(f"DROP SCHEMA IF EXISTS {quote(catalog)}.{quote(schema)} CASCADE")
 
+    def left_scratch(self, run_ids: Sequence[str]) -> Sequence[str]:
+        """The runs among these whose scratch schema is still there."""
+        wanted = {self._scratch(run_id): run_id for run_id in run_ids}
+        if not wanted:
+            return ()
+        catalog = next(iter(wanted))[0]
+        found = self._statements.run(f"SHOW SCHEMAS IN {quote(catalog)} LIKE '{_OWN}*'")
+        names = {(row[0] or "").casefold() for row in found.rows}
+        return tuple(run_id for (_, schema), run_id in wanted.items() if schema.casefold() in names)
+
     def _scratch(self, run_id: str) -> tuple[str, str]:
         around = self._surroundings()
         # Two people with stores of their own may have runs of the same id.
@@ -276,7 +286,7 @@ class Warehouse:
     def drop(self, table: str, *, seen: str = "") -> None:
         """Remove a table with its rows; nothing happens when it is not there.
 
-        Whoever writes between the look at the newest version and the drop is not seen: SQL has no drop with a condition.
+        Who writes between the look at the newest version and the drop is not seen: SQL drops without condition.
 
         Raises:
             ForeignWrite: Somebody has written since `seen`; nothing was touched.
@@ -341,7 +351,7 @@ def _puts_back(commit: Mapping[str, Any], version: str) -> bool:
 def _iso(moment: Any) -> str | None:
     if isinstance(moment, datetime):
         moment = moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-        return moment.isoformat().replace("+00:00", "Z")
+        return str(moment.isoformat()).replace("+00:00", "Z")
     return str(moment) if moment else None
 
 

@@ -78,6 +78,8 @@ def run_sample(
     """
     if typed.spec.deployment == "declarative":
         return not_executed("a declarative pipeline runs on Databricks only")
+    if engine.no_notebooks:
+        return not_executed(engine.no_notebooks)
     started = time.monotonic()
     kept = held if typed.spec.target.mode != "overwrite" else None
     notebook = generated.file(generated.notebook).content
