@@ -21,6 +21,7 @@ from pipeline_magic.adapters.localgit import LocalGit
 from pipeline_magic.adapters.localjobs import LocalJobs
 from pipeline_magic.adapters.sail import SailServer
 from pipeline_magic.adapters.sail_engine import SailEngine
+from pipeline_magic.config import Settings
 from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
 from pipeline_magic.ports import Clock, Rows
 from pipeline_magic.runs import NotebookRun
@@ -139,10 +140,12 @@ def ports_at(home: Path, *, store: str = "", clock: Clock | None = None, who: st
     )
 
 
-def open_world(home: Path, ports: Ports | None = None, **options: Any) -> PipelineBuilderOrchestrator:
+def open_world(
+    home: Path, ports: Ports | None = None, settings: Settings | None = None, **options: Any
+) -> PipelineBuilderOrchestrator:
     """An orchestrator on a home."""
-    settings = {"home": home, "local": True, "measure_questions": False, "sample_run": False}
-    return PipelineBuilderOrchestrator(settings, ports=ports or ports_at(home, **options))
+    given = settings or {"home": home, "local": True, "measure_questions": False, "sample_run": False}
+    return PipelineBuilderOrchestrator(given, ports=ports or ports_at(home, **options))
 
 
 def ran(home: Path) -> list[dict[str, str]]:

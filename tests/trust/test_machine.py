@@ -1,0 +1,396 @@
+"""No sequence of calls deploys what was not approved.
+
+Hypothesis calls build, answer, edit, generate, waive, approve and reject (as several people), moves the clock, changes
+policy and files of the base branch, adds columns to sources, lets deployments fail, resumes, merges by hand, rolls
+back, and writes into the store's tables with SQL. Whenever the deployer is asked for a deployment, an account that this
+test keeps by itself must justify it: who approved what they were shown, under the policy of that moment, and what the
+world was. Store, lakehouse and jobs are real; the repository is in memory and the engine light (see `world`).
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import sqlite3
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    initialize,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+
+from pipeline_magic.agents.approval import audit
+from pipeline_magic.agents.approval.digest import plan_digest
+from pipeline_magic.agents.approval.policy import FILE, read_policy
+from pipeline_magic.config import Settings
+from pipeline_magic.errors import PipelineMagicError
+from pipeline_magic.ports import DeployRequest
+from pipeline_magic.runs import Answer, Plan, Snapshot
+from pipeline_magic.spec.paths import Edit
+from tests.support.random_runs import tell
+from tests.trust import memory, world
+
+FULL = bool(os.environ.get("PIPELINE_MAGIC_TEST_FULL"))
+EXAMPLES, STEPS = (150, 60) if FULL else (12, 40)
+
+PEOPLE = ("ada", "bob", "eve")
+POLICIES = (
+    "",
+    'approvers = ["ada", "bob"]',
+    "needed = 2",
+    'not_author = true\napprovers = ["bob", "eve"]',
+    "waivers_allowed = false",
+    "merge = false",
+    "approval_by_policy = true",
+    "expires_hours = 1\nfirst_run = false",
+)
+COUNTED: dict[str, int] = {"steps": 0, "deployments": 0, "refusals": 0, "tampered": 0}
+
+
+@dataclass
+class Approved:
+    """What this test knows of an approval: the plan as it was shown to whoever approved, and who did."""
+
+    plan: Plan
+    reds: frozenset[str]
+    author: str
+    people: set[str] = field(default_factory=set)
+    by_policy: bool = False
+
+
+class Machine(RuleBasedStateMachine):
+    """One pipeline and everybody who does something to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.folder = Path(tempfile.mkdtemp(prefix="pm-machine-"))
+        home = self.folder / "home"
+        shutil.copytree(_template(), home)
+        self.clock, self.host = memory.MovedClock(), memory.MemoryHost()
+        ports = world.ports_at(home, clock=self.clock)
+        self.jobs = memory.NotingJobs(home, ports.engine, ports.catalog, self.clock)  # type: ignore[arg-type]
+        self.jobs.tell(self.deploying)
+        self.store = ports.store
+        self.lakehouse = ports.catalog
+        shown = Settings(home=home, local=True, measure_questions=False, sample_run=False)
+        ports = replace(ports, code_host=self.host, deployer=self.jobs)
+        self.it = world.open_world(home, ports, shown)
+        self.approved: dict[str, Approved] = {}
+        self.deployed: list[str] = []
+        self.unjustified: list[str] = []
+        self.forged = False
+
+    def teardown(self) -> None:
+        self.it.close()
+        shutil.rmtree(self.folder)
+
+    # --- the account -------------------------------------------------------------------------------------------------
+
+    def deploying(self, request: DeployRequest) -> None:
+        """The deployer was asked: who approved that?"""
+        COUNTED["deployments"] += 1
+        if request.key.startswith("rollback-"):
+            again = [one for one in self.approved.values() if plan_digest(one.plan) == request.digest]
+            wrong = [] if any(self._same(one.plan, request) for one in again) else ["a rollback to what never was"]
+        else:
+            candidates = [self._wrong(one, request) for one in self.approved.values()]
+            wrong = min(candidates, key=len, default=["nobody approved anything"])
+        if wrong:
+            self.unjustified.append(f"{request.key} of {request.digest[:8]}: {'; '.join(wrong)}")
+        self.deployed.append(request.digest)
+
+    def _same(self, plan: Plan, request: DeployRequest) -> bool:
+        notebook = next(file.content for file in plan.files if file.path.endswith(".ipynb"))
+        asked = (request.notebook, request.parameters, request.spec, request.digest)
+        return asked == (notebook, plan.parameters, plan.spec, plan_digest(plan))
+
+    def _wrong(self, known: Approved, request: DeployRequest) -> list[str]:
+        """Why this approval does not justify the request."""
+        if plan_digest(known.plan) != request.digest:
+            return ["another digest was approved", "so nothing about it can be said", "at all"]
+        policy = read_policy(self.host.files.get(FILE), "default")
+        wrong = [] if self._same(known.plan, request) else ["not the bytes that were shown"]
+        people = {one for one in known.people if not policy.approvers or one in policy.approvers}
+        people -= {known.author} if policy.not_author else set()
+        if len(people) < policy.needed and not (known.by_policy and policy.approval_by_policy):
+            wrong.append(f"{sorted(known.people)} approved, and the policy asks for {policy.in_words()}")
+        if known.plan.policy != policy.model_dump(mode="json"):
+            wrong.append("the policy was changed since")
+        waived = {one.finding for one in known.plan.waivers}
+        if known.reds - waived or (waived and not policy.waivers_allowed):
+            wrong.append(f"red: {sorted(known.reds - waived)}, waived: {sorted(waived)}")
+        for source in known.plan.spec.sources:
+            if self.lakehouse.table(source.table).shape() != known.plan.schemas[source.alias]:
+                wrong.append(f"`{source.table}` has other columns than were planned for")
+        wrong += [
+            f"`{file.path}` on the base branch is not what was approved"
+            for file in known.plan.files
+            if self.host.files.get(file.path) != file.content
+        ]
+        return wrong
+
+    # --- calls -------------------------------------------------------------------------------------------------------
+
+    def call(self, who: str, action: Callable[[], Any]) -> Any:
+        """Call as somebody; an error of ours is an answer, any other is a failure of this test."""
+        self.host.who = who
+        COUNTED["steps"] += 1
+        try:
+            return action()
+        except PipelineMagicError as error:
+            COUNTED["refusals"] += 1
+            assert error.message and (error.hint or error.where or len(error.message) > 20), repr(error)
+            return None
+
+    def snapshot(self) -> Snapshot | None:
+        runs = self.it.runs()
+        try:
+            return self.it.snapshot(runs[0].id) if runs else None
+        except PipelineMagicError:
+            return None
+
+    def shown(self) -> tuple[str, Approved] | None:
+        """The plan that waits for approval, as it is shown now."""
+        snapshot = self.snapshot()
+        if snapshot is None or snapshot.approval is None or snapshot.generated is None or snapshot.quality is None:
+            return None
+        try:
+            plan, _ = self.store.plan(snapshot.approval.id)
+        except PipelineMagicError:
+            return None
+        reds = frozenset(one.id for one in snapshot.quality.findings if one.severity == "red")
+        return snapshot.approval.id, Approved(plan, reds, snapshot.run.author)
+
+    def decide(self, who: str, action: Callable[[], Any], *, by_policy: bool = False) -> None:
+        """An approval: who approves is noted before, since the deployment follows in the same call."""
+        found = self.shown()
+        if found is None:
+            self.call(who, action)
+            return
+        approval, now = found
+        known = self.approved.setdefault(approval, now)
+        before, mine = set(known.people), who not in known.people and not by_policy
+        known.people |= {who} if mine else set()
+        self.call(who, action)
+        try:
+            written = self.store.approval(approval)
+        except PipelineMagicError:
+            written = None
+        if mine and not self.forged and (written is None or who not in {one.identity for one in written.decisions}):
+            known.people = before
+
+    # --- what people do ----------------------------------------------------------------------------------------------
+
+    @initialize(policy=st.sampled_from(POLICIES))
+    def begin(self, policy: str) -> None:
+        self.set_policy(policy)
+        self.call("ada", lambda: self.it.build_pipeline(world.STATEMENT))
+
+    def set_policy(self, policy: str) -> None:
+        self.host.files[FILE] = f"[environments.default]\n{policy}\n"
+
+    @rule(who=st.sampled_from(PEOPLE))
+    def build(self, who: str) -> None:
+        self.call(who, lambda: self.it.build_pipeline(world.STATEMENT))
+
+    @rule(who=st.sampled_from(PEOPLE))
+    def build_without_approval(self, who: str) -> None:
+        """Built first, so that what is then approved by policy is what this test has seen."""
+        self.call(who, lambda: self.it.build_pipeline(world.STATEMENT))
+        found = self.shown()
+        if found is not None:
+            self.approved.setdefault(*found).by_policy = True
+        self.decide(who, lambda: self.it.build_pipeline(world.STATEMENT, require_approval=False), by_policy=True)
+
+    @rule(value=st.sampled_from(["left", "inner"]))
+    def answer(self, value: str) -> None:
+        run = self._run()
+        self.call("ada", lambda: self.it.answer(run, [Answer(question="join:customers", value=value)]))
+
+    @rule(value=st.sampled_from(["one", "two", "three"]))
+    def edit(self, value: str) -> None:
+        self.call("ada", lambda: self.it.edit(self._run(), [Edit(path="target.comment", value=value)]))
+
+    @rule()
+    def generate(self) -> None:
+        self.call("ada", lambda: self.it.generate(self._run()))
+
+    @rule(who=st.sampled_from(PEOPLE))
+    def waive(self, who: str) -> None:
+        found = self.shown()
+        for red in sorted(found[1].reds)[:1] if found else ():
+            self.call(who, lambda red=red: self.it.waive(self._run(), red, "It may stand"))
+
+    @rule(who=st.sampled_from(PEOPLE), old=st.booleans())
+    def approve(self, who: str, old: bool) -> None:
+        found = self.shown()
+        approval = min(self.approved, default="a-none") if old else found[0] if found else "a-none"
+        self.decide(who, lambda: self.it.approve_pipeline(approval, who, "Looks good"))
+
+    @rule()
+    def plan_and_approve(self) -> None:
+        """What people mostly do: everybody approves, until it is enough."""
+        self.build("ada")
+        self.generate()
+        for who in ("bob", "eve", "ada"):
+            self.approve(who, False)
+
+    @rule(who=st.sampled_from(PEOPLE))
+    def approve_and_fail(self, who: str) -> None:
+        self.jobs.fails = True
+        self.approve(who, False)
+        self.jobs.fails = False
+
+    @rule(who=st.sampled_from(PEOPLE))
+    def reject(self, who: str) -> None:
+        found = self.shown()
+        self.call(who, lambda: self.it.reject_pipeline(found[0] if found else "a-none", who, "No"))
+
+    @rule(who=st.sampled_from(PEOPLE))
+    def resume(self, who: str) -> None:
+        self.call(who, lambda: self.it.resume(self._run()))
+
+    @rule(who=st.sampled_from(PEOPLE))
+    def roll_back(self, who: str) -> None:
+        self.call(who, lambda: self.it.rollback(self._run(), who, "Undo it"))
+
+    @rule()
+    def cancel(self) -> None:
+        self.call("ada", lambda: self.it.cancel(self._run()))
+
+    @rule(number=st.integers(1, 6))
+    def merge_by_hand(self, number: int) -> None:
+        self.call("bob", lambda: self.host.merge(number, message="By hand"))
+
+    # --- what happens to the world -----------------------------------------------------------------------------------
+
+    @rule(hours=st.sampled_from([0.5, 2, 200]))
+    def later(self, hours: float) -> None:
+        self.clock.time += timedelta(hours=hours)
+
+    @rule(policy=st.sampled_from(POLICIES))
+    def change_policy(self, policy: str) -> None:
+        self.set_policy(policy)
+
+    @rule(end=st.sampled_from(["README.md", "spec.yml", ".ipynb"]), text=st.sampled_from(["by hand\n", None]))
+    def change_base_branch(self, end: str, text: str | None) -> None:
+        path = next((one for one in sorted(self.host.files) if one.startswith("pipelines/") and one.endswith(end)), "")
+        if path and text is None:
+            del self.host.files[path]
+        elif text is not None:
+            self.host.files[path or f"pipelines/city_orders/{end}"] = text
+
+    @rule(table=st.sampled_from(["orders", "customers"]))
+    def change_schema(self, table: str) -> None:
+        from deltalake import DeltaTable, Field
+        from deltalake.schema import PrimitiveType
+
+        found = DeltaTable(str(self.lakehouse.folder(f"shop.sales.{table}")))
+        columns = len(found.schema().fields)
+        if columns < 6:
+            found.alter.add_columns([Field(f"extra_{columns}", PrimitiveType("string"), nullable=True)])
+
+    @precondition(lambda self: self.approved and not self.forged)
+    @rule(what=st.sampled_from(["plan", "prepared", "state", "digest", "decision", "deployment"]))
+    def tamper(self, what: str) -> None:
+        """Somebody with a database client writes what suits them."""
+        self.forged = True
+        COUNTED["tampered"] += 1
+        with sqlite3.connect(self.folder / "home" / "state.db") as store:
+            _FORGERIES[what](store)
+
+    # --- what always holds -------------------------------------------------------------------------------------------
+
+    @invariant()
+    def nothing_is_deployed_unapproved(self) -> None:
+        assert not self.unjustified, self.unjustified
+
+    @invariant()
+    def the_chain_is_whole(self) -> None:
+        assert list(audit.verify(self.store.audit())) == []
+
+    def _run(self) -> str:
+        runs = self.it.runs()
+        return runs[0].id if runs else "r-none"
+
+
+def _template() -> Path:
+    """A home with the shop's tables, made once."""
+    if not _made:
+        folder = Path(tempfile.mkdtemp(prefix="pm-machine-template-"))
+        world.build_home(folder / "home")
+        _made.append(folder)
+    return _made[0] / "home"
+
+
+_made: list[Path] = []
+
+
+# --- forgeries -------------------------------------------------------------------------------------------------------
+
+
+def _swap(store: sqlite3.Connection, table: str, column: str, where: str = "1") -> None:
+    """Other rows than were approved: what is counted is counted twice."""
+    for rowid, text in store.execute(f"SELECT rowid, {column} FROM {table} WHERE {where}").fetchall():
+        store.execute(f"UPDATE {table} SET {column} = ? WHERE rowid = ?", (text.replace("count(", "2 * count("), rowid))
+
+
+def _rewrite(store: sqlite3.Connection, table: str, change: Callable[[dict[str, Any]], None]) -> None:
+    for rowid, body in store.execute(f"SELECT rowid, body FROM {table}").fetchall():
+        value = json.loads(body)
+        change(value)
+        state = value.get("state")
+        store.execute(f"UPDATE {table} SET body = ?, state = ? WHERE rowid = ?", (json.dumps(value), state, rowid))
+
+
+def _forge_decision(value: dict[str, Any]) -> None:
+    decision = {"verb": "approve", "identity": "bob", "name": "Bob", "at": value["created"], "digest": value["digest"]}
+    value.update(state="approved", decisions=[decision, {**decision, "identity": "eve"}])
+
+
+_FORGERIES: dict[str, Callable[[sqlite3.Connection], None]] = {
+    "plan": lambda store: _swap(store, "pm_plans", "plan"),
+    "prepared": lambda store: _swap(store, "pm_stages", "result", "stage = 'pull_request'"),
+    "state": lambda store: _rewrite(store, "pm_approvals", lambda value: value.update(state="approved")),
+    "digest": lambda store: _rewrite(store, "pm_approvals", lambda value: value.update(digest="0" * 64)),
+    "decision": lambda store: _rewrite(store, "pm_approvals", _forge_decision),
+    "deployment": lambda store: _rewrite(store, "pm_deployments", lambda value: value.update(state="waiting")),
+}
+
+
+@pytest.mark.timeout(1500)
+def test_nothing_is_deployed_that_was_not_approved() -> None:
+    """Thousands of steps in any order; every deployment is justified by an approval of these bytes under its policy."""
+    COUNTED.update(dict.fromkeys(COUNTED, 0))
+    try:
+        run_state_machine_as_test(
+            Machine,
+            settings=settings(
+                max_examples=EXAMPLES,
+                stateful_step_count=STEPS,
+                deadline=None,
+                database=None,
+                derandomize=True,
+                suppress_health_check=list(HealthCheck),
+                phases=[Phase.generate, Phase.shrink] if FULL else [Phase.generate],
+            ),
+        )
+    finally:
+        while _made:
+            shutil.rmtree(_made.pop())
+    tell(f"state machine: {COUNTED}")
+    print(COUNTED)
+    assert COUNTED["deployments"] >= EXAMPLES // 2, COUNTED
