@@ -105,8 +105,11 @@ def _of_repository(ports: Ports, name: str) -> Present | None:
     return Present(None, parsed, agent.validate(parsed, (), edits, run_time=ANY_TIME), (), edits)
 
 
-def successor(ports: Ports, present: Present, edits: Sequence[Edit], environment: str) -> Run:
-    """A fresh run of the same statement as it was read, with the answers and edits so far and further edits."""
+def successor(ports: Ports, present: Present, edits: Sequence[Edit], environment: str, wish: str = "") -> Run:
+    """A fresh run of the same statement as it was read, with the answers and edits so far and further edits.
+
+    A `wish` is what is still to be asked about; no edit of it is made yet, and nothing is said in the audit.
+    """
     run, store, now = present.run, ports.store, ports.clock.now().isoformat()
     new, edits = edits, (*present.edits, *edits)
     if run is None:
@@ -115,8 +118,9 @@ def successor(ports: Ports, present: Present, edits: Sequence[Edit], environment
         event = StageEvent(stage="parse", state="done", message=f"Taken from the repository: {statement}")
         kept = {"event": event.model_dump(mode="json"), "result": present.parsed.model_dump(mode="json")}
         store.save_stage(made.id, "parse", digest_of(from_repository(statement)), json.dumps(kept), now)
-        said, name = said_of(ports, made, "spec.edit", {"edits": new}), present.parsed.draft.name or ""
-        return store.update_run(made, name=name, planner=FROM_REPOSITORY, edits=edits, audit=said)
+        said = None if wish else said_of(ports, made, "spec.edit", {"edits": new})
+        name = present.parsed.draft.name or ""
+        return store.update_run(made, name=name, planner=FROM_REPOSITORY, edits=edits, wish=wish, audit=said)
     made = new_run(ports, run.statement, run.environment)
     read = store.stage(run.id, "parse")
     if read is not None:
@@ -128,7 +132,8 @@ def successor(ports: Ports, present: Present, edits: Sequence[Edit], environment
         answers=run.answers,
         edits=edits,
         changes=run.id,
-        audit=said_of(ports, made, "spec.edit", {"edits": new}),
+        wish=wish,
+        audit=None if wish else said_of(ports, made, "spec.edit", {"edits": new}),
     )
 
 

@@ -12,7 +12,7 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pipeline_magic import changing, drafts, planning, snapshots, words
+from pipeline_magic import changing, drafts, planning, snapshots, wishing, words
 from pipeline_magic.config import Settings, load_settings
 from pipeline_magic.errors import ApprovalRefused, Cancelled, NotFound, StaleState, StatementError, UsageError
 from pipeline_magic.flow import Flow
@@ -170,23 +170,34 @@ class PipelineBuilderOrchestrator:
         run_id = run_to_undo(self.ports, name_or_id).id
         return self._result(self.rollback(run_id, approver, reason, parts=parts, shown=shown, progress=progress))
 
-    def edit_pipeline(self, name_or_id: str, words: str, *, progress: Progress = silent) -> PipelineResult:
+    def edit_pipeline(
+        self,
+        name_or_id: str,
+        words: str,
+        *,
+        answers: Mapping[str, str] | None = None,
+        progress: Progress = silent,
+    ) -> PipelineResult:
         """Change a pipeline in words ("make it weekly, drop the segment"); all that is not said stays as it is.
 
         Args:
             name_or_id: The pipeline's name (its latest run), or a run's id.
             words: What should be different.
+            answers: Answers to questions, by question id.
             progress: Told of every stage.
 
         Returns:
             A new run of the same statement with the change, planned as by `build_pipeline`; the earlier one is
-            superseded unless it is what is deployed.
+            superseded unless it is what is deployed. Where the words could mean several things, it says what to answer.
 
         Raises:
-            StatementError: Some of the words are not understood, or could mean two things; nothing is changed.
+            StatementError: Some of the words are not understood; nothing is changed.
             SpecError: The change makes the spec wrong; nothing is changed.
         """
         snapshot = self.resume(self.open_change(name_or_id, words).id, progress=progress)
+        if answers:
+            given = [Answer(question=question, value=value) for question, value in answers.items()]
+            snapshot = self.answer(snapshot.run.id, given, progress=progress)
         if snapshots.can_generate(snapshot):
             snapshot = self.generate(snapshot.run.id, progress=progress)
         return self._result(snapshot)
@@ -216,30 +227,24 @@ class PipelineBuilderOrchestrator:
             )
         earlier = None if new else planning.earlier_run(self.ports.store, text, self.settings.environment)
         run = earlier or planning.new_run(self.ports, text, self.settings.environment)
+        run = self.ports.store.update_run(run, anew=True) if new else run
         return self.ports.store.update_run(run, planner=planner) if planner not in {"", run.planner} else run
 
     def open_change(self, name_or_id: str, words: str) -> Run:
         """A run with the change that the words ask for, ready to be resumed; see `edit_pipeline`.
 
-        Where the store knows no run of that name, the spec on the base branch is what is changed.
+        Where the store knows no run of that name, the spec on the base branch is what is changed. Words that may mean
+        several things are asked about in the new run; until that is answered nothing is changed, and the earlier run
+        stands.
         """
-        from pipeline_magic.agents.specification.editing import read_change
-
-        store = self.ports.store
         present = changing.present_of(self.ports, name_or_id)
-        before = planning.require_complete(present.validated)
-        edits = read_change(words, before, lambda: self._flow.tables_beside(words, before))
+        typed = planning.require_complete(present.validated)
+        edits, questions = wishing.read_wish(words, typed, self._flow.tables_beside)
         changing.try_change(self.ports, present, edits)
-        run, made = present.run, changing.successor(self.ports, present, edits, self.settings.environment)
-        if run is None:
-            return made
-        if run.state in {"awaiting_input", "planned"} and store.deployment(run.id) is None:
-            approval = snapshots.approval_of(store, run)
-            if approval is not None and approval.state in {"pending", "partly_approved"}:
-                self._flow.approvals.void(approval.id, f"Changed in words by run {made.id}.")
-            work = Work(store, self.ports.clock, run, silent, threading.Event())
-            work.move("superseded")
-            drafts.close_drafts(self.ports, work.run)
+        wish = words if questions else ""
+        made = changing.successor(self.ports, present, edits, self.settings.environment, wish)
+        if not wish:
+            wishing.supersede(self.ports, self._flow.approvals, made)
         return made
 
     def differences(self, run_id: str) -> tuple[str, ...]:
@@ -258,7 +263,7 @@ class PipelineBuilderOrchestrator:
         """
         run = self.open(statement, new=new, planner=planner)
         planned = run.state == "planned"
-        fresh = not new and self.ports.store.stage(run.id, "parse") is None
+        fresh = self.ports.store.stage(run.id, "parse") is None
         with self._work(run, progress) as work:
             validated = self._flow.understand(work, adopt=fresh)
             if planned and work.run.state == "planned":

@@ -32,7 +32,7 @@ def answers_before(store: Store, run: Run, validated: Validated) -> tuple[Answer
     A run with edits, or one that changes another by words, brings its own answers along.
     """
     name = validated.draft.name or ""
-    if not name or run.edits or run.changes or (run.answers and not run.adopted):
+    if not name or run.anew or run.edits or run.changes or (run.answers and not run.adopted):
         return ()
     open_ = {question.id: question for question in validated.questions if not question.id.startswith(_OF_ONE_STATEMENT)}
     for other in store.runs(name=name, limit=_LOOKED_AT) if open_ else ():

@@ -538,6 +538,8 @@ class Run(Model):
         planner: Who reads the statement, ``embedded`` or ``llm``; as the settings say when empty. With
             ``repository`` nobody does: the draft was taken from the spec on the base branch.
         adopted: Questions whose answers were taken from an earlier run of the pipeline of that name.
+        anew: Begun without answers of earlier runs.
+        wish: Words of a change that may mean several things; it is made once the questions about it are answered.
         changes: Id of the run whose spec this one changes by words; empty for a run of its own.
         message: The last thing a person should know of it: why it failed, what it waits for.
         worker: ``host:pid`` of the process that works on it now; empty when none does.
@@ -556,6 +558,8 @@ class Run(Model):
     version: int = 1
     answers: tuple[Answer, ...] = ()
     adopted: tuple[str, ...] = ()
+    anew: bool = False
+    wish: str = ""
     edits: tuple[Edit, ...] = ()
     waivers: tuple[Waiver, ...] = ()
     approval_id: str = ""
@@ -647,6 +651,7 @@ class Snapshot(Model):
         ports: What every port is ("engine": "Sail 0.7 at 127.0.0.1"), for the header.
         leaves_machine: What goes elsewhere, as sentences; empty when all is local.
         policy: What the environment asks for (the fields of `agents.approval.policy.Policy`); empty: default.
+        blocked: What keeps the plan from being approved whoever asks, beside findings and questions: the budget.
         unchanged: The last build found nothing changed and recomputed nothing.
         error: Why the run failed, for a person; empty otherwise.
     """
@@ -666,6 +671,7 @@ class Snapshot(Model):
     leaves_machine: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     policy: dict[str, JsonValue] = Field(default_factory=dict)
+    blocked: tuple[str, ...] = ()
     unchanged: bool = False
     error: str = ""
 

@@ -143,17 +143,29 @@ class UnityCatalogAgent:
         look = look_with(self._engine) if run_time != ANY else None
         return Answering(tables, look, run_time, self._zone)
 
+    def effects(self, questions: Sequence[Question], validated: Validated, run_time: str) -> tuple[Question, ...]:
+        """Further questions about a spec that is right, with what each answer would do to the rows."""
+        return self._as_far(tuple(questions), validated.draft, validated.tables, run_time, alone=False)
+
     def _as_far(
-        self, questions: tuple[Question, ...], draft: Draft, tables: dict[str, TableSchema], run_time: str
+        self,
+        questions: tuple[Question, ...],
+        draft: Draft,
+        tables: dict[str, TableSchema],
+        run_time: str,
+        *,
+        alone: bool = True,
     ) -> tuple[Question, ...]:
         """The questions with the effects of those answers that leave nothing else open."""
-        if self._engine is None or sum(question.must_answer for question in questions) > 1:
+        if self._engine is None or (alone and sum(question.must_answer for question in questions) > 1):
             return questions
         if draft.target.table is None:
             draft = draft.model_copy(update={"target": draft.target.model_copy(update={"table": ANY_TABLE})})
 
         def typed_for(option_edits: tuple[Edit, ...]) -> TypedSpec:
-            return type_spec(complete(apply_edits(draft, plain(option_edits))), tables)
+            changed = complete(apply_edits(draft, plain(option_edits)))
+            new = {each.alias: self._catalog.table(each.table) for each in changed.sources if each.alias not in tables}
+            return type_spec(changed, {**tables, **new})
 
         engine = self._engine
         return tuple(

@@ -4,12 +4,12 @@
     parts.py     what the words may ask of steps, columns and rows
     change.py    the change cut into wishes, each read by the first reader that understands all of it
 
-A wish is understood whole or not at all. What is not understood, or could mean two things, is said, and then nothing of
-the change is made: a spec is never half changed, and nothing that no word names is touched.
+A wish is understood whole or not at all. What could mean two things is asked, what is not understood is said, and then
+nothing of the change is made: a spec is never half changed, and nothing that no word names is touched.
 """
 
 from __future__ import annotations
 
-from pipeline_magic.agents.specification.editing.change import read_change
+from pipeline_magic.agents.specification.editing.change import Ambiguous, read_change
 
-__all__ = ["read_change"]
+__all__ = ["Ambiguous", "read_change"]

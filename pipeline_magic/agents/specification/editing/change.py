@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from pipeline_magic.agents.specification.editing.parts import READERS
 from pipeline_magic.agents.specification.editing.present import Present, Unclear
-from pipeline_magic.errors import SpecError, StatementError
+from pipeline_magic.errors import Problem, SpecError, StatementError
+from pipeline_magic.runs import Option, Question
+from pipeline_magic.spec.names import slug
 from pipeline_magic.spec.paths import Edit, apply_edits, complete, draft_of
 from pipeline_magic.spec.schema import TableSchema
 from pipeline_magic.spec.typed import TypedSpec, type_spec
 
-__all__ = ["read_change"]
+__all__ = ["Ambiguous", "read_change"]
 
 _LONGEST = 2000
+_MOST_CHOICES = 12
 _LONGEST_WISH = 12
 """Parts between commas and ``and`` that one wish may hold."""
 
@@ -36,16 +39,33 @@ _UNDERSTOOD = (
 )
 
 
-def read_change(words: str, typed: TypedSpec, catalog: Callable[[], Iterable[TableSchema]] = tuple) -> tuple[Edit, ...]:
+class Ambiguous(StatementError):
+    """A change of which some words may mean several things, and all else is understood: nothing is made, it is asked.
+
+    Attributes:
+        questions: One for each wish; `read_change` takes the answers.
+    """
+
+    questions: tuple[Question, ...] = ()
+
+
+def read_change(
+    words: str,
+    typed: TypedSpec,
+    catalog: Callable[[], Iterable[TableSchema]] = tuple,
+    answers: Mapping[str, str] | None = None,
+) -> tuple[Edit, ...]:
     """The edits that a change in words asks for, each with the words it came from.
 
     Args:
         words: As a person typed them.
         typed: The spec as it stands.
         catalog: Gives the tables that words may mean beside those that are read; asked only where that is needed.
+        answers: To questions that were raised before, by question.
 
     Raises:
-        StatementError: Some of it is not understood or could mean two things; all of that at once, and no edits.
+        Ambiguous: Some words may mean several things that can be told apart.
+        StatementError: Some of it is not understood; all of that at once, and no edits.
     """
     text = words.strip().rstrip(".!")
     if not text:
@@ -57,6 +77,7 @@ def read_change(words: str, typed: TypedSpec, catalog: Callable[[], Iterable[Tab
     present = first = Present(typed, catalog)
     edits: list[Edit] = []
     unclear: list[str] = []
+    asked: list[Question] = []
     verb = ""
     for wish in _wishes(text, first):
         try:
@@ -64,8 +85,14 @@ def read_change(words: str, typed: TypedSpec, catalog: Callable[[], Iterable[Tab
             if made is None and verb:  # ``add nation and region``
                 made = _read(f"{verb} {wish}", present)
         except Unclear as reason:
-            unclear.append(f"“{wish}”: {reason}")
-            continue
+            question = _question(wish, reason, present)
+            answer = (answers or {}).get(question.id) if question is not None else None
+            if question is not None and answer is not None:
+                made = list(edits_of(question, answer))
+            else:
+                unclear.append(f"“{wish}”: {reason}")
+                asked += [question] if question is not None else []
+                continue
         if made is None:
             unclear.append(f"“{wish}” was not understood.")
         else:
@@ -73,9 +100,53 @@ def read_change(words: str, typed: TypedSpec, catalog: Callable[[], Iterable[Tab
             verb = shared[1] if (shared := _VERB.match(_POLITE.sub("", wish).strip())) else verb
             present = _after(present, made)
     unclear += _contradictions(edits)
+    if asked and len(asked) == len(unclear):
+        ambiguous = Ambiguous("Nothing was changed yet. " + " ".join(unclear), hint="Answer what is meant.")
+        ambiguous.questions = tuple(asked)
+        raise ambiguous
     if unclear:
         raise StatementError("Nothing was changed. " + " ".join(unclear), hint=f"What can be said: {_UNDERSTOOD}")
     return tuple(edits)
+
+
+LEAVE = "leave"
+"""Answer that takes a wish back."""
+
+
+def _question(wish: str, unclear: Unclear, present: Present) -> Question | None:
+    """What a wish may mean, as a question whose answers are edits; None where that cannot be told apart."""
+    options: list[Option] = []
+    for choice in unclear.choices[:_MOST_CHOICES]:
+        edits = choice.edits
+        if not edits:
+            again = wish.replace(unclear.words, choice.words or choice.id, 1)
+            try:
+                edits = tuple(_read(again, present) or ()) if again != wish else ()
+            except Unclear:
+                continue
+        if edits:
+            options.append(Option(id=choice.id, label=choice.label, edits=edits))
+    if len(options) < 2:
+        return None
+    return Question(
+        id=f"change:{slug(wish)[:48]}",
+        text=f"What is meant by “{wish}”?",
+        why="The words fit several things alike; nothing is changed before this is answered.",
+        options=(*options, Option(id=LEAVE, label="Nothing: leave it as it is")),
+    )
+
+
+def edits_of(question: Question, answer: str) -> tuple[Edit, ...]:
+    """What an answer makes of its wish.
+
+    Raises:
+        SpecError: It is none of the options.
+    """
+    for option in question.options:
+        if option.id == answer:
+            return option.edits
+    labels = tuple(option.id for option in question.options)
+    raise SpecError([Problem(question.id, f"`{answer}` is no answer to it.", available=labels)])
 
 
 def _after(present: Present, edits: list[Edit]) -> Present:

@@ -11,7 +11,8 @@ from collections.abc import Callable
 from pydantic import JsonValue
 
 from pipeline_magic.agents.specification.editing.adding import add
-from pipeline_magic.agents.specification.editing.present import Present, Unclear, sql_name
+from pipeline_magic.agents.specification.editing.dating import add_filter, refilter, years
+from pipeline_magic.agents.specification.editing.present import Choice, Present, Unclear, sql_name
 from pipeline_magic.agents.specification.editing.rules import RULES
 from pipeline_magic.agents.specification.planner.timing import read_timing
 from pipeline_magic.spec.model import Aggregate, Derive, Segment, Select, Top
@@ -26,11 +27,6 @@ _TIME_WORDS = re.compile(
     re.IGNORECASE,
 )
 _PART = r"(?:`[^`]+`|\w+)"
-_WHEN = "from|since|after|before|until|up to|in|of"
-_YEARS = (
-    rf"(?:only |just |keep |take )*(?:the )?(?:(?!(?:{_WHEN})\b)(\w+) )?(?:({_WHEN}) )?(\d{{4}})"
-    r"( on| onwards?| and later| or later)?(?: only)?"
-)
 _KINDS = {
     "left": "left",
     "left outer": "left",
@@ -112,8 +108,15 @@ def _join(wish: str, present: Present) -> list[Edit] | None:
     if match[2]:
         joins = [step for step in joins if match[2].lower() in {step.id, step.left, step.right}]
     if len(joins) != 1:
+        if not present.joins:
+            raise Unclear("Nothing is joined.")
         ids = ", ".join(f"`{step.id}`" for step in present.joins)
-        raise Unclear(f"The joins are {ids}; say “… for` and one of them." if ids else "Nothing is joined.")
+        kind = _KINDS[match[1].lower()]
+        choices = [
+            Choice(s.id, f"The join of {s.left} with {s.right}", edits=(Edit(path=f"steps.{s.id}.how", value=kind),))
+            for s in (joins or present.joins)
+        ]
+        raise Unclear(f"The joins are {ids}; say “… for” and one of them.", choices=choices if not match[2] else ())
     return [Edit(path=f"steps.{joins[0].id}.how", value=_KINDS[match[1].lower()])]
 
 
@@ -143,7 +146,11 @@ def _top(wish: str, present: Present) -> list[Edit] | None:
     tops = [s for s in present.spec.steps if isinstance(s, Top) and (old is None or s.n == int(old))]
     if len(tops) != 1:
         said = f"top {old}" if old else "“top” step"
-        raise Unclear(f"There is no {said}." if not tops else "Several steps keep the first rows; edit the form.")
+        choices = [
+            Choice(s.id, f"{s.id}: the first {s.n}", edits=(Edit(path=f"steps.{s.id}.n", value=number),)) for s in tops
+        ]
+        said = f"There is no {said}." if not tops else "Several steps keep the first rows; edit the form."
+        raise Unclear(said, choices=choices)
     return [Edit(path=f"steps.{tops[0].id}.n", value=number)]
 
 
@@ -230,44 +237,6 @@ def _append(present: Present, base: str, step: dict[str, JsonValue]) -> list[Edi
     ]
 
 
-def _years(wish: str, present: Present) -> list[Edit] | None:
-    match = _match(_YEARS, wish)
-    if match is None or not re.match(r"(?:only|just|from|since|keep)\b", wish, re.IGNORECASE):
-        return None
-    alias, column = _date_of(match[1] if (match[1] or "").lower() not in {"", "data", "rows"} else "", present)
-    word, year, on = (match[2] or "").lower(), int(match[3]), bool(match[4])
-    name = sql_name(column)
-    start, end = f"DATE '{year:04d}-01-01'", f"DATE '{year + 1:04d}-01-01'"
-    if on or word in {"since"} or (word == "from" and on):
-        condition = f"{name} >= {start}"
-    elif word in {"before", "until", "up to"}:
-        if word != "before":
-            raise Unclear(f"Is {year} itself meant? Write “before {year}” or “before {year + 1}”.")
-        condition = f"{name} < {start}"
-    elif word == "after":
-        condition = f"{name} >= {end}"
-    else:
-        condition = f"{name} >= {start} AND {name} < {end}"
-    return _filter(alias, condition, present)
-
-
-def _date_of(table: str, present: Present) -> tuple[str, str]:
-    found = [
-        (source.alias, column.name)
-        for source in present.spec.sources
-        if not table or table.lower().rstrip("s") == source.alias.rstrip("s")
-        for column in present.columns(source.alias)
-        if column.type in {"date", "timestamp", "timestamp_ntz"}
-    ]
-    if not found and table:
-        raise Unclear(f"“{table}” is no table that is read with a date.")
-    if len(found) != 1:
-        names = ", ".join(f"`{alias}.{column}`" for alias, column in found)
-        raise Unclear(f"Which date? Write “only where {found[0][1]} >= 1997-01-01”; the dates are {names}."
-                      if found else "No table that is read has a date.")  # fmt: skip
-    return found[0]
-
-
 def _condition(wish: str, present: Present) -> list[Edit] | None:
     operators = "|".join(re.escape(word) for word in sorted(_OPERATORS, key=len, reverse=True))
     match = _match(
@@ -282,7 +251,7 @@ def _condition(wish: str, present: Present) -> list[Edit] | None:
     alias, column = present.source_column(match[3])
     value = _literal(match[5].strip(), column.type)
     condition = f"{sql_name(column.name)} {_OPERATORS[match[4].lower()]} {value}"
-    return _filter(alias, f"NOT ({condition})" if match[2] else condition, present)
+    return add_filter(alias, f"NOT ({condition})" if match[2] else condition, present)
 
 
 def _literal(text: str, kind: str) -> str:
@@ -304,12 +273,6 @@ def _literal(text: str, kind: str) -> str:
     raise Unclear(f"A condition on a `{kind}` is set in the form.")
 
 
-def _filter(alias: str, condition: str, present: Present) -> list[Edit]:
-    """The source's filter, with what it had before."""
-    before = next(source.filter for source in present.spec.sources if source.alias == alias)
-    return [Edit(path=f"sources.{alias}.filter", value=f"({before}) AND ({condition})" if before else condition)]
-
-
 def _deployment(wish: str, present: Present) -> list[Edit] | None:
     match = _match(
         r"(?:deploy|run) (?:it )?as an? (job|notebook|declarative pipeline|lakeflow pipeline|dlt pipeline)", wish
@@ -329,7 +292,8 @@ READERS: tuple[Reader, ...] = (
     _mode,
     _join,
     _top,
-    _years,
+    refilter,
+    years,
     _condition,
     _drop,
     _rename,

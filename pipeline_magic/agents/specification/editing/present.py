@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 
 from pipeline_magic.agents.specification.planner.entities import TableInfo, describe
 from pipeline_magic.english import ABBREVIATIONS, split_compound, stem, words_of
@@ -13,13 +14,40 @@ from pipeline_magic.spec.paths import Edit
 from pipeline_magic.spec.schema import Column, TableSchema
 from pipeline_magic.spec.typed import TypedSpec
 
-__all__ = ["Present", "Unclear", "sql_name"]
+__all__ = ["Choice", "Present", "Unclear", "sql_name"]
 
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 
+@dataclass(frozen=True)
+class Choice:
+    """One thing that a wish may mean.
+
+    Attributes:
+        id: Stable for the same wish and spec.
+        words: What to write in place of the words that may mean several things; the id where it is empty.
+        edits: What it makes, where no words say it.
+    """
+
+    id: str
+    label: str
+    words: str = ""
+    edits: tuple[Edit, ...] = ()
+
+
 class Unclear(Exception):
-    """A wish that is understood as far as this, and cannot be made: the message says why, and what to write."""
+    """A wish that is understood as far as this, and cannot be made: the message says why, and what to write.
+
+    Args:
+        message: Why, and what to write instead.
+        words: The words of the wish that may mean several things.
+        choices: What they may mean; a person is asked.
+    """
+
+    def __init__(self, message: str, words: str = "", choices: Sequence[Choice] = ()) -> None:
+        super().__init__(message)
+        self.words = words
+        self.choices = tuple(choices)
 
 
 class Present:
@@ -102,6 +130,10 @@ class Present:
     def source_column(self, words: str) -> tuple[str, Column]:
         """The one column of a source that the words name, with the source's alias."""
         found = []
+        whose, _, rest = words.strip(" `").partition(".")
+        own = [source for source in self.spec.sources if rest and whose.casefold() == source.alias]
+        if own:
+            return own[0].alias, self.named(rest, self.columns(own[0].alias), f"`{own[0].alias}`")
         for source in self.spec.sources:
             try:
                 found.append((source.alias, self.named(words, self.columns(source.alias), f"`{source.alias}`")))
@@ -111,8 +143,10 @@ class Present:
         if not found:
             raise Unclear(f"No table that is read has a column “{words}”.")
         if len(found) > 1:
-            names = _either([f"{alias}.{column.name}" for alias, column in found])
-            raise Unclear(f"“{words}” may be {names}; name the column in full.")
+            full = [f"{alias}.{column.name}" for alias, column in found]
+            raise Unclear(
+                f"“{words}” may be {_either(full)}; name the column in full.", words, [Choice(n, n) for n in full]
+            )
         return found[0]
 
     def only(self, kind: type[Step], what: str) -> Step:
@@ -180,7 +214,8 @@ class Present:
 def _one(words: str, found: list[Column], what: str) -> Column | None:
     names = list(dict.fromkeys(column.name for column in found))
     if len(names) > 1:
-        raise Unclear(f"“{words}” may be {_either(names)} of {what}; name one of them.")
+        choices = [Choice(name, f"{name} of {what.replace('`', '')}") for name in names]
+        raise Unclear(f"“{words}” may be {_either(names)} of {what}; name one of them.", words, choices)
     return found[0] if found else None
 
 

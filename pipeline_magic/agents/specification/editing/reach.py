@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from pydantic import JsonValue
 
-from pipeline_magic.agents.specification.editing.present import Present, Unclear
+from pipeline_magic.agents.specification.editing.present import Choice, Present, Unclear
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo, describe
 from pipeline_magic.agents.specification.planner.joingraph import JoinGraph, Link
 from pipeline_magic.english import stem, words_of
@@ -90,8 +90,27 @@ def find(words: str, node: str, present: Present) -> Reached | None:
     chosen = nearest if len(same) == 1 else found
     if len(chosen) > 1:
         readings = " or ".join(item.said for item in chosen[:4])
-        raise Unclear(f"“{words}” may be {readings}; write “add {words} of …” and the table or column before the dot.")
+        raise Unclear(
+            f"“{words}” may be {readings}; write “add {words} of …” and the table or column before the dot.",
+            words,
+            _choices(chosen, words, tables),
+        )
     return chosen[0] if chosen else None
+
+
+def _choices(found: Sequence[Reached], words: str, tables: Mapping[str, TableInfo]) -> list[Choice]:
+    """The readings, each with words that mean it alone."""
+    made: list[Choice] = []
+    for item in found:
+        others = {word for other in found if other is not item for word in _words_of_way(other, tables)}
+        way = item.links[0].keys[0][0].casefold()
+        own = [
+            word for word in (way, *sorted(_words_of_way(item, tables))) if word not in others and stem(word) == word
+        ]
+        if own:
+            label = item.said.replace("`", "")
+            made.append(Choice(f"{own[0]}.{item.column.name}", label, f"{words} of {own[0]}"))
+    return made
 
 
 def _qualified(words: str) -> tuple[str, str]:
