@@ -75,11 +75,11 @@ class Landing:
         if now.state == "closed":
             self._close(work, deployment, now)
             return None
-        if now.state != "merged":
-            waits = words.waits_for_merge(now, prepared.change.base, merge=merge)
-            if waits:
-                self._wait(work, deployment, now, waits)
-                return None
+        waits = words.waits_for_merge(now, prepared.change.base, merge=merge) if now.state != "merged" else ""
+        if waits:
+            self._wait(work, deployment, now, waits)
+            return None
+        if now.state != "merged" or effects.begun("pull_request.merge", work.run.approval_id):
             work.say(f"Merging pull request {request.number}", stage="approval")
             merged = effects.once(
                 "pull_request.merge", work.run.approval_id, lambda: self._github.merge(now).model_dump(mode="json")
@@ -105,10 +105,11 @@ class Landing:
 
     def end(self, deployment: Deployment, request: PullRequest, message: str) -> None:
         """The deployment comes to nothing, and its approval is void."""
-        ended = deployment.model_copy(update={"state": "failed", "pull_request": request, "message": message})
-        said = self._draft(deployment, "deployment.fail", message.splitlines()[0])
+        if (deployment.state, deployment.message) != ("failed", message):  # else a process was killed after this
+            ended = deployment.model_copy(update={"state": "failed", "pull_request": request, "message": message})
+            said = self._draft(deployment, "deployment.fail", message.splitlines()[0])
+            self._ports.store.save_deployment(ended, expected_state=deployment.state, audit=said)
         self._approvals.void(deployment.approval_id, message)
-        self._ports.store.save_deployment(ended, expected_state=deployment.state, audit=said)
 
     def _require_approved(
         self, work: Work, prepared: Prepared, deployment: Deployment, opened: PullRequest, merged: PullRequest

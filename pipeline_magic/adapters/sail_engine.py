@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, InvalidStateError
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline_magic.adapters.files import explain
@@ -302,19 +303,19 @@ class SailEngine:
             ForeignWrite: Somebody has written since `seen`.
             EngineError: The home cannot be written.
         """
-        location = self._lakehouse.locate(table)
-        if location is None:
-            return
-        folder = location.folder
-        gone = folder.with_name(f".gone-{secrets.token_hex(6)}")
+        folder = self._lakehouse.folder(table)
+        gone = folder.with_name(f".gone-{folder.name}")
         with explain(folder, f"drop `{table}`", EngineError):
-            folder.rename(gone)
-            # Looked at after it was moved out of reach: whoever writes now finds no table.
-            now = str(self._delta(gone).version())
-            if seen and now != seen:
-                gone.rename(folder)
-                raise _written_since(table, seen, now)
-            shutil.rmtree(gone, ignore_errors=True)
+            if self._lakehouse.locate(table) is not None:
+                _throw_away(gone)
+                folder.rename(gone)
+            if gone.exists():  # or left so by a process that was killed here
+                # Looked at after it was moved out of reach: whoever writes now finds no table.
+                now = str(self._delta(gone).version())
+                if seen and now != seen:
+                    gone.rename(folder)
+                    raise _written_since(table, seen, now)
+                _throw_away(gone)
 
     def close(self) -> None:
         """Stop what runs and leave the server; it ends when nobody else uses it."""
@@ -374,6 +375,14 @@ class SailEngine:
             with suppress(Exception):  # it may have been lost with its server
                 session.release_session_on_close = release  # type: ignore[attr-defined]  # only Connect sessions have it
                 session.stop()
+
+
+def _throw_away(folder: Path) -> None:
+    """Remove a folder: first under a name that only rubbish has, which the next call clears away if this one dies."""
+    if folder.exists():
+        folder.rename(folder.with_name(f".rubbish-{secrets.token_hex(6)}"))
+    for rubbish in folder.parent.glob(".rubbish-*"):
+        shutil.rmtree(rubbish, ignore_errors=True)
 
 
 def _written_since(table: str, seen: str, now: str) -> ForeignWrite:

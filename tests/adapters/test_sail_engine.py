@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_magic.adapters.sail_engine import SailEngine
-from pipeline_magic.errors import Cancelled, EngineError, QueryFailed, TableNotFound
+from pipeline_magic.errors import Cancelled, EngineError, ForeignWrite, QueryFailed, TableNotFound
 from pipeline_magic.spec.names import join_table, quote_table
 from tests.support.local import lakehouse_of, notebook, server_of, write_table
 
@@ -268,3 +268,21 @@ def test_zone(engine: SailEngine, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.undo()
         time.tzset()
     assert found.rows == ((datetime.datetime(2013, 1, 1, 10, tzinfo=datetime.timezone.utc), "2013-01-01 10:00:00"),)
+
+
+@pytest.mark.engine
+@pytest.mark.parametrize("written", [False, True])
+def test_a_drop_that_was_killed(engine: SailEngine, written: bool) -> None:
+    """Killed after it moved a table out of reach: the next call drops it, or puts it back where others wrote."""
+    lakehouse = lakehouse_of(engine)
+    folder = lakehouse.folder("own.data.dropped")
+    write_table(folder)
+    if written:
+        write_table(folder, mode="append")
+    folder.rename(folder.with_name(".gone-dropped"))
+    if written:
+        with pytest.raises(ForeignWrite):
+            engine.drop("own.data.dropped", seen="0")
+        assert len(engine.history("own.data.dropped")) == 2
+    engine.drop("own.data.dropped")
+    assert not [path for path in folder.parent.iterdir() if "dropped" in path.name or path.name.startswith(".rubbish")]

@@ -69,6 +69,11 @@ class Effects:
             detail=detail,
         )
 
+    def begun(self, kind: str, subject: str) -> bool:
+        """Whether it was begun; it may be done already, even where nothing says so."""
+        key = f"{self._prefix}{kind}/{subject}"
+        return any(effect.key == key for effect in self._store.effects(self._run_id))
+
     def finished(self) -> dict[tuple[str, str], JsonValue]:
         """Results of the effects that are done, by kind and subject, in the order they were begun."""
         found = {}
