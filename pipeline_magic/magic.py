@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 import sys
 import threading
+import weakref
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
@@ -36,6 +37,7 @@ class PipelineMagics(Magics):
     def __init__(self, shell: InteractiveShell) -> None:
         super().__init__(shell=shell)
         self._orchestrator: PipelineBuilderOrchestrator | None = None
+        self._panels: weakref.WeakSet[Panel] = weakref.WeakSet()
 
     @line_cell_magic  # type: ignore[untyped-decorator,unused-ignore]  # IPython's decorators are untyped
     def pipeline(self, line: str, cell: str | None = None) -> Any:
@@ -146,7 +148,21 @@ class PipelineMagics(Magics):
         orchestrator = self._ready()
         identity = orchestrator.ports.code_host.identity()
         tables = orchestrator.find_tables(limit=1000)
-        return Panel(orchestrator, snapshot, approver=identity, tables=tables, find=orchestrator.find_tables)
+        made = Panel(orchestrator, snapshot, approver=identity, tables=tables, find=orchestrator.find_tables)
+        self._panels.add(made)
+        return made
+
+    def _redraw_others(self, shown: Panel | None) -> None:
+        """Panels of other cells whose run was moved by this one: superseded, rejected, planned anew."""
+        orchestrator = self._ready()
+        for panel in list(self._panels):
+            if panel is shown or not panel.wait(0):
+                continue
+            try:
+                if orchestrator.ports.store.run(panel.snapshot.run.id).version != panel.snapshot.run.version:
+                    panel.update(orchestrator.snapshot(panel.snapshot.run.id))
+            except PipelineMagicError:
+                continue  # what went wrong with this cell is said below it; the others stay as they are drawn
 
     def _hold(self, work: Callable[[Held], Snapshot | Outcome]) -> Snapshot | Outcome | None:
         """Hold the cell while a thread works; show its panel as soon as there is one, and its last state at the end.
@@ -182,6 +198,8 @@ class PipelineMagics(Magics):
             held.panel.update(outcome if isinstance(outcome, Snapshot) else self._ready().snapshot(held.run_id))
             if handle is not None:
                 handle.update(held.panel)
+        if self._panels:
+            self._redraw_others(held.panel)
         if error is None:
             return outcome
         if isinstance(error, Cancelled):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ValidationError
 
+from pipeline_magic.agents.approval.decisions import Evidence, over_budget
+from pipeline_magic.agents.approval.policy import policy_of_plan
 from pipeline_magic.drafts import draft_of_run
 from pipeline_magic.errors import NotFound
 from pipeline_magic.ports import Store
@@ -59,6 +61,7 @@ def load(ports: Ports, run_id: str) -> Snapshot:
         deployment=deployment,
         audit=tuple(store.audit(run_id)),
         policy={} if prepared is None else prepared.plan.policy,
+        blocked=() if stale or approval is None or prepared is None else _blocked(store, approval, prepared),
         ports={**ports.describe, **_parser(ports, run)},
         leaves_machine=ports.leaves_machine
         if run.planner not in {"embedded", "repository"}
@@ -67,6 +70,17 @@ def load(ports: Ports, run_id: str) -> Snapshot:
         error=run.message if run.state == "failed" else "",
     )
     return snapshot.model_copy(update={"stages": _stages(store, snapshot)})
+
+
+def _blocked(store: Store, approval: Approval, prepared: Prepared) -> tuple[str, ...]:
+    """What keeps an open approval from being given, beside what the findings and questions say."""
+    if approval.state not in {"pending", "partly_approved"}:
+        return ()
+    try:
+        evidence = Evidence.model_validate(store.plan(approval.id)[1])
+    except ValidationError:
+        return ("what was measured cannot be read",)
+    return over_budget(policy_of_plan(prepared.plan.policy), evidence)
 
 
 def _parser(ports: Ports, run: Run) -> dict[str, str]:

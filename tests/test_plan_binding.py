@@ -354,6 +354,7 @@ def test_a_budget_without_a_forecast_blocks(desk: Desk) -> None:
     with pytest.raises(ApprovalRefused, match="a budget of 20 a month is set, and there is no forecast"):
         desk.it.approve(asked.id, "Ada")
     assert desk.approval(asked.id).state == "pending"
+    assert "a budget of 20 a month" in desk.it.snapshot(desk.run_id).blocked[0]
 
 
 def test_reject_plan_again_approve(desk: Desk) -> None:

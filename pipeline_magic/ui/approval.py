@@ -49,7 +49,8 @@ class ApprovalView:
         missing: Why Approve cannot be pressed yet; unmatched clauses are asked for beside it.
         accepts: Questions whose default is accepted by approving, as (question, default).
         unmatched: Clauses to be confirmed, as (id, words).
-        blocks: Open must-answer questions and red findings.
+        blocks: Open must-answer questions, red findings, and a budget that the plan cannot be held to.
+        superseded: What to do where another run stands in this one's place; empty otherwise.
     """
 
     approval_id: str
@@ -65,6 +66,7 @@ class ApprovalView:
     audit: tuple[AuditEntry, ...]
     reason: str = ""
     blocks: int = 0
+    superseded: str = ""
 
     @property
     def open(self) -> bool:
@@ -99,8 +101,19 @@ def approval_view(snapshot: Snapshot) -> ApprovalView:
         outcomes=_outcomes(snapshot),
         audit=snapshot.audit,
         reason=approval.reason if approval else "",
-        blocks=sum(q.must_answer for q in snapshot.questions) + sum(v.blocks for v in findings_of(snapshot)),
+        blocks=sum(q.must_answer for q in snapshot.questions)
+        + sum(v.blocks for v in findings_of(snapshot))
+        + len(snapshot.blocked),
+        superseded=_superseded(snapshot),
     )
+
+
+def _superseded(snapshot: Snapshot) -> str:
+    run = snapshot.run
+    if run.state != "superseded":
+        return ""
+    where = run.message or f"`%pipeline review {run.name}` shows the newest run of the pipeline."
+    return f"This run was superseded: nothing of it can be approved or generated any more. {where}"
 
 
 def _effects(snapshot: Snapshot) -> tuple[str, ...]:
@@ -112,7 +125,9 @@ def _effects(snapshot: Snapshot) -> tuple[str, ...]:
     if change is not None:
         count = len(change.files)
         files = f"{count} file{'s' if count != 1 else ''}"
-        said.append(f"Open the pull request “{change.title}”: {files} on branch {change.branch}")
+        draft = snapshot.pull_request if snapshot.deployment is None else None
+        verb = f"Make the draft #{draft.number} ready," if draft is not None and draft.state == "draft" else "Open"
+        said.append(f"{verb} the pull request “{change.title}”: {files} on branch {change.branch}")
         if snapshot.policy.get("merge", True):
             said.append(f"Merge it into {change.base}")
         else:
@@ -123,7 +138,19 @@ def _effects(snapshot: Snapshot) -> tuple[str, ...]:
         said.append(f"Run it once: {_write(spec, validated.target is not None)}")
     else:
         said.append(f"No first run now; each run will {_write(spec, validated.target is not None)}")
+    said += _staging(snapshot)
     return tuple(said)
+
+
+def _staging(snapshot: Snapshot) -> list[str]:
+    """The tables beside the target that every run makes and drops."""
+    from pipeline_magic.compiler.staging import staging_names
+
+    typed = snapshot.validated.typed if snapshot.validated else None
+    if typed is None or typed.spec.deployment != "job":
+        return []
+    names = [f"{typed.spec.target.table}{end}" for end in staging_names(typed).values()]
+    return [f"Each run keeps rows in {' and '.join(names)} while it works, and drops that again"] if names else []
 
 
 def _deployment(spec: PipelineSpec) -> str:
@@ -182,6 +209,7 @@ def _missing(snapshot: Snapshot) -> tuple[str, ...]:
         for view in findings_of(snapshot)
         if view.blocks
     ]
+    lines += snapshot.blocked
     if approval is not None and approval.state == "partly_approved":
         given = len({d.identity for d in approval.decisions if d.verb == "approve"})
         lines.append(f"{max(0, approval.needed - given)} more approval(s), each by another person")
@@ -219,6 +247,8 @@ def approval_html(view: ApprovalView) -> Html:
 
 def plan_html(view: ApprovalView) -> Html:
     """What will happen, policy and what is missing, what is accepted by default."""
+    if view.superseded:
+        return note(prose(view.superseded), kind="warn")
     if not view.approval_id:
         return note(
             "There is no plan to approve yet. Answer and edit, then press Generate; what Approve would do appears here."
@@ -284,6 +314,8 @@ def _outcome(outcome: Outcome) -> Html:
 
 def approval_text(view: ApprovalView) -> str:
     """The tab as plain text."""
+    if view.superseded:
+        return plain(view.superseded)
     if not view.approval_id:
         return ""
     lines = [f"Approval {view.approval_id}: {view.state.replace('_', ' ')}, plan {view.digest[:12]}"]

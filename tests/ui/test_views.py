@@ -180,7 +180,7 @@ def test_a_red_finding_blocks_until_it_is_waived() -> None:
 
 
 def test_the_approval_lists_effects_in_order_and_what_it_accepts() -> None:
-    """Pull request, merge, schema, deployment, first run; then the questions that stand at their default."""
+    """Pull request, merge, schema, deployment, first run, staging; then the questions that stand at their default."""
     view = approval_view(snapshots.planned())
     starts = [
         "Open the pull request",
@@ -188,6 +188,7 @@ def test_the_approval_lists_effects_in_order_and_what_it_accepts() -> None:
         "Create schema",
         "Deploy the pipeline",
         "Run it once: create",
+        "Each run keeps rows in analytics.default.customer_revenue_pipeline_magic_staging",
     ]
     assert len(view.effects) == len(starts)
     assert all(effect.startswith(start) for effect, start in zip(view.effects, starts, strict=True))
@@ -197,6 +198,31 @@ def test_the_approval_lists_effects_in_order_and_what_it_accepts() -> None:
     assert any("until a person has merged" in effect for effect in approval_view(prod).effects)
     assert any("No first run now" in effect for effect in approval_view(prod).effects)
     assert "The author (ada) may not approve" in approval_view(prod).policy
+
+
+def test_a_draft_is_made_ready() -> None:
+    """Where a draft is open already, approving makes it ready instead of opening another."""
+    draft = runs.PullRequest(number=3, url="", branch="b", state="draft")
+    view = approval_view(snapshots.planned().model_copy(update={"pull_request": draft}))
+    assert view.effects[0].startswith("Make the draft #3 ready, the pull request")
+
+
+def test_a_budget_without_a_forecast_blocks() -> None:
+    """What the plan cannot be held to stands among what is missing, and Approve cannot be pressed."""
+    said = "a budget of 20 a month is set, and there is no forecast of the cost"
+    held = snapshots.planned().model_copy(update={"blocked": (said,)})
+    view = approval_view(held)
+    assert view.blocked and said in view.missing
+    assert said in static_text(held) and said in static_html(held)
+
+
+def test_a_superseded_run_says_what_to_do() -> None:
+    """Nothing can be decided any more; where the pipeline went is said."""
+    run = snapshots.run("superseded", message="Run r-2 stands in its place: `%pipeline review r-2` shows that.")
+    shown = snapshots.planned().model_copy(update={"run": run, "approval": None})
+    assert not approval_view(shown).open
+    for text in (static_text(shown), static_html(shown)):
+        assert "was superseded" in text and "%pipeline review r-2" in text
 
 
 def test_after_the_decision_the_outcome_is_shown() -> None:

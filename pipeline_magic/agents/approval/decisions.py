@@ -17,7 +17,7 @@ from pipeline_magic.errors import ApprovalRefused
 from pipeline_magic.runs import Approval, Decision, Finding, Plan
 from pipeline_magic.spec.schema import Model
 
-__all__ = ["Evidence", "approve", "expired", "missing", "reject", "unwaived"]
+__all__ = ["Evidence", "approve", "expired", "missing", "over_budget", "reject", "unwaived"]
 
 OPEN = ("pending", "partly_approved")
 LONGEST = 2000
@@ -126,12 +126,18 @@ def missing(plan: Plan, policy: Policy, evidence: Evidence, *, confirmed: Sequen
     for clause in evidence.unmatched:
         if clause not in confirmed:
             problems.append(f"the clause `{clause}` was not understood and must be confirmed by its id")
-    if policy.budget is not None:
-        if evidence.forecast is None:
-            problems.append(f"a budget of {policy.budget:g} a month is set, and there is no forecast of the cost")
-        elif not evidence.forecast <= policy.budget:
-            problems.append(f"the forecast of {evidence.forecast:g} a month is over the budget of {policy.budget:g}")
-    return problems
+    return [*problems, *over_budget(policy, evidence)]
+
+
+def over_budget(policy: Policy, evidence: Evidence) -> tuple[str, ...]:
+    """Why the plan cannot be held to the policy's budget; empty where it can, or there is none."""
+    if policy.budget is None:
+        return ()
+    if evidence.forecast is None:
+        return (f"a budget of {policy.budget:g} a month is set, and there is no forecast of the cost",)
+    if not evidence.forecast <= policy.budget:
+        return (f"the forecast of {evidence.forecast:g} a month is over the budget of {policy.budget:g}",)
+    return ()
 
 
 def keeps_from_undoing(policy: Policy, identity: str, author: str) -> list[str]:
