@@ -176,7 +176,7 @@ class Spark:
             self.world.require_use(user, name.rpartition(".")[0])
             self.world.require(user, "SELECT", "table", name)
             catalog, schema, plain = name.split(".")
-            table.set("catalog", exp.to_identifier(catalog, quoted=True))
+            table.set("catalog", exp.to_identifier(f"uc_{catalog}", quoted=True))
             table.set("db", exp.to_identifier(schema, quoted=True))
             table.set("this", exp.to_identifier(plain, quoted=True))
 

@@ -107,8 +107,8 @@ class World:
             raise Refusal(409, "CATALOG_ALREADY_EXISTS", f"Catalog '{name}' already exists")
         self.catalogs[name] = Schema(name, owner)
         self.schemas[f"{name}.information_schema"] = Schema("information_schema", "System user")
-        self.duck.execute(f"ATTACH ':memory:' AS {_quoted(name)}")
-        self.duck.execute(f"CREATE SCHEMA {_quoted(name)}.__versions")
+        self.duck.execute(f"ATTACH ':memory:' AS {duck_name(name)}")
+        self.duck.execute(f"CREATE SCHEMA {duck_name(name)}.__versions")
 
     def add_schema(self, catalog: str, name: str, owner: str, comment: str | None = None) -> None:
         """A schema of a catalog that is there."""
@@ -120,7 +120,7 @@ class World:
         if len(self.schemas) >= self.most_schemas:
             raise Refusal(400, "QUOTA_EXCEEDED", f"Cannot create more than {self.most_schemas} schemas in metastore.")
         self.schemas[full] = Schema(name, owner, comment)
-        self.duck.execute(f"CREATE SCHEMA {_quoted(catalog.lower())}.{_quoted(name)}")
+        self.duck.execute(f"CREATE SCHEMA {duck_name(full)}")
 
     def add_table(self, full: str, columns: list[dict[str, Any]], owner: str, **more: Any) -> Table:
         """The description of a table; its rows are made by whoever writes it."""
@@ -147,7 +147,7 @@ class World:
     def commit(self, table: Table, operation: str, user: str, **parameters: str) -> Version:
         """Keep the rows that a table holds now as its next version."""
         number = table.versions[-1].number + 1 if table.versions else 0
-        kept = f"{_quoted(table.catalog)}.__versions.{_quoted(f'{table.identity}@{number}')}"
+        kept = f"{duck_name(table.catalog)}.__versions.{_quoted(f'{table.identity}@{number}')}"
         self.duck.execute(f"CREATE TABLE {kept} AS SELECT * FROM {duck_name(table.full)}")
         version = Version(number, operation, dict(parameters), user, kept, at=self.moment())
         table.versions.append(version)
@@ -233,8 +233,8 @@ def checked(name: str) -> str:
 
 
 def duck_name(full: str) -> str:
-    """A full name for DuckDB."""
-    return ".".join(_quoted(part) for part in full.split("."))
+    """A full name for DuckDB, which keeps some names of catalogs (`main`) for itself."""
+    return ".".join(_quoted(part) for part in f"uc_{full}".split("."))
 
 
 def _quoted(name: str) -> str:
