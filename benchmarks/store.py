@@ -6,15 +6,16 @@ A store is filled with a chain of entries (in bulk, each hashed as the store doe
 again at the end real appends are timed, one transaction each, through `Store.append_audit`. Then the whole chain is
 read and verified as a stream, and written as JSON Lines. `growth` is the CPU time of an append at the end over that at
 a thousand entries: 1 means that an append costs the same however long the audit is. What an append takes is mostly the
-disk making it durable; `append_cpu_us` is our own part. `peak_mb` is of the whole process, `read_mb` by how much
-verifying and exporting raised it. `--quick` fills 50,000. SQLite in a temporary folder unless a URL of an empty
-PostgreSQL database is given. The last line is JSON.
+disk making it durable: `syncs_per_s` is how often it can, `append_cpu_us` our own part. `peak_mb` is of the whole
+process, `read_mb` by how much verifying and exporting raised it. `--quick` fills 50,000. SQLite in a temporary folder
+unless a URL of an empty PostgreSQL database is given. The last line is JSON.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import sys
@@ -80,6 +81,18 @@ def appends(store: Database, batches: int) -> tuple[float, float]:
     return 1 / statistics.median(walls), statistics.median(cpus)
 
 
+def syncs(folder: Path) -> float:
+    """How often a second the disk makes 16 KB durable, as an append asks it to: a bound on appends."""
+    times = []
+    with (folder / "sync").open("wb", buffering=0) as file:
+        for _ in range(200):
+            start = time.perf_counter()
+            file.write(b"x" * 16_384)
+            os.fsync(file.fileno())
+            times.append(time.perf_counter() - start)
+    return 1 / statistics.median(times)
+
+
 def peak() -> float:
     """The most memory that this process held so far, in MB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -101,6 +114,7 @@ def main() -> None:
         _, cpu_small = appends(store, 5)
         fill(store, url, wanted)
         per_s, cpu_large = appends(store, 5)
+        durable = syncs(Path(folder))
         before, start, cpu = peak(), time.perf_counter(), time.process_time()
         verdict = examine(store.audit_stream(), [Head(*store.audit_head())])
         wall, cpu = time.perf_counter() - start, time.process_time() - cpu
@@ -114,6 +128,7 @@ def main() -> None:
         "appends_per_s": round(per_s, 1),
         "verify_per_s": round(verdict.entries / wall, 1),
         "growth": round(cpu_large / cpu_small, 3),
+        "syncs_per_s": round(durable, 1),
         "append_cpu_us": round(1e6 * cpu_large, 1),
         "verify_cpu_s": round(cpu, 2),
         "export_per_s": round(written / export_wall, 1),
