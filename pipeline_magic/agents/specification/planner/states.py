@@ -13,6 +13,7 @@ from pipeline_magic.agents.specification.planner.entities import TableInfo
 from pipeline_magic.agents.specification.planner.idioms import state_at
 from pipeline_magic.agents.specification.planner.intent import Measure, Note, col, measures_in, refs_in
 from pipeline_magic.agents.specification.planner.predicates import condition_at
+from pipeline_magic.agents.specification.planner.saidstates import said_states
 from pipeline_magic.agents.specification.planner.values import literal
 from pipeline_magic.spec.names import slug
 
@@ -25,8 +26,8 @@ _OPPOSITES = (
 
 
 def find_states(c: Context) -> dict[str, str]:
-    """Words that the statement explains as states, with their condition."""
-    found: dict[str, str] = {}
+    """Words that the statement or an answer explains as states, with their condition."""
+    found = said_states(c)
     for i in _places(c):
         made = _explained(c, i)
         if made is not None:
