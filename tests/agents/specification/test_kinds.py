@@ -209,3 +209,35 @@ def test_columns_by_short_and_turned_words(source: str, text: str, gold: str) ->
 def test_amounts_means_and_where_a_period_belongs(source: str, text: str, gold: str) -> None:
     """A number beside its word, the one amount, listed means, values of two words, periods of what was done."""
     check(source, text, gold)
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "iot", "Serial numbers of devices that don't run firmware 2.0.0.",
+            "SELECT serial_no FROM devices WHERE firmware <> '2.0.0'",
+        ),
+        (
+            "media", "Load the plays and drop rows without a subscriber or without minutes: play id.",
+            "SELECT play_id FROM plays WHERE subscriber_id IS NOT NULL AND minutes_watched IS NOT NULL",
+        ),
+        (
+            "finance", "We want to find dormant accounts: accounts opened before 2023 which are still open. "
+            "Account id.",
+            "SELECT account_id FROM accounts WHERE opened_date < '2023-01-01' AND closed_date IS NULL",
+        ),
+        (
+            "clinic", "How many patients are older than 65?",
+            "SELECT count(*) FROM Patient WHERE Birth_Date <= '1959-06-30'",
+        ),
+        (
+            "clinic", "First names of patients with at least one visit with a fee above the average fee of all visits.",
+            "SELECT First_Name FROM Patient WHERE Patient_ID IN (SELECT Patient_ID FROM Visit WHERE Fee > (SELECT "
+            "avg(Fee) FROM Visit))",
+        ),
+    ],
+)  # fmt: skip
+def test_versions_pointers_titles_and_wholes(source: str, text: str, gold: str) -> None:
+    """A version is a value, a column may point at what is missing, a described word and an average of all rows."""
+    check(source, text, gold)

@@ -206,7 +206,7 @@ _LISTED = {
 
 
 def _short(c: Context, i: int) -> Found | None:
-    """``account balance … and the balance``: the last word of one column, mentioned before or the only one so called."""
+    """``account balance … and the balance``: the last word of one column, mentioned or the only one."""
     token = c.tokens[i]
     if token.kind != "word" or token.low in STOP | FILLER or c.low(i - 1) not in _LISTED:
         return None

@@ -254,7 +254,7 @@ def read_bound(c: Context, i: int) -> Found | None:
     at = c.skip(i, "is|are|of|that is|which is")
     compared = comparison_at(c, at) if last is not None and last.end == i else None
     value = value_at(c, compared[0], None) if compared is not None else None
-    if last is None or compared is None or value is None:
+    if last is None or compared is None or value is None or c.low(at) in {"older", "younger"}:
         return None
     return Found(value[0], "filter", (Filter(i, value[0], f"{measure_ref(last.name)} {compared[1]} {value[1]}"),))
 
@@ -303,6 +303,7 @@ def share_of(c: Context, i: int) -> Found | None:
             end,
             (
                 "that were|that are|which were|which are|that was|who are|that have|who have|that had|with|whose|that|"
+                "got|get|that got|have been|has been|had been|that have been|"
                 "where|having|being|was|were|is|are|that is"
             ),
         )

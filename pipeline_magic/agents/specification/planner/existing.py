@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline_magic.agents.specification.planner.draft import Assembly, Plan, sql
+from pipeline_magic.agents.specification.planner.draft import Assembly, Plan, quoted, sql
 from pipeline_magic.agents.specification.planner.entities import Ref
-from pipeline_magic.agents.specification.planner.intent import Exists, refs_in
+from pipeline_magic.agents.specification.planner.intent import Exists, measures_in, refs_in
 from pipeline_magic.agents.specification.planner.joingraph import Link
 from pipeline_magic.agents.specification.planner.layout import Layout, aliases
 from pipeline_magic.spec.names import slug
@@ -54,6 +54,8 @@ def _branch(made: Assembly, plan: Plan, item: Exists, table: str, came: str) -> 
     own = [text for text in item.conditions if {ref.table for ref in refs_in(text)} == {table}]
     for text in own:
         made.last = head
+        for name in measures_in(text):
+            _add_whole(made, item, plan, name)
         condition = sql(Layout(table), text)
         head = made.step(
             {"id": slug(f"with_{plan.tables[table].short}")[:60], "kind": "filter", "condition": condition}
@@ -73,6 +75,15 @@ def _branch(made: Assembly, plan: Plan, item: Exists, table: str, came: str) -> 
             inner = _joined(made, plan, item, _source(made, plan, item, link.right), inner, following, "semi")
         head = _joined(made, plan, item, head, inner, links[0], "semi")
     return head
+
+
+def _add_whole(made: Assembly, item: Exists, plan: Plan, name: str) -> None:
+    """The average over all rows that a condition compares with, as a column beside them."""
+    function, _, column = name.partition("_of_all_")
+    columns = [{"name": name, "expression": f"{function}({quoted(column)})"}]
+    step = {"id": slug(f"over_{name}")[:60], "kind": "window", "partition_by": [], "order_by": [], "columns": columns}
+    identity = made.step(step)
+    made.said(f"steps.{identity}.columns.{name}", plan.clauses(item))
 
 
 def _source(made: Assembly, plan: Plan, item: Exists, table: str) -> str:

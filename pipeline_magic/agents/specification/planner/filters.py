@@ -21,6 +21,7 @@ _INTRO = (
 )
 _OUT = (
     "exclude|excluding|except|except for|without|ignore|ignoring|leave out|leaving out|drop|"
+    "throw away|throwing away|throw out|get rid of|omit|omitting|cut|disregard|"
     "dropping|remove|removing|filter out|filtering out|skip|skipping|other than|but not|not "
     "including|discard|discarding|drops|removes|excludes|ignores|skips|leaves out|leave away|not counting|except those|"
     "without counting|drop the ones|leaving away"
@@ -29,6 +30,9 @@ _OUT = (
 
 def read_filter(c: Context, i: int) -> Found | None:
     """A condition on rows, positive or negative; with the table it is about, where it is named."""
+    again = _again(c, i)
+    if again is not None:
+        return again
     explained = bracketed(c, i, lambda at: condition_at(c, at, opened=True))
     if explained is not None:
         return _found(c, i, explained)
@@ -64,6 +68,19 @@ def read_filter(c: Context, i: int) -> Found | None:
     return _found(c, i, found)
 
 
+_SAME = (
+    "in that year|in that month|in that period|in this period|in the same year|in the same period|during that time|"
+    "during that period|within that period|in that time|in that quarter|in the same month|in that week|on that day"
+)
+
+
+def _again(c: Context, i: int) -> Found | None:
+    """``… in 2024 and a total cost over 500 in that year``: the period that was said before."""
+    at = c.match(i, _SAME)
+    dated = [item for item in c.of(Filter) if "DATE '" in item.expression or "run_time()" in item.expression]
+    return Found(at, "comment", (Note(i, at),)) if at is not None and len(dated) == 1 else None
+
+
 def _attached(c: Context, i: int) -> bool:
     return c.low(i) not in {",", ";"}
 
@@ -76,7 +93,7 @@ def _excluded(c: Context, i: int, at: int) -> Found | None:
             end = c.skip(opened.end, "first")
             text = opened.expression[: -len(" IS NULL")] + " IS NOT NULL"
             return _found(c, i, Condition(end, text, opened.assumed, opened.tied))
-    at = c.skip(at, "all|the|any|those|rows|row|records|for|with|where|that|which|are|were|ones")
+    at = c.skip(at, "all|the|any|those|rows|row|records|for|with|where|that|which|are|were|ones|come|comes|arrive")
     listed = _states(c, at)
     if listed is not None:
         return _found(c, i, Condition(listed.end, f"NOT coalesce({listed.expression}, false)", listed.assumed))

@@ -47,7 +47,7 @@ def harmless(c: Context, kinds: Sequence[str | None]) -> frozenset[int]:
     for i, token in enumerate(c.tokens):
         if kinds[i] is not None or token.kind != "word" or token.low in CARRIERS:
             continue
-        if _label(c, i) or _links(c, i, kinds) or _asks(c, i, kinds):
+        if _label(c, i) or _links(c, i, kinds) or _asks(c, i, kinds) or _titled(c, i, kinds) or _explained(c, i, kinds):
             found.add(i)
     return frozenset(found)
 
@@ -74,6 +74,29 @@ def _links(c: Context, i: int, kinds: Sequence[str | None]) -> bool:
         for name in c.linker.scope
         for column in c.linker.tables[name].columns
     )
+
+
+def _titled(c: Context, i: int, kinds: Sequence[str | None]) -> bool:
+    """``dormant accounts: accounts opened before …``: a word for rows that are described right behind it."""
+    link = c.table_at(i + 1)
+    if link is None or c.low(link.end) != ":" or link.end + 1 >= c.end(i):
+        return False
+    again = c.table_at(c.skip(link.end + 1, "the|all|those"))
+    behind = again.end if again is not None and again.table.name == link.table.name else None
+    return behind is not None and any(kinds[j] in {"filter", "join"} for j in range(behind, min(behind + 3, c.end(i))))
+
+
+def _explained(c: Context, i: int, kinds: Sequence[str | None]) -> bool:
+    """``overdue, i.e. their promised date lies before today``: a word that a condition right behind it explains."""
+    for j in range(i + 1, min(i + 5, c.end(i))):
+        after = c.match(j, "i.e|i.e .|that is|that is to say|meaning|in other words|which means|that means")
+        if after is None:
+            if kinds[j] is not None or (c.tokens[j].kind == "word" and c.low(j) in CARRIERS):
+                return False
+            continue
+        after = c.skip(after, ".|,|:|that|their|its|the")
+        return after < c.end(i) and kinds[after] == "filter" and c.low(i) not in {"not", "only"}
+    return False
 
 
 def _asks(c: Context, i: int, kinds: Sequence[str | None]) -> bool:

@@ -14,7 +14,8 @@ from pipeline_magic.agents.specification.planner.linking import TableLink
 __all__ = ["read_kept"]
 
 _KEEP = (
-    "include|also include|including|keep|and keep|retain|show|also show|also keep|with|list|do not drop|don't drop|"
+    "also for|even for|including for|include|also include|including|keep|and keep|retain|show|also show|also keep|"
+    "with|list|do not drop|don't drop|"
     "do not lose|don't lose|never drop|make sure to keep|make sure to include|but keep|but include|even"
 )
 _STAY = re.compile(

@@ -131,6 +131,8 @@ class Linker:
         """``a line is late when``: one row, with an article before it and no noun behind it."""
         before = self.tokens[start - 1].low if start else ""
         behind = self.tokens[start + 1].low if start + 1 < len(self.tokens) else ""
+        if behind in {"rows", "row", "records", "record", "data", "entries", "table"} and start:
+            return True
         return before in {"a", "an", "each", "every", "one", "no", "any", "per"} and behind in _SAID
 
     def _called(self, start: int, word: str) -> TableLink | None:

@@ -23,7 +23,7 @@ from pipeline_magic.agents.specification.planner.idioms import (
     table_named,
     unit_compared,
 )
-from pipeline_magic.agents.specification.planner.intent import Measure, col, measure_ref
+from pipeline_magic.agents.specification.planner.intent import Measure, Use, col, measure_ref
 from pipeline_magic.agents.specification.planner.lateness import late
 from pipeline_magic.agents.specification.planner.located import in_place
 from pipeline_magic.agents.specification.planner.periods import (
@@ -36,10 +36,12 @@ from pipeline_magic.agents.specification.planner.periods import (
 from pipeline_magic.agents.specification.planner.text import stems_of
 from pipeline_magic.agents.specification.planner.things import (
     aged,
+    behind_verb,
     by_means,
     done_or_not,
     measured,
     numbered,
+    pointing,
     possessed,
     signed,
     worth,
@@ -64,6 +66,7 @@ _OPENERS = (
     "that are|that is|that were|that was|which are|which is|which were|who are|who were|"
     "whose own|that have|that has|which have|which has|who have|who has|have|has|had|their|its|the|a|an|all|any"
 )
+_NOT = "not|no longer|never|don't|doesn't|didn't|do not|does not|did not|aren't|isn't|weren't|wasn't|haven't|hasn't"
 _ADVERBS = "still|already|currently|actually|now|yet|ever|been|be|being|presently|so far|all"
 _MISSING = "missing|null|empty|blank|unknown|not known|not set|not given|not available|not present|absent|unset|n/a"
 _PRESENT = "present|known|given|available|set|filled|not missing|not null|not empty|not blank"
@@ -120,9 +123,9 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
     i = c.skip(i, _ADVERBS) if opened or c.low(i) in {"still", "already"} else i
     if c.low(i) == "neither":
         return neither_nor(c, i, lambda at: _single(c, at, about, opened, least))
-    negated = c.match(i, "not|no longer|never")
+    negated = c.match(i, _NOT)
     if negated is not None and c.match(negated, "not|never") is None:
-        inner = _single(c, c.skip(negated, _ADVERBS), about, opened, least)
+        inner = _single(c, behind_verb(c, c.skip(negated, _ADVERBS)), about, opened, least)
         return Condition(inner.end, f"NOT ({inner.expression})", inner.assumed, inner.tied) if inner else None
     for read in (
         _missing_first,
@@ -160,9 +163,12 @@ def _missing_first(c: Context, i: int, about: TableInfo | None, least: float) ->
     after = c.match(i, "no|without|without a|without an|without any|missing|null|no known|unknown|with no")
     if after is None:
         return None
-    link = c.linker.column_at(c.skip(after, ARTICLES), tables=only(c, i, about), least=0.8)
+    at = c.skip(after, ARTICLES)
+    link = c.linker.column_at(at, tables=only(c, i, about), least=0.8)
     if link is None or link.end > c.end(i):
-        return None
+        used = [c.linker.tables[use.table] for use in c.of(Use)]
+        near = about or next(iter([*used[-1:], *c.focus(i)]), None)
+        return pointing(c, at, near) if near is not None else None
     return Condition(link.end, f"{col(link.ref)} IS NULL", tied=link if link.others else None)
 
 

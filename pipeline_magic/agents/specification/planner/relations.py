@@ -115,7 +115,7 @@ def _relation(c: Context, i: int, subject: str) -> Found | None:
         return None  # `orders with customers` brings them in; `customers with orders` have some
     end, conditions, assumed = _said_of(c, end, other, subject, conditions)
     more = condition_at(c, end, about=other)
-    if not _closed(c, end) or (more is not None and measures_in(more.expression)):
+    if not _closed(c, end) or (more is not None and _of_groups(more.expression)):
         return None
     texts = tuple(dict.fromkeys(conditions))
     return Found(end, "join", (Exists(i, end, subject, other.name, texts, negated, assumed, through),))
@@ -357,7 +357,7 @@ def _said_of(c: Context, end: int, other: TableInfo, subject: str, conditions: l
     while end < c.end(end - 1):
         at = c.skip(end, "that|which|who|at all")
         found = condition_at(c, at, about=other) or (condition_at(c, end, about=other) if at > end else None)
-        if found is None or found.end <= at or _opens_relation(c, end) or measures_in(found.expression):
+        if found is None or found.end <= at or _opens_relation(c, end) or _of_groups(found.expression):
             break
         made.append(found.expression)
         end, assumed = found.end, assumed or found.assumed
@@ -368,6 +368,11 @@ def _said_of(c: Context, end: int, other: TableInfo, subject: str, conditions: l
     ):
         end = c.skip(end, "was|were|has been|have been") + 1
     return end, made, assumed
+
+
+def _of_groups(expression: str) -> bool:
+    """It compares with a measure of the statement; the average of all rows is none."""
+    return any("_of_all_" not in name for name in measures_in(expression))
 
 
 def _opens_relation(c: Context, i: int) -> bool:

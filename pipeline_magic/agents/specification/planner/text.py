@@ -20,6 +20,7 @@ _TOKEN = re.compile(
     (?P<quoted>"[^"\n]{0,300}"|'[^'\n]{1,300}'(?!\w)|“[^”\n]{0,300}”|`[^`\n]{1,300}`)
   | (?P<date>\d{4}-\d{2}-\d{2}(?:[ T]\d{2}:\d{2}(?::\d{2})?)?(?![\d-]))
   | (?P<time>\d{1,2}:\d{2}(?::\d{2})?(?!\d))
+  | (?P<version>\d+(?:\.\d+){2,}(?![\w]))
   | (?P<number>\d+(?:,\d{3})+(?:\.\d+)?(?![\w,])|\d+\.\d+(?!\w)|\d+(?![\w]))
   | (?P<word>[^\W\d]\w*(?:(?:[-.'’])\w+)*|\d+\w+)
   | (?P<op><=|>=|<>|!=|==|[<>=*/+%$€£-])
@@ -52,6 +53,7 @@ def tokenise(text: str) -> tuple[Token, ...]:
     found: list[Token] = []
     for match in _TOKEN.finditer(text):
         kind = match.lastgroup or "punct"
+        kind = "word" if kind == "version" else kind
         raw = match.group()
         if kind == "word" and "-" in raw and not _keep_hyphen(raw):
             found.extend(_pieces(raw, match.start()))

@@ -16,7 +16,19 @@ from pipeline_magic.agents.specification.planner.intent import col
 from pipeline_magic.agents.specification.planner.text import lemmas, number_of
 from pipeline_magic.agents.specification.planner.values import Condition, comparison_at, literal, spelt, value_at
 
-__all__ = ["aged", "by_means", "called_at", "done_or_not", "measured", "numbered", "possessed", "signed", "worth"]
+__all__ = [
+    "aged",
+    "behind_verb",
+    "by_means",
+    "called_at",
+    "done_or_not",
+    "measured",
+    "numbered",
+    "pointing",
+    "possessed",
+    "signed",
+    "worth",
+]
 
 _HAVING = {
     "use", "have", "get", "give", "leave", "carry", "contain", "show", "include", "receive", "enter", "provide",
@@ -108,6 +120,33 @@ def numbered(c: Context, i: int, about: TableInfo | None, least: float) -> Condi
             break
     value = number.text if key.kind == "number" else literal(number.text)
     return Condition(end + 1, f"{col(key.ref)} = {value}", f"the number is read as {key.name}")
+
+
+def pointing(c: Context, i: int, near: TableInfo) -> Condition | None:
+    """``rows without a subscriber``, ``no minutes``: the column that points at a table, or the one with that word."""
+    link = c.table_at(i)
+    links = c.graph.links(near.name, link.table.name) if link is not None and link.table.name != near.name else ()
+    if link is not None and links and len(links[0].keys) == 1 and links[0].one in {"right", "both"}:
+        pointer = near.column(links[0].keys[0][0])
+        if pointer is not None and (len(links) < 2 or links[1].score < links[0].score):
+            return Condition(link.end, f"{col(pointer.ref)} IS NULL", f"read from {pointer.name}")
+    word = c.tokens[i].stem if i < c.end(i - 1) else ""
+    hits = [
+        column
+        for column in near.columns
+        if word in column.words and all(rest in _PART or _DONE.fullmatch(rest) for rest in column.words if rest != word)
+    ]
+    if link is None and len(hits) == 1 and c.tokens[i].kind == "word" and len(word) > 3:
+        return Condition(i + 1, f"{col(hits[0].ref)} IS NULL", f"{c.low(i)} is read as {hits[0].name}")
+    return None
+
+
+def behind_verb(c: Context, i: int) -> int:
+    """``don't run firmware 2.0.0``: behind a verb of having or using, where a column follows it."""
+    if i + 1 >= c.end(i) or not lemmas(c.low(i)) & (_HAVING | {"run", "need", "want", "belong"}):
+        return i
+    at = c.skip(i + 1, "the|to")
+    return at if c.linker.column_at(at, least=0.8) is not None and c.table_at(i) is None else i
 
 
 def called_at(c: Context, i: int, table: TableInfo) -> Condition | None:
