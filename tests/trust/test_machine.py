@@ -194,10 +194,12 @@ class Machine(RuleBasedStateMachine):
 
     # --- what people do ----------------------------------------------------------------------------------------------
 
-    @initialize(policy=st.sampled_from(POLICIES))
-    def begin(self, policy: str) -> None:
+    @initialize(people=st.permutations(PEOPLE), policy=st.sampled_from(POLICIES))
+    def begin(self, people: list[str], policy: str) -> None:
         self.set_policy(policy)
         self.call("ada", lambda: self.it.build_pipeline(world.STATEMENT))
+        for who in people[:2]:
+            self.approve(who, False)
 
     def set_policy(self, policy: str) -> None:
         self.host.files[FILE] = f"[environments.default]\n{policy}\n"
@@ -240,12 +242,14 @@ class Machine(RuleBasedStateMachine):
         approval = min(self.approved, default="a-none") if old else found[0] if found else "a-none"
         self.decide(who, lambda: self.it.approve_pipeline(approval, who, "Looks good"))
 
-    @rule()
-    def plan_and_approve(self) -> None:
-        """What people mostly do: everybody approves, until it is enough."""
+    @rule(people=st.permutations(PEOPLE), policy=st.sampled_from((None, *POLICIES)))
+    def plan_and_approve(self, people: list[str], policy: str | None) -> None:
+        """What people mostly do: plan, and approve one after the other, until it is enough."""
+        if policy is not None:
+            self.set_policy(policy)
         self.build("ada")
         self.generate()
-        for who in ("bob", "eve", "ada"):
+        for who in people:
             self.approve(who, False)
 
     @rule(who=st.sampled_from(PEOPLE))
