@@ -16,6 +16,7 @@ from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from pydantic import JsonValue, ValidationError
+from pydantic_core import PydanticSerializationError
 from sqlalchemy.engine import Connection
 
 from pipeline_magic.adapters import database_retention as retention
@@ -23,7 +24,7 @@ from pipeline_magic.adapters import database_schema as tables
 from pipeline_magic.adapters.database_audit import append, entries, finite, head, plain
 from pipeline_magic.adapters.database_engine import Conflict, Connector
 from pipeline_magic.digests import digest_of
-from pipeline_magic.errors import NotFound, StaleState, StoreUnavailable
+from pipeline_magic.errors import NotFound, StaleState, StoreUnavailable, UsageError
 from pipeline_magic.ports import WorkingData
 from pipeline_magic.runs import (
     Approval,
@@ -223,7 +224,7 @@ class Database:
         def write(connection: Connection) -> None:
             row = _one(connection, sa.select(tables.plans.c.plan).where(key).with_for_update())
             if row is None:
-                body = _no_nul(plan.model_dump_json())
+                body = _body(plan)
                 connection.execute(
                     sa.insert(tables.plans).values(approval_id=approval_id, plan=body, evidence=measured)
                 )
@@ -296,7 +297,7 @@ class Database:
     def begin_effect(self, key: str, run_id: str, kind: str, at: str) -> Effect:
         """The effect of that key: newly started, or as it stands."""
         effect = Effect(key=key, run_id=run_id, kind=kind, status="started", at=at)
-        row = {"key": key, "run_id": run_id, "status": "started", "body": _no_nul(effect.model_dump_json())}
+        row = {"key": key, "run_id": run_id, "status": "started", "body": _body(effect)}
         try:
             with self._db.write() as connection:
                 found = self._effect(connection, key)
@@ -322,7 +323,7 @@ class Database:
                 return found
             done = found.model_copy(update={"status": "done", "result": result, "at": at})
             where = (tables.effects.c.key == key) & (tables.effects.c.status == "started")
-            values = {"status": "done", "body": _no_nul(done.model_dump_json())}
+            values = {"status": "done", "body": _body(done)}
             if connection.execute(sa.update(tables.effects).where(where).values(values)).rowcount:
                 if audit is not None:
                     append(connection, audit)
@@ -344,7 +345,7 @@ class Database:
 
     def save_exchange(self, exchange: Exchange, *, audit: AuditDraft | None = None) -> None:
         """Insert an exchange with a language model, or replace it by its id; with its audit entry or not at all."""
-        values = {"status": exchange.status, "body": _no_nul(exchange.model_dump_json())}
+        values = {"status": exchange.status, "body": _body(exchange)}
         table = tables.exchanges
 
         def write(connection: Connection) -> None:
@@ -489,7 +490,22 @@ def _run_row(run: Run) -> dict[str, Any]:
 
 
 def _state_row(model: Model, state: str, version: int) -> dict[str, Any]:
-    return {"state": state, "version": version, "body": _no_nul(model.model_dump_json())}
+    return {"state": state, "version": version, "body": _body(model)}
+
+
+def _body(model: Model) -> str:
+    """A model as it is kept.
+
+    Raises:
+        UsageError: A text in it is none: it holds half of a pair of surrogates, as a broken paste gives.
+    """
+    try:
+        return _no_nul(model.model_dump_json())
+    except PydanticSerializationError:
+        raise UsageError(
+            "A text holds half a character, which cannot be kept.",
+            hint="Take out the sign that is not shown, or type it anew.",
+        ) from None
 
 
 def _no_nul(body: str) -> str:

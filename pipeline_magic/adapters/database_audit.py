@@ -86,8 +86,9 @@ def _detail(text: str) -> dict[str, Any]:
 
 
 def plain(text: str) -> str:
-    """PostgreSQL keeps no NUL in a text."""
-    return text.replace("\x00", "\ufffd")
+    """The text as every database keeps it: PostgreSQL has no NUL, and none has half a pair of surrogates."""
+    text = text.replace("\x00", "\ufffd")
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def finite(value: Any) -> Any:

@@ -15,8 +15,9 @@ from pydantic import JsonValue
 
 from pipeline_magic.adapters import database, database_audit, database_schema
 from pipeline_magic.adapters.database import Database
+from pipeline_magic.agents.approval.audit import verify
 from pipeline_magic.digests import GENESIS, chain_hash
-from pipeline_magic.errors import NotFound, StaleState
+from pipeline_magic.errors import NotFound, StaleState, UsageError
 from pipeline_magic.runs import TRANSITIONS, Answer, AuditDraft, Decision, Deployment, Exchange, Run
 from pipeline_magic.spec.paths import Edit
 from tests.support.postgres import postgres_url  # noqa: F401  (a fixture)
@@ -55,6 +56,16 @@ def test_run_round_trip(store: Database) -> None:
     )
     assert made == store.run("r-1")
     assert hostile == store.run("r-1").statement
+
+
+def test_half_a_character(store: Database) -> None:
+    """A text with half a pair of surrogates is refused with a sentence; in an audit entry it is replaced."""
+    with pytest.raises(UsageError, match="half a character"):
+        store.create_run(run(statement="count \ud83d orders"))
+    assert list(store.runs()) == []
+    entry = store.append_audit(at=AT, run_id="r-1", event="e", identity="ada", name="\udfffA", detail={"\ud800": "😀"})
+    assert (entry.name, entry.detail) == ("\ufffdA", {"\ufffd": "😀"})
+    assert store.audit() == (entry,) and verify(store.audit()) == ()
 
 
 def test_unknown_ids(store: Database) -> None:
