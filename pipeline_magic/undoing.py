@@ -49,9 +49,7 @@ class Rollback:
         self._ports = ports
         self._approvals = approvals
         self._github = github
-        self._operator = RollbackOperator(
-            deployer=ports.deployer, catalog=ports.catalog, engine=ports.engine, store=ports.store
-        )
+        self._operator = RollbackOperator(deployer=ports.deployer, catalog=ports.catalog, engine=ports.engine)
 
     def plan(self, run_id: str, parts: Sequence[RollbackPart] = ROLLBACK_PARTS) -> RollbackPlan:
         """What a rollback of the run's deployment would do. Touches nothing.
@@ -177,7 +175,21 @@ class Rollback:
                 revert = self._revert(step, deployment, self._merges(approved), effects)
             else:
                 self._operator.undo(step, approved, deployment, effects)
+        self._comment(deployment, plan, effects)
         return revert
+
+    def _comment(self, deployment: Deployment, plan: RollbackPlan, effects: Effects) -> None:
+        """Say it under the pull request that was undone, with the audit's head, which so stands outside the store."""
+        request, store = deployment.pull_request, self._ports.store
+        if request is None:
+            return
+        start = [entry for entry in store.audit(deployment.run_id) if entry.event == "rollback.start"][-1]
+        head = "{}:{}".format(*store.audit_head())
+        effects.once(
+            "rollback.comment",
+            str(request.number),
+            lambda: self._github.comment_rollback(request.number, start, plan, audit_head=head),
+        )
 
     def _revert(self, step: RollbackStep, deployment: Deployment, merge: bool, effects: Effects) -> PullRequest:
         github, number = self._github, int(step.subject)

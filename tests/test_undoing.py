@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
@@ -53,6 +54,10 @@ def test_a_change_goes_back(world: World) -> None:
     assert world.jobs.settings("job-daily")["notebook"] == "1"
     assert world.git.read("pipelines/daily/daily.ipynb") == "1\n"
     assert [entry.event for entry in world.store.audit("r-2")][-1] == "rollback.done"
+    [said] = [body for body in world.git.comments(2) if body.startswith("Rolled back")]
+    assert "> wrong" in said and "back to version 0" in said
+    [head] = re.findall("Audit head `(.*)`", said)
+    assert not audit.verify(world.store.audit(), [audit.Head.parse(head, "a comment")])
     assert world.store.approval(world.store.run("r-2").approval_id).state == "void"
     # what is then there can be rolled back in its turn, though other things were deployed in between
     assert actions(world, "r-1") == ["remove daily", f"drop {TARGET}", "revert 1"]
@@ -336,7 +341,7 @@ def _crash(deployed: World, home: Path, at: int) -> int:
     assert not audit.verify(entries)
     events = Counter(entry.event for entry in entries if entry.run_id == "r-2")
     where = world.moments[-1]
-    for event in ("start", "put_back", "restore", "revert", "merge", "done"):
+    for event in ("start", "put_back", "restore", "revert", "merge", "comment", "done"):
         assert events[f"rollback.{event}"] == 1, (where, event)
     assert events["approval.void"] == 1, where
     world.store.close()

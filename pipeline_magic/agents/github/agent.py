@@ -17,6 +17,7 @@ from pipeline_magic.ports import CodeHost
 from pipeline_magic.redact import redact as redact_secrets
 from pipeline_magic.runs import (
     Approval,
+    AuditEntry,
     Change,
     File,
     Finding,
@@ -24,6 +25,7 @@ from pipeline_magic.runs import (
     PullRequest,
     QualityReport,
     Question,
+    RollbackPlan,
     RollbackStep,
 )
 from pipeline_magic.spec.provenance import Provenance
@@ -189,6 +191,27 @@ class GitHubAgent:
             lines.append(f"Audit head {code(audit_head)}")
         key = f"decision:{approval.id}:{len(approval.decisions)}:{approval.state}"
         self._code_host.comment(number, self._redact("\n".join(lines)), key=key)
+
+    def comment_rollback(self, number: int, start: AuditEntry, plan: RollbackPlan, *, audit_head: str) -> None:
+        """Say under the pull request that it is undone: who, why, what, and what stays.
+
+        Args:
+            number: Of the pull request that was deployed.
+            start: Entry of the audit by which the rollback began.
+            plan: What was done.
+            audit_head: Number and hash of the audit's last entry, kept here outside the store.
+        """
+        self._code_host.comment(number, self._redact(_undone(start, plan, audit_head)), key=f"rollback:{start.seq}")
+
+
+def _undone(start: AuditEntry, plan: RollbackPlan, audit_head: str) -> str:
+    name = f" ({prose(start.name, 100)})" if start.name and start.name != start.identity else ""
+    lines = [f"Rolled back by {code(start.identity)}{name}, begun at {start.at}:", ""]
+    lines += [f"- {prose(step.text, 500)}" for step in plan.steps]
+    reason = str(start.detail.get("reason") or "")
+    lines += ["", f"> {prose(reason, 1000)}"] if reason else []
+    lines += ["", "What stays:", "", *(f"- {prose(said, 500)}" for said in plan.left)] if plan.left else []
+    return "\n".join([*lines, "", f"Audit head {code(audit_head)}"])
 
 
 def branch_of(name: str, digest: str) -> str:

@@ -12,11 +12,11 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from pipeline_magic.agents.operations.deploy import HEAD_TAG, OUR_TAGS
+from pipeline_magic.agents.operations.deploy import OUR_TAGS
 from pipeline_magic.agents.operations.effects import Effects
 from pipeline_magic.agents.operations.rollback_plan import Undone, find_undone, restore_key, settings_before
 from pipeline_magic.errors import DeploymentError
-from pipeline_magic.ports import Catalog, Deployer, DeployRequest, Engine, Store
+from pipeline_magic.ports import Catalog, Deployer, DeployRequest, Engine
 from pipeline_magic.runs import Deployment, Plan, RollbackPart, RollbackPlan, RollbackStep
 
 __all__ = ["RollbackOperator", "latest_plan"]
@@ -25,11 +25,10 @@ __all__ = ["RollbackOperator", "latest_plan"]
 class RollbackOperator:
     """Undoes job and tables of a deployment."""
 
-    def __init__(self, *, deployer: Deployer, catalog: Catalog, engine: Engine, store: Store) -> None:
+    def __init__(self, *, deployer: Deployer, catalog: Catalog, engine: Engine) -> None:
         self._deployer = deployer
         self._catalog = catalog
         self._engine = engine
-        self._store = store
 
     def plan(self, plan: Plan, deployment: Deployment, effects: Effects, parts: Sequence[RollbackPart]) -> Undone:
         """What would be undone of job and tables; touches nothing."""
@@ -66,14 +65,8 @@ class RollbackOperator:
         previous = settings_before(self._deployer, there.id, _result(effects, "job.deploy") or None)
         if not isinstance(previous, DeployRequest):
             raise DeploymentError(f"The settings before cannot be put back. {previous or ''}", where=there.id)
-        head = "{}:{}".format(*self._store.audit_head())
-        request = previous.model_copy(
-            update={
-                "key": f"rollback-{deployment.approval_id}",
-                "tags": {**previous.tags, HEAD_TAG: head},
-            }
-        )
-        made = self._deployer.deploy(request)
+        # Tags and all: the plan that deployed it then finds its job as it left it.
+        made = self._deployer.deploy(previous.model_copy(update={"key": f"rollback-{deployment.approval_id}"}))
         if self._deployer.settings(made.id).get("digest") != previous.digest:
             raise DeploymentError("The job does not have the settings before.", where=made.id, hint="Resume the run.")
         return {"id": made.id, "digest": previous.digest, "notebook_path": previous.notebook_path}
