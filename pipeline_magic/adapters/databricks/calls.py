@@ -45,6 +45,8 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
 _FAILURES = (DatabricksError, TimeoutError, requests.RequestException, ValueError, RuntimeError)
 _NOT_TAKEN = frozenset({429, 503})
 _AGAIN = frozenset({429, 500, 502, 503, 504})
+_UNREAD = re.compile(r"unable to parse response.*?< (\d{3}) ?([^<\n`]*)", re.DOTALL)
+"""What the SDK says of a proxy's page: the request and the whole answer, of which the status and its words are kept."""
 _DEBUG = re.compile(r"\.?\s*(Config: |Env: ).*\Z", re.DOTALL)
 _TOKEN = re.compile(r"invalid access token|token (is|has|was) (expired|invalid|revoked)|expired token", re.I)
 _QUOTA = re.compile(r"quota|LIMIT_EXCEEDED|exceed\w* the (maximum|limit)|limit of \d", re.I)
@@ -259,7 +261,8 @@ class Calls:
 
 def says(error: BaseException) -> str:
     """What Databricks said, in one line, without secrets and without the SDK's words about its configuration."""
-    text = _DEBUG.sub("", str(error))
+    unread = _UNREAD.search(str(error))
+    text = unread[2] if unread else _DEBUG.sub("", str(error))
     text = " ".join(text.split()) or str(getattr(error, "error_code", None) or type(error).__name__)
     return redact(text)[:400].rstrip(". ")
 
@@ -269,8 +272,8 @@ def status_of(error: BaseException) -> int:
     for kind, status in _STATUS:
         if isinstance(error, kind):
             return status
-    # A proxy's page: the SDK keeps the words beside the status only.
-    return 502 if "BAD_GATEWAY" in str(getattr(error, "error_code", "")).upper().replace(" ", "_") else 0
+    unread = _UNREAD.search(str(error))
+    return int(unread[1]) if unread else 0
 
 
 def segment(name: str) -> str:

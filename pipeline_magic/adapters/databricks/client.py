@@ -28,7 +28,7 @@ __all__ = ["clock_skew", "client_of", "workspace_client"]
 HTTP_TIMEOUT = 70.0
 """Seconds for one request; a statement may keep one open for 50."""
 
-_PROBE_SECONDS = 5
+_PROBE_SECONDS = 2
 """What the SDK may spend on looking for the host's own configuration, before any call."""
 
 
