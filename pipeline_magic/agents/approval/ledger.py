@@ -41,7 +41,7 @@ class EgressLedger:
 
     def sent(self, *, model: str, host: str, attempt: int, request: str) -> str:
         """Write a request that is about to leave; returns its id."""
-        text = redact(request)
+        text = _whole(redact(request))
         exchange = Exchange(
             id=self._clock.new_id("x"),
             run_id=self._run_id,
@@ -77,7 +77,7 @@ class EgressLedger:
         tokens: tuple[int | None, int | None],
         cost_usd: float | None,
     ) -> None:
-        begun, text = self._open.pop(exchange), redact(answer)[:_LONGEST]
+        begun, text = self._open.pop(exchange), _whole(redact(answer))[:_LONGEST]
         # A clock that was set back meanwhile must not give a negative time.
         took = max(0.0, (self._clock.now() - datetime.fromisoformat(begun.at)).total_seconds())
         closed = begun.model_copy(
@@ -85,7 +85,7 @@ class EgressLedger:
                 "status": status,
                 "answer": text,
                 "answer_sha256": sha256_of(text) if text else "",
-                "error": redact(error),
+                "error": _whole(redact(error)),
                 "tokens_in": tokens[0],
                 "tokens_out": tokens[1],
                 "cost_usd": cost_usd,
@@ -108,6 +108,11 @@ class EgressLedger:
             detail={name: value for name, value in shown.items() if value not in (None, "")},
         )
         self._store.save_exchange(exchange, audit=draft)
+
+
+def _whole(text: str) -> str:
+    """The text without halves of surrogate pairs: a service may answer them, and nothing can keep them."""
+    return text if text.isascii() else text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
 
 
 def sha256_of(text: str) -> str:

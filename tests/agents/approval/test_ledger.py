@@ -78,3 +78,17 @@ def test_exchanges_of_another_run_are_not_shown(store: Database, ledger: EgressL
     """The ledger is by run."""
     ledger.sent(model="m", host="h", attempt=1, request="who?")
     assert store.exchanges("r-2") == ()
+
+
+def test_half_characters_and_a_clock_that_goes_back(store: Database) -> None:
+    """Halves of characters that a service answers are replaced, under hash and audit; none takes negative time."""
+    from tests.support.trust import StepClock
+
+    clock = StepClock()
+    ledger = EgressLedger(store, clock, "r-1", "ada")
+    sent = ledger.sent(model="m", host="h", attempt=1, request="who \ud800?")
+    clock.time = clock.time.replace(year=2020)
+    ledger.answered(sent, answer="\udc00 me 😀", tokens=(None, None), cost_usd=None)
+    (exchange,) = store.exchanges("r-1")
+    assert (exchange.request, exchange.answer, exchange.seconds) == ("who \ufffd?", "\ufffd me 😀", 0.0)
+    assert verify_exchanges([exchange], store.audit()) == ()
