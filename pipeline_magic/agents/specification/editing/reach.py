@@ -110,7 +110,7 @@ def _choices(found: Sequence[Reached], words: str, tables: Mapping[str, TableInf
         if own:
             label = item.said.replace("`", "")
             made.append(Choice(f"{own[0]}.{item.column.name}", label, f"{words} of {own[0]}"))
-    return made
+    return sorted(made, key=lambda choice: choice.id)
 
 
 def _qualified(words: str) -> tuple[str, str]:
