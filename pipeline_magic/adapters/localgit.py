@@ -22,13 +22,11 @@ from typing import Literal
 
 from pipeline_magic.adapters.git import ABSENT, Git, LostRace, Refused
 from pipeline_magic.adapters.localgit_records import ATTEMPTS, Comment, Record, Records
+from pipeline_magic.adapters.repository import TRAILER, branch_name, file_path
 from pipeline_magic.errors import CodeHostError, MergeConflict
 from pipeline_magic.runs import Change, File, PullRequest
 
 __all__ = ["LocalGit", "system_user"]
-
-_TRAILER = "Generated-by: pipeline_magic"
-"""Last line of our commits' messages; `last_generated` finds them by it."""
 
 
 _README = """# Pipelines
@@ -57,7 +55,7 @@ class LocalGit:
         now: Callable[[], datetime.datetime] | None = None,
         timeout: float = 60.0,
     ) -> None:
-        self.base = _branch(base)
+        self.base = branch_name(base)
         self._path = Path(path).absolute()
         self.name = f"git repository at {self._path}"
         self.repository = self._path.stem
@@ -74,14 +72,14 @@ class LocalGit:
 
     def read(self, path: str, *, ref: str = "") -> str | None:
         """Text of a file on a branch (the base branch when empty); None when it is not there."""
-        commit = self._open().resolve(f"refs/heads/{_branch(ref or self.base)}")
+        commit = self._open().resolve(f"refs/heads/{branch_name(ref or self.base)}")
         return None if commit is None else self._text(commit, path)
 
     def paths(self, folder: str) -> Sequence[str]:
         """Paths of the files below a folder of the base branch, sorted; empty when it is not there."""
         git = self._open()
         commit = git.resolve(f"refs/heads/{self.base}")
-        return () if commit is None else tuple(sorted(git.files(commit, _path(folder))))
+        return () if commit is None else tuple(sorted(git.files(commit, file_path(folder))))
 
     def last_generated(self, path: str) -> str | None:
         """Text of a file as we wrote it last into the base branch; None when we never did, or took it away."""
@@ -91,13 +89,13 @@ class LocalGit:
             return None
         found = git.text(
             "log", "-1", "--format=%H", "--full-history", "--topo-order", "--no-merges", "--fixed-strings",
-            f"--grep={_TRAILER}", base, "--", _path(path),
+            f"--grep={TRAILER}", base, "--", file_path(path),
         )  # fmt: skip
         return self._text(found, path) if found else None
 
     def find_pull_request(self, branch: str) -> PullRequest | None:
         """The newest pull request of a branch; one that somebody merged with plain git is found to be merged."""
-        record = self._requests.of_branch(_branch(branch))
+        record = self._requests.of_branch(branch_name(branch))
         return None if record is None else self._shown(self._observed(record))
 
     def changed(self, number: int) -> Sequence[str]:
@@ -123,10 +121,10 @@ class LocalGit:
 
         A closed one is opened again. A merged one that was undone since gets a successor: the same change once more.
         """
-        branch = _branch(change.branch)
+        branch = branch_name(change.branch)
         if change.base != self.base or branch == self.base:
             raise CodeHostError(f"A change goes from a branch of its own into `{self.base}`, not as `{branch}`.")
-        files = {_path(file.path): file.content.encode() for file in change.files}
+        files = {file_path(file.path): file.content.encode() for file in change.files}
         state: Literal["draft", "open"] = "draft" if draft else "open"
         for _ in range(ATTEMPTS):
             found = self._requests.of_branch(branch)
@@ -227,7 +225,7 @@ class LocalGit:
                 if commit is None:
                     base = self._base()
                     tree = self._merged_tree(base, self._inverse(record), f"the undoing of pull request {number}")
-                    commit = git.commit(tree, [base], f"{title.strip()}\n\n{_TRAILER}\n", self._who())
+                    commit = git.commit(tree, [base], f"{title.strip()}\n\n{TRAILER}\n", self._who())
                     git.move(f"refs/heads/{branch}", commit, ABSENT, f"undo pull request {number}")
                 body = f"Undoes pull request {number} ({record.title})."
                 new = Record(
@@ -373,19 +371,19 @@ class LocalGit:
         return commit
 
     def _text(self, commit: str, path: str) -> str | None:
-        content = self._git.content(commit, _path(path))
+        content = self._git.content(commit, file_path(path))
         return None if content is None else content.decode("utf-8", "replace")
 
     def _branch_commit(self, change: Change, files: dict[str, bytes], *, replaces: str | None) -> str:
         """The commit of a change on its branch; one that a killed process left there is taken up."""
         git = self._open()
-        reference = f"refs/heads/{_branch(change.branch)}"
+        reference = f"refs/heads/{branch_name(change.branch)}"
         there = git.resolve(reference)
         if there is not None and there != replaces:
             self._same(change.branch, there, change.files)
             return there
         base = self._base()
-        message = f"{change.title.strip()}\n\n{_TRAILER}\n"
+        message = f"{change.title.strip()}\n\n{TRAILER}\n"
         commit = git.commit(git.tree(base, files), [base], message, self._who())
         git.move(reference, commit, there or ABSENT, "write the change")
         return commit
@@ -463,33 +461,3 @@ def system_user() -> str:
         import getpass
 
         return getpass.getuser()
-
-
-def _branch(name: str) -> str:
-    """A branch name git accepts and nobody can misread.
-
-    Raises:
-        CodeHostError: It is none.
-    """
-    plain = re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._/+-]{0,200}", name)
-    if (
-        plain is None
-        or ".." in name
-        or "//" in name
-        or any(p.endswith((".lock", ".")) or p[:1] in ("", ".") for p in name.split("/"))
-    ):
-        raise CodeHostError(f"{name[:100]!r} is not a branch name.")
-    return name
-
-
-def _path(path: str) -> str:
-    """A path inside the repository.
-
-    Raises:
-        CodeHostError: It leaves the repository, or is none.
-    """
-    parts = path.split("/")
-    bad = any(part in ("", ".", "..") or part.casefold() == ".git" for part in parts)
-    if bad or "\\" in path or any(ord(char) < 32 for char in path) or len(path) > 1000:
-        raise CodeHostError(f"{path[:100]!r} is not a path of a file in the repository.")
-    return path
