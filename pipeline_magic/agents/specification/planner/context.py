@@ -178,7 +178,7 @@ class Context:
             link = self.linker.table_at(j) if self.tokens[j].low != "ones" else self._ones(j)
             if link is not None and link.end <= self.ends[j]:
                 near.append(link.table.name)
-        measured = [item.table for item in self.items if isinstance(item, Measure) and item.table]
+        measured = [item.table for item in self.of(Measure) if item.table]
         return tuple(self.linker.tables[name] for name in dict.fromkeys([*near, *measured, *self.linker.scope]))
 
 

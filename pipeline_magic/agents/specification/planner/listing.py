@@ -10,11 +10,12 @@ import re
 from collections.abc import Sequence
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
-from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref, TableInfo
 from pipeline_magic.agents.specification.planner.intent import Group, Keep, Latest, Selected, Top, Use
+from pipeline_magic.agents.specification.planner.lexicon import FILLER
 from pipeline_magic.agents.specification.planner.text import lemmas
 
-__all__ = ["akin", "column_like", "lost_names", "read_listed"]
+__all__ = ["akin", "column_like", "lost_names", "read_listed", "read_shown_thing"]
 
 _ARTICLES = {"the", "its", "their", "his", "her", "a", "an", "each", "that", "also", "only", "just"}
 _BEFORE = {
@@ -30,7 +31,7 @@ _BEHIND = {
 _NO_NOUN = {
     "and", "or", "the", "of", "number", "count", "total", "average", "sum", "rows", "row", "all", "result", "results",
     "table", "list", "columns", "column", "each", "them", "it", "in", "to", "by", "for", "with", "new", "top", "first",
-    "last", "daily", "monthly", "weekly", "yearly", "only", "value", "values", "data", "order", "one", "not", "no",
+    "last", "daily", "monthly", "weekly", "yearly", "only", "data", "order", "one", "not", "no",
     "then", "per", "other", "others", "rest", "key",
 }  # fmt: skip
 
@@ -103,7 +104,10 @@ def read_listed(c: Context, i: int) -> Found | None:
 def _named(c: Context, i: int, end: int) -> Found | None:
     """The column that the words up to `end` name; ``end of contract`` is the contract's end."""
     words = tuple(token.low if token.low.endswith(("ing", "ed")) else token.stem for token in c.tokens[i:end])
-    for table in _tables(c, i, end):
+    tables = _tables(c, i, end)
+    fitting = [table for table in tables if column_like(table, words) is not None]
+    chosen = tables[:1] if fitting[:1] == tables[:1] else fitting if len(fitting) == 1 else []
+    for table in chosen or tables[:1]:
         at = c.match(end, "of the|of")
         if at is not None and at < c.end(i) and c.tokens[at].kind == "word" and c.table_at(at) is None:
             column = column_like(table, (c.tokens[at].stem, *words))
@@ -118,11 +122,12 @@ def _named(c: Context, i: int, end: int) -> Found | None:
 
 def lost_names(c: Context, kinds: Sequence[str | None]) -> list[int]:
     """Tokens such as ``name`` that stand in a list and were not read: they ask for a column."""
+    columns = {column.name.casefold() for name in c.linker.near for column in c.linker.tables[name].columns}
     return [
         i
         for i, token in enumerate(c.tokens)
         if kinds[i] is None
-        and token.low in {"name", "names"}
+        and (token.low in {"name", "names"} or (token.low in FILLER and token.low in columns))
         and _in_list(c, i)
         and (i + 1 >= c.end(i) or c.low(i + 1) in {",", "and", ".", "of", ";", ")"})
     ]
@@ -147,10 +152,45 @@ def _tables(c: Context, i: int, end: int) -> list[TableInfo]:
     uses = [item for item in c.of(Use) if item.table not in lacking]
     found += [item.table for item in uses if c.starts[item.start] == c.starts[i]]
     found += [item.table for item in uses]
+    found += [item.ref.table for item in c.of(Selected)]
     if not found:
         last = min(c.end(i), end + _AHEAD)
         j = next((j for j in range(end, last) if c.table_at(j) is not None), None)
         link = c.table_at(j) if j is not None else None
         found = [link.table.name] if link is not None else []
-    names = list(dict.fromkeys(found))
-    return [c.linker.tables[name] for name in names[:1]] or []
+    return [c.linker.tables[name] for name in dict.fromkeys(found)]
+
+
+_SHOW = ("show", "list", "return", "give", "output", "display", "report", "select", "include", "print", "add")
+
+
+def read_shown_thing(c: Context, i: int) -> Found | None:
+    """``show the device, the alert, when it was raised``: a thing is shown by its key, a deed by its date."""
+    if c.low(i) != "when" and c.low(i - 1) != "the":
+        return None
+    if not _in_list(c, i) or not any(c.verb(j, *_SHOW) for j in range(max(c.starts[i], i - _AHEAD), i)):
+        return None
+    deed = c.match(i, "when it was|when they were|when it is|when it got|when they got|when he was|when she was")
+    names = [item.table for item in c.of(Use)]
+    if deed is not None and names and deed < c.end(i):
+        column = column_like(c.linker.tables[names[0]], (c.low(deed),))
+        if column is not None and column.kind in {"date", "timestamp"} and _closes(c, deed + 1):
+            return Found(deed + 1, "select", (Selected(i, deed + 1, column.ref),))
+        return None
+    link = c.table_at(i)
+    if link is None or c.low(i - 1) != "the" or c.tokens[link.end - 1].low != c.tokens[link.end - 1].stem:
+        return None
+    if not names or not _closes(c, link.end) or len(link.table.key) != 1:
+        return None
+    head = c.linker.tables[names[0]]
+    ref = Ref(head.name, head.key[0]) if link.table.name == head.name else None
+    if ref is None:
+        links = c.graph.links(head.name, link.table.name)
+        if len(links) != 1 or links[0].one not in {"right", "both"} or len(links[0].keys) != 1:
+            return None
+        ref = Ref(head.name, links[0].keys[0][0])
+    return Found(link.end, "select", (Selected(i, link.end, ref),))
+
+
+def _closes(c: Context, i: int) -> bool:
+    return i >= c.end(i - 1) or c.low(i) in {",", ".", ";", "and"}

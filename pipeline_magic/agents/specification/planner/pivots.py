@@ -58,7 +58,7 @@ def _verb(c: Context, i: int) -> Found | None:
 
 def _columns_named(c: Context, i: int) -> Found | None:
     """``with columns BUILDING, AUTOMOBILE and MACHINERY``: the values of the pivot read before."""
-    pivots = [item for item in c.items if isinstance(item, Pivoted)]
+    pivots = c.of(Pivoted)
     at = c.match(
         c.skip(i, ",|and|with|using|for|the"), "columns for|columns|column for|a column for each of|a column for|values"
     )

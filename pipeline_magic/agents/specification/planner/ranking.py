@@ -120,7 +120,9 @@ def _one_largest(c: Context, i: int, at: int) -> Found | None:
     """``largest deposit per account``, ``for each category the cheapest product``: the one row that has most."""
     if c.low(at - 1) in _ORDINALS:
         return None
-    grouped = any(isinstance(item, Group) and c.starts[item.start] == c.starts[i] for item in c.items)
+    if c.match(at, "|".join(_SIZE.values())) is None:
+        return None
+    grouped = any(c.starts[item.start] == c.starts[i] for item in c.of(Group))
     for descending, words in _SIZE.items():
         after = c.match(at, words)
         if after is None:

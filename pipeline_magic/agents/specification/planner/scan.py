@@ -23,7 +23,7 @@ from pipeline_magic.agents.specification.planner.explained import read_explained
 from pipeline_magic.agents.specification.planner.extremes import read_extreme
 from pipeline_magic.agents.specification.planner.filters import read_filter
 from pipeline_magic.agents.specification.planner.grouping import read_group
-from pipeline_magic.agents.specification.planner.harmless import harmless
+from pipeline_magic.agents.specification.planner.harmless import harmless, weighty
 from pipeline_magic.agents.specification.planner.intent import Item, Measure, Place, Shape, Timing, Use
 from pipeline_magic.agents.specification.planner.joinwords import read_join, read_keep, read_lacking, read_sources
 from pipeline_magic.agents.specification.planner.keeping import read_kept
@@ -31,15 +31,16 @@ from pipeline_magic.agents.specification.planner.labelling import read_labelling
 from pipeline_magic.agents.specification.planner.latest import read_latest
 from pipeline_magic.agents.specification.planner.leftout import read_left_out
 from pipeline_magic.agents.specification.planner.lexicon import CARRIERS, FILLER, STOP
-from pipeline_magic.agents.specification.planner.listing import lost_names, read_listed
+from pipeline_magic.agents.specification.planner.listing import lost_names, read_listed, read_shown_thing
 from pipeline_magic.agents.specification.planner.matching import is_loose, read_matching
 from pipeline_magic.agents.specification.planner.measures import read_measure
 from pipeline_magic.agents.specification.planner.named import find_named, read_named
+from pipeline_magic.agents.specification.planner.neighbours import read_neighbour
 from pipeline_magic.agents.specification.planner.nested import read_nested
 from pipeline_magic.agents.specification.planner.pivots import read_pivot
 from pipeline_magic.agents.specification.planner.places import read_places
 from pipeline_magic.agents.specification.planner.ranking import read_top
-from pipeline_magic.agents.specification.planner.relations import read_among, read_relation, read_those, read_who
+from pipeline_magic.agents.specification.planner.relations import read_among, read_relation, read_those, read_who, read_whole
 from pipeline_magic.agents.specification.planner.rounding import read_rounding
 from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
 from pipeline_magic.agents.specification.planner.states import find_states, read_rate, read_state
@@ -64,6 +65,7 @@ READERS: tuple[Reader, ...] = (
     read_relation,
     read_among,
     read_those,
+    read_whole,
     read_who,
     read_rate,
     read_nested,
@@ -81,6 +83,7 @@ READERS: tuple[Reader, ...] = (
     read_lacking,
     read_having,
     read_bound,
+    read_neighbour,
     read_window,
     read_top,
     read_extreme,
@@ -91,6 +94,7 @@ READERS: tuple[Reader, ...] = (
     read_explained,
     read_group,
     read_filter,
+    read_shown_thing,
     read_columns,
     read_listed,
 )
@@ -244,6 +248,8 @@ def scan(c: Context, marked: dict[int, Found]) -> Scanned:
     for j in lost_names(c, made.kinds):
         made.kinds[j] = "unmatched"
     _unused_definitions(c, made)
+    for j in weighty(c, made.kinds):
+        made.kinds[j] = "unmatched"
     made.harmless = harmless(c, made.kinds)
     return made
 
