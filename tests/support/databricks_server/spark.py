@@ -157,7 +157,7 @@ class Spark:
         self.world.require(user, "CREATE_TABLE", "schema", schema)
         cursor.execute(f"CREATE OR REPLACE TABLE {duck_name(name)} AS {text}")
         described = cursor.execute(f"DESCRIBE {duck_name(name)}").fetchall()
-        columns = [column(place, row[0], spark_type(row[1])) for place, row in enumerate(described)]
+        columns = [column(place, row[0], spark_type(row[1]).lower()) for place, row in enumerate(described)]
         made = self.world.tables.get(name)
         if made is None:
             made = self.world.add_table(name, columns, user)
@@ -319,8 +319,8 @@ class Spark:
 
 
 def column(position: int, name: str, kind: str, *, nullable: bool = True, comment: str = "") -> dict[str, Any]:
-    """A column as the REST API has it: type text in lower case."""
-    made: dict[str, Any] = {"name": name, "type_text": kind.lower(), "type_name": kind.partition("(")[0].upper()}
+    """A column as the REST API has it: type text in lower case, but for the names of fields."""
+    made: dict[str, Any] = {"name": name, "type_text": kind, "type_name": kind.partition("(")[0].upper()}
     made |= {"position": position, "nullable": nullable}
     return made | ({"comment": comment} if comment else {})
 
