@@ -17,6 +17,7 @@ from pipeline_magic.config import Settings, load_settings
 from pipeline_magic.errors import ApprovalRefused, Cancelled, NotFound, StaleState, StatementError, UsageError
 from pipeline_magic.flow import Flow
 from pipeline_magic.ports import Progress
+from pipeline_magic.redact import holds_token, redact
 from pipeline_magic.runs import (
     ROLLBACK_PARTS,
     Answer,
@@ -215,7 +216,7 @@ class PipelineBuilderOrchestrator:
         Raises:
             StatementError: The statement is empty or too long.
         """
-        text = statement.strip()
+        text = redact(statement.strip())  # a token in it is shown as taken out, and never kept
         if not text:
             raise StatementError(
                 "The statement is empty.",
@@ -237,6 +238,7 @@ class PipelineBuilderOrchestrator:
         several things are asked about in the new run; until that is answered nothing is changed, and the earlier run
         stands.
         """
+        _require_no_token(words)
         present = changing.present_of(self.ports, name_or_id)
         typed = planning.require_complete(present.validated)
         edits, questions = wishing.read_wish(words, typed, self._flow.tables_beside)
@@ -508,6 +510,7 @@ class PipelineBuilderOrchestrator:
 
     def _revise(self, run: Run, changes: dict[str, Any], event: str, progress: Progress) -> Snapshot:
         """Save answers or edits that fit, and read the run again; what does not fit changes nothing."""
+        _require_no_token([item.model_dump(mode="json") for values in changes.values() for item in values])
         planning.try_out(self.ports, run.model_copy(update=changes))
         with self._work(run, progress) as work:
             work.update(**changes, audit=planning.said_of(self.ports, work.run, event, changes))
@@ -541,3 +544,12 @@ class PipelineBuilderOrchestrator:
         from pipeline_magic.result import PipelineResult
 
         return PipelineResult(self, snapshot)
+
+
+def _require_no_token(value: Any) -> None:
+    """Refuse what would stand in files, pull requests and the audit, where it holds a token; it is changed by nobody."""
+    if holds_token(value):
+        raise UsageError(
+            "What was typed holds a token or a password; it was not kept.",
+            hint="Take it out, and type it again: it would stand in files, in the pull request and in the audit.",
+        )

@@ -16,9 +16,10 @@ import re
 import threading
 import traceback
 from collections.abc import Iterable
+from typing import Any
 from urllib.parse import quote, quote_plus, unquote
 
-__all__ = ["MASK", "RedactingFilter", "Redactor", "redact", "redact_exception", "register"]
+__all__ = ["MASK", "RedactingFilter", "Redactor", "holds_token", "redact", "redact_exception", "register"]
 
 MASK = "[redacted]"
 _SHORTEST = 6
@@ -80,6 +81,18 @@ class Redactor:
                 self._pattern = re.compile("|".join(re.escape(form) for form in ordered))
                 self._known = together
 
+    def holds_token(self, value: Any) -> bool:
+        """Whether a JSON value holds a known secret, or a text in the shape of a token; `password = 'x'` is no token."""
+        if isinstance(value, dict):
+            return any(self.holds_token(inner) for pair in value.items() for inner in pair)
+        if isinstance(value, (list, tuple)):
+            return any(self.holds_token(inner) for inner in value)
+        if not isinstance(value, str):
+            return False
+        pattern = self._pattern
+        known = pattern is not None and pattern.search(value) is not None
+        return known or any(shape.search(value) for shape, _ in _SHAPES[:-1])
+
     def redact(self, text: str) -> str:
         """The text with every secret replaced by `MASK`; redacting twice changes nothing more."""
         pattern = self._pattern
@@ -117,6 +130,15 @@ def redact(text: str) -> str:
     'postgresql://ada:[redacted]@db/pipelines'
     """
     return _shared.redact(text)
+
+
+def holds_token(value: Any) -> bool:
+    """Whether a JSON value holds a registered secret or the shape of a token.
+
+    >>> holds_token({"comment": ["by ghp_abcdefghijklmnopqrstuvwxyz0123456789"]}), holds_token("password = 'unknown'")
+    (True, False)
+    """
+    return _shared.holds_token(value)
 
 
 def redact_exception(error: BaseException, *, trace: bool = False) -> str:

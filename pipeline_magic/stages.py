@@ -23,6 +23,7 @@ from pipeline_magic.digests import digest_of
 from pipeline_magic.errors import Cancelled, PipelineMagicError, StaleState
 from pipeline_magic.logs import current_run
 from pipeline_magic.ports import Clock, Progress, Store
+from pipeline_magic.redact import redact
 from pipeline_magic.runs import TRANSITIONS, AuditDraft, Run, Stage, StageEvent, StageState
 
 __all__ = ["Work", "load_event", "load_result", "this_worker", "worker_alive"]
@@ -103,7 +104,7 @@ class Work:
             return
         stopped = isinstance(error, (Cancelled, KeyboardInterrupt))
         state: StageState = "cancelled" if stopped else "failed"
-        message = "Stopped by you." if stopped else str(error)
+        message = "Stopped by you." if stopped else redact(str(error))  # kept in the store, and it may be a library's
         log.log(logging.INFO if stopped else logging.ERROR, "%s: %s", self._stage, message, exc_info=_surprise(error))
         self._progress(
             StageEvent(stage=self._stage, state=state, message=message.splitlines()[0] if message else "failed")

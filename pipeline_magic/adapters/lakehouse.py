@@ -24,6 +24,7 @@ from pipeline_magic.adapters.delta_log import DeltaLog, TableState
 from pipeline_magic.adapters.files import explain, read_json, write_json
 from pipeline_magic.errors import CatalogError, PermissionDenied, TableNotFound
 from pipeline_magic.ports import Privileges
+from pipeline_magic.redact import redact
 from pipeline_magic.spec.names import join_table, split_table
 from pipeline_magic.spec.schema import ForeignKey, TableSchema
 
@@ -197,13 +198,13 @@ class Lakehouse:
         known = self.described(location.folder)
         notes = {str(key).casefold(): str(value) for key, value in (known.get("columns") or {}).items()}
         columns = tuple(
-            column.model_copy(update={"comment": notes.get(column.name.casefold(), column.comment)})
+            column.model_copy(update={"comment": redact(notes.get(column.name.casefold(), column.comment))})
             for column in state.columns
         )
         return TableSchema(
             table=location.name,
             columns=columns,
-            comment=known.get("comment") or state.description,
+            comment=redact(str(known.get("comment") or state.description)),
             primary_key=tuple(known.get("primary_key") or ()),
             unique_keys=tuple(tuple(key) for key in known.get("unique_keys") or ()),
             foreign_keys=tuple(ForeignKey.model_validate(key) for key in known.get("foreign_keys") or ()),

@@ -11,6 +11,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from pipeline_magic.adapters.databricks.values import spark_type
+from pipeline_magic.redact import redact
 from pipeline_magic.spec.names import join_table, split_table
 from pipeline_magic.spec.schema import Column, ForeignKey, TableSchema
 
@@ -93,7 +94,8 @@ def _foreign(constraints: Iterable[Mapping[str, Any]]) -> Iterable[ForeignKey]:
 
 
 def _text(value: Any) -> str:
-    return str(value or "")[:_LONGEST]
+    text = str(value or "")
+    return redact(text)[:_LONGEST] if text else ""
 
 
 def _number(value: Any) -> int | None:
