@@ -153,14 +153,34 @@ def test_a_write_between_plan_and_rollback(orchestrator: PipelineBuilderOrchestr
     assert orchestrator.snapshot(run_id).deployment.state == "deployed"
 
 
-def test_the_command_line(orchestrator: PipelineBuilderOrchestrator, capsys: pytest.CaptureFixture[str]) -> None:
-    """Without `--yes` it says what would be undone and touches nothing; with it, it is undone, by name or id."""
+def _in_a_shell(orchestrator: PipelineBuilderOrchestrator, monkeypatch: pytest.MonkeyPatch, line: str) -> str:
+    """What a line of a notebook prints."""
+    from IPython.core.interactiveshell import InteractiveShell
+    from IPython.utils.capture import capture_output
+
+    monkeypatch.setenv("PIPELINE_MAGIC_HOME", str(orchestrator.settings.home))
+    monkeypatch.setenv("PIPELINE_MAGIC_LOCAL", "1")
+    InteractiveShell.clear_instance()
+    shell = InteractiveShell.instance()
+    shell.run_line_magic("load_ext", "pipeline_magic")
+    with capture_output() as shown:
+        shell.run_cell(line)
+    InteractiveShell.clear_instance()
+    return shown.stdout
+
+
+def test_the_command_line(
+    orchestrator: PipelineBuilderOrchestrator, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without `--yes` it says what would be undone and touches nothing; with it, it is undone, by name or id. A
+    notebook's line says the same."""
     run_id = deploy(orchestrator).run.id
     home = ["--home", str(orchestrator.settings.home), "--local"]
     assert cli.main([*home, "rollback", "status_counts"]) == 0
     said = capsys.readouterr().out
     assert f"2. Drop `{TARGET}`" in said and f"Nothing was touched. `rollback {run_id} --yes` does it." in said
     assert folder(orchestrator).exists() and orchestrator.snapshot(run_id).deployment.state == "deployed"
+    assert _in_a_shell(orchestrator, monkeypatch, "%pipeline rollback status_counts") == said
     assert cli.main([*home, "--json", "rollback", run_id, "--only", "job"]) == 0
     plan = json.loads(capsys.readouterr().out)
     assert [step["part"] for step in plan["steps"]] == ["job"] and len(plan["left"]) >= 2
