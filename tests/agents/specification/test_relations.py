@@ -164,3 +164,60 @@ def test_those_named_before(source: str, text: str, gold: str) -> None:
 def test_relations_in_further_words(source: str, text: str, gold: str) -> None:
     """Both of two, `who` without a table, `for which no`; and what only says more of a thing that is shown."""
     check(source, text, gold)
+
+
+_CANCELLED, _NOT_COMPLETED, _SOME = "= 'cancelled'", "<> 'completed'", "IS NOT NULL"
+_STATES = "SELECT customer_id FROM orders WHERE customer_id IS NOT NULL AND status {}"
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "retail", "Customers with cancelled orders: name.",
+            f"SELECT name FROM customers WHERE customer_id IN ({_STATES.format(_CANCELLED)})",
+        ),
+        (
+            "retail", "Customers with only completed orders: name.",
+            f"SELECT name FROM customers WHERE customer_id IN ({_STATES.format(_SOME)}) AND customer_id NOT IN "
+            f"({_STATES.format(_NOT_COMPLETED)})",
+        ),
+        (
+            "retail", "Customers whose orders were all completed, name.",
+            f"SELECT name FROM customers WHERE customer_id IN ({_STATES.format(_SOME)}) AND customer_id NOT IN "
+            f"({_STATES.format(_NOT_COMPLETED)})",
+        ),
+        (
+            "iot", "Devices that only had minor alerts: serial number.",
+            "SELECT serial_no FROM devices WHERE device_id IN (SELECT device_id FROM alerts) AND device_id NOT IN "
+            "(SELECT device_id FROM alerts WHERE severity <> 'minor')",
+        ),
+        (
+            "retail", "Products that were returned by customers from Germany: product name.",
+            "SELECT product_name FROM products WHERE product_id IN (SELECT product_id FROM returns JOIN orders USING "
+            "(order_id) JOIN customers USING (customer_id) WHERE country = 'Germany')",
+        ),
+        (
+            "finance", "Branches with accounts of high risk clients: branch name.",
+            "SELECT branch_name FROM branches WHERE branch_id IN (SELECT branch_id FROM accounts JOIN clients USING "
+            "(client_id) WHERE risk_rating = 'high')",
+        ),
+    ],
+)  # fmt: skip
+def test_only_all_and_whose_they_are(source: str, text: str, gold: str) -> None:
+    """`only` and `all` leave out who has others too; what belongs to a third table is looked for there."""
+    check(source, text, gold)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("retail", "Customers with orders in 2024 or returns in 2025: name."),
+        ("retail", "Customers with a first order in 2025: name."),
+        ("retail", "Customers who ordered more than twice: name."),
+        ("iot", "Devices whose last reading was bad: serial number."),
+    ],
+)
+def test_what_is_not_read_is_asked(source: str, text: str) -> None:
+    """One of two relations, the first of many, how often: words that change the rows are never left out."""
+    assert read(source, text)["outcome"] == "asked"

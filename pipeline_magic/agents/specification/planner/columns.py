@@ -291,7 +291,8 @@ def _measured(c: Context, i: int) -> tuple[int, Item] | None:
 
 def _labelled(c: Context, i: int) -> tuple[int, Item] | None:
     """A column that rules or a flag made before, by its name."""
-    for item in (*c.of(Segment), *c.of(Flag)):
+    made: list[Segment | Flag] = [*c.of(Segment), *c.of(Flag)]
+    for item in made:
         name = item.column if isinstance(item, Segment) else item.name
         if c.low(i) == name and c.linker.column_at(i, least=0.95) is None:
             return i + 1, item
@@ -347,12 +348,28 @@ def _order(c: Context, i: int) -> Found | None:
     if at is None:
         at = c.match(i, _FIRST)
         return Found(at, "comment", (Note(i, at, _UNSORTED),)) if at is not None else None
+    if c.low(at - 1) in {"ordered", "sorted"} and c.low(at) not in _SORTED and at < c.end(i):
+        return None  # `who ordered more than twice` is about orders
     end = at
     while end < c.end(i) and c.low(end) not in {",", ";", ".", "into", "then"} and c.free(end):
         end += 1
     return Found(end, "comment", (Note(i, end, _UNSORTED),))
 
 
+_SORTED = {
+    ",",
+    ";",
+    ".",
+    "alphabetically",
+    "chronologically",
+    "descending",
+    "ascending",
+    "and",
+    "then",
+    "from",
+    "?",
+    ")",
+}
 _UNSORTED = "a table has no order of rows; the words about sorting change nothing"
 _FIRST = (
     "highest first|lowest first|largest first|smallest first|biggest first|newest first|oldest first|latest first|"

@@ -14,7 +14,7 @@ from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.lexicon import CARRIERS, word_set
 from pipeline_magic.agents.specification.planner.text import lemmas
 
-__all__ = ["harmless"]
+__all__ = ["harmless", "weighty"]
 
 _LINKING = word_set(
     """place make take raise record register create submit issue grant book log measure capture collect file enter give
@@ -50,6 +50,15 @@ def harmless(c: Context, kinds: Sequence[str | None]) -> frozenset[int]:
         if _label(c, i) or _links(c, i, kinds) or _asks(c, i, kinds) or _titled(c, i, kinds) or _explained(c, i, kinds):
             found.add(i)
     return frozenset(found)
+
+
+def weighty(c: Context, kinds: Sequence[str | None]) -> frozenset[int]:
+    """Unread words of order before a table: ``a first order`` is another than an order."""
+    return frozenset(
+        i
+        for i, token in enumerate(c.tokens)
+        if kinds[i] is None and token.low in {"first", "last", "next", "second"} and c.table_at(i + 1) is not None
+    )
 
 
 def _label(c: Context, i: int) -> bool:

@@ -67,7 +67,7 @@ _OPENERS = (
     "whose own|that have|that has|which have|which has|who have|who has|have|has|had|their|its|the|a|an|all|any"
 )
 _NOT = "not|no longer|never|don't|doesn't|didn't|do not|does not|did not|aren't|isn't|weren't|wasn't|haven't|hasn't"
-_ADVERBS = "still|already|currently|actually|now|yet|ever|been|be|being|presently|so far|all"
+_ADVERBS = "still|already|currently|actually|now|yet|ever|been|be|being|presently|so far"
 _MISSING = "missing|null|empty|blank|unknown|not known|not set|not given|not available|not present|absent|unset|n/a"
 _PRESENT = "present|known|given|available|set|filled|not missing|not null|not empty|not blank"
 

@@ -13,7 +13,7 @@ from dataclasses import replace
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.draft import tables_of
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
-from pipeline_magic.agents.specification.planner.idioms import state_at
+from pipeline_magic.agents.specification.planner.idioms import state_at, wide_state_at
 from pipeline_magic.agents.specification.planner.intent import (
     Change,
     Derive,
@@ -51,6 +51,7 @@ _NOT = {"not", "never", "don't", "doesn't", "didn't", "haven't", "hasn't", "hadn
 _ADVERBS = {"ever", "yet", "also", "already", "actually", "even"}
 _ONE = "both a|both an|at least one|at least a|at least 1|one or more|1 or more|a single|any|some|an|a|one"
 _NONE = "no|zero|0|not a single|not one|not any|none of the"
+_ALONE = {"only", "just", "exclusively", "solely", "merely"}
 _THING = "something|anything|at all|one|any|it|things|us|here|from us|with us"
 _IRREGULAR = {
     "bought", "made", "took", "taken", "sold", "sent", "paid", "got", "gave", "given", "wrote", "written", "won", "ran",
@@ -114,11 +115,42 @@ def _relation(c: Context, i: int, subject: str) -> Found | None:
     if bare and not negated and not certain and path[0].one in {"right", "both"}:
         return None  # `orders with customers` brings them in; `customers with orders` have some
     end, conditions, assumed = _said_of(c, end, other, subject, conditions)
+    if end < c.end(i) and c.low(end) == "or":
+        return Found(end, "unmatched")  # one of two relations: which rows are meant is not read
     more = condition_at(c, end, about=other)
     if not _closed(c, end) or (more is not None and _of_groups(more.expression)):
         return None
     texts = tuple(dict.fromkeys(conditions))
+    if any(c.low(j) in _ALONE for j in range(i, at)):
+        return _only(i, end, subject, other.name, texts) if not negated else Found(end, "unmatched")
     return Found(end, "join", (Exists(i, end, subject, other.name, texts, negated, assumed, through),))
+
+
+def _only(i: int, end: int, subject: str, other: str, texts: tuple[str, ...]) -> Found:
+    """``with only cancelled orders``: with some, and with none that is not."""
+    if len(texts) != 1:
+        return Found(end, "unmatched")
+    rest = (f"NOT coalesce({texts[0]}, false)",)
+    some, none = Exists(i, end, subject, other), Exists(i, end, subject, other, rest, True)
+    return Found(end, "join", (some, none))
+
+
+def read_whole(c: Context, i: int) -> Found | None:
+    """``whose orders were all completed``: with some rows, and none of which it is not true."""
+    whose = c.match(i, "whose|all of whose|with all|where all|of which all")
+    link = c.table_at(c.skip(whose, "the|their|its|of")) if whose is not None else None
+    subject = _subject(c, i)
+    if link is None or subject is None or link.table.name == subject:
+        return None
+    are = c.match(link.end, "are all|were all|have all been|all have|all had|are always|were always|all are|all were")
+    are = c.match(link.end, "are|were|have|had|have been") if are is None and "all" in c.low(i).split() else are
+    if are is None:
+        return None
+    condition = condition_at(c, are, about=link.table, opened=True)
+    path = c.graph.path([subject], link.table.name)
+    if condition is None or not path or measures_in(condition.expression):
+        return Found(link.end, "unmatched")
+    return _only(i, condition.end, subject, link.table.name, (condition.expression,))
 
 
 _AMONG = (
@@ -217,6 +249,8 @@ def _opened(c: Context, i: int) -> tuple[int, bool, str, bool] | None:
             negated, having = not negated, True
         elif low in _HAVE and (low != "with" or not having):
             having = True
+        elif low in _ALONE and c.low(at + 1) not in {"one", "a", "1"}:
+            having = having or related
         elif not (low in _AUX or (low in _ADVERBS and (negated or having or related))):
             break
         at += 1
@@ -225,6 +259,9 @@ def _opened(c: Context, i: int) -> tuple[int, bool, str, bool] | None:
         return None
     low = c.low(at)
     verbal = c.tokens[at].kind == "word" and not c.match(at, f"{_ONE}|{_NONE}") and _verbal(low, negated or related)
+    stated = state_at(c, at, None) or _done(c, at) if verbal else None
+    if stated is not None and c.table_at(stated.end) is not None and not related:
+        verbal = False  # `with cancelled orders`: what the rows are, and not what was done
     if verbal and (c.table_at(at) is None or low != c.tokens[at].stem or negated or related):
         verb, at = low, at + 1
     if not having and not verb:
@@ -332,6 +369,29 @@ def table_of_verb(c: Context, verb: str, subject: str) -> TableInfo | None:
     return fitting[0][2] if fitting else None
 
 
+def _of_third(c: Context, end: int, other: TableInfo, subject: str) -> tuple[int, list[str]]:
+    """``returned by customers from Germany``, ``accounts of high risk clients``: what the other's rows belong to."""
+    at = c.match(end, "by|of|from|for|at|in|to|belonging to|on")
+    at = c.skip(at, "the|a|an|any|our") if at is not None else None
+    if at is None or at >= c.end(end - 1):
+        return end, []
+    state = wide_state_at(c, at)
+    link = c.table_at(at) or (c.table_at(c.skip(state.end, "risk")) if state is not None else None)
+    if link is None or link.table.name in {other.name, subject}:
+        return end, []
+    path = c.graph.path([other.name], link.table.name)
+    if not path or not all(each.one in {"right", "both"} for each in path):
+        return end, []
+    made = [state.expression] if state is not None and link.start >= state.end else []
+    stop = link.end
+    behind = condition_at(c, stop, about=link.table)
+    if behind is not None and not measures_in(behind.expression) and not _opens_relation(c, stop):
+        made.append(behind.expression)
+        stop = behind.end
+    fitting = all({ref.table for ref in refs_in(text)} == {link.table.name} for text in made)
+    return (stop, made) if fitting and made else (end, [])
+
+
 def _told(table: TableInfo, forms: set[str]) -> bool:
     """The comment of a column that points elsewhere says the verb: ``Customer who ordered``, ``What was watched``."""
     pointers = [column for column in table.columns if column.is_key_like and column.name not in table.key]
@@ -361,6 +421,8 @@ def _said_of(c: Context, end: int, other: TableInfo, subject: str, conditions: l
             break
         made.append(found.expression)
         end, assumed = found.end, assumed or found.assumed
+    end, further = _of_third(c, end, other, subject)
+    made += further
     end = c.skip(end, "at all|yet|so far|ever|exists|exist|is there")
     if (
         c.match(end, "was|were|has been|have been") is not None
