@@ -356,7 +356,7 @@ class PipelineBuilderOrchestrator:
         approval = self._flow.approvals.reject(approval_id, name=approver, comment=reason)
         run = self.ports.store.run(approval.run_id)
         with suppress(StaleState):  # somebody works on the run at this moment; the rejection stands, and says so itself
-            run = self.ports.store.update_run(run, message=f"Rejected by {approver}: {reason}")
+            run = self.ports.store.update_run(run, message=redact(f"Rejected by {approver}: {reason}"))
         drafts.close_drafts(self.ports, run)
         return self.snapshot(run.id)
 
@@ -547,7 +547,7 @@ class PipelineBuilderOrchestrator:
 
 
 def _require_no_token(value: Any) -> None:
-    """Refuse what would stand in files, pull requests and the audit, where it holds a token; it is changed by nobody."""
+    """Refuse what would stand in files, pull requests and the audit, where it holds a token: nobody changes it."""
     if holds_token(value):
         raise UsageError(
             "What was typed holds a token or a password; it was not kept.",

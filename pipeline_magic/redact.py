@@ -82,7 +82,7 @@ class Redactor:
                 self._known = together
 
     def holds_token(self, value: Any) -> bool:
-        """Whether a JSON value holds a known secret, or a text in the shape of a token; `password = 'x'` is no token."""
+        """Whether a JSON value holds a known secret, or the shape of a token; `password = 'x'` is none."""
         if isinstance(value, dict):
             return any(self.holds_token(inner) for pair in value.items() for inner in pair)
         if isinstance(value, (list, tuple)):

@@ -18,6 +18,7 @@ from pipeline_magic.agents.github import GitHubAgent
 from pipeline_magic.agents.operations.effects import Effects
 from pipeline_magic.agents.operations.rollback import RollbackOperator, latest_plan
 from pipeline_magic.errors import NotFound, PipelineMagicError, RollbackRefused
+from pipeline_magic.redact import redact
 from pipeline_magic.runs import (
     ROLLBACK_PARTS,
     AuditDraft,
@@ -248,7 +249,7 @@ class Rollback:
                 "run_id": deployment.run_id,
                 "event": event,
                 "identity": self._ports.code_host.identity(),
-                "name": name.strip()[:200],
+                "name": redact(name.strip())[:200],
                 "digest": deployment.digest,
                 "detail": detail,
             }
