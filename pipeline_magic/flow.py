@@ -261,6 +261,7 @@ class Flow:
         """Stage 6, the decision: only for the plan that stands, and only while the world is as it was planned for."""
         work.say("Comparing the plan with the world", stage="approval")
         self._require_deployable(prepared.plan)
+        self.rollback.require_settled(work.run.id)
         self.approvals.require_sound(approval.id)
         self._require_unchanged(work.run, approval, prepared)
         return self.approvals.approve(

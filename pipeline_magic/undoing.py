@@ -17,7 +17,7 @@ from pipeline_magic.agents.approval import ApprovalOrchestrator
 from pipeline_magic.agents.github import GitHubAgent
 from pipeline_magic.agents.operations.effects import Effects
 from pipeline_magic.agents.operations.rollback import RollbackOperator, latest_plan
-from pipeline_magic.errors import NotFound, PipelineMagicError, RollbackRefused
+from pipeline_magic.errors import ApprovalRefused, NotFound, PipelineMagicError, RollbackRefused
 from pipeline_magic.redact import redact
 from pipeline_magic.runs import (
     ROLLBACK_PARTS,
@@ -128,6 +128,20 @@ class Rollback:
         self._ports.store.save_deployment(done, expected_state="rolling_back", audit=said)
         work.update(message=message)
         work.say(message, state="done", stage="approval")
+
+    def require_settled(self, run_id: str) -> None:
+        """Refuse to deploy over a rollback that did not come to its end.
+
+        Raises:
+            ApprovalRefused: With what to do about it.
+        """
+        deployment = self._ports.store.deployment(run_id)
+        if deployment is not None and deployment.state in UNFINISHED:
+            raise ApprovalRefused(
+                f"The rollback of run `{run_id}` has not come to its end ({deployment.state.replace('_', ' ')}).",
+                where=run_id,
+                hint=f"`resume {run_id}` goes on with it, or `rollback {run_id} --only … --yes` leaves out what fails.",
+            )
 
     # --- before ------------------------------------------------------------------------------------------------------
 

@@ -12,7 +12,14 @@ from typing import Any
 import pytest
 
 from pipeline_magic.agents.approval import audit
-from pipeline_magic.errors import CodeHostError, DeploymentError, ForeignWrite, NotFound, RollbackRefused
+from pipeline_magic.errors import (
+    ApprovalRefused,
+    CodeHostError,
+    DeploymentError,
+    ForeignWrite,
+    NotFound,
+    RollbackRefused,
+)
 from pipeline_magic.undoing import run_to_undo
 from tests.support import trust
 from tests.support.light import World
@@ -273,6 +280,8 @@ def test_a_step_that_fails(world: World, monkeypatch: pytest.MonkeyPatch) -> Non
     monkeypatch.setattr(world.tables, "restore", foreign)
     with pytest.raises(ForeignWrite):
         world.undo("r-2")
+    with pytest.raises(ApprovalRefused, match="not come to its end"):
+        world.rollback.require_settled("r-2")
     failed = world.store.deployment("r-2")
     assert failed.state == "rollback_failed" and "just now" in failed.message
     assert world.jobs.settings("job-daily")["notebook"] == "1"
