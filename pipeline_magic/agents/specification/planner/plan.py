@@ -100,7 +100,8 @@ def parse_statement(
     made = assemble(plan)
     if not made.sources:
         raise StatementError(
-            "The statement names no table or column that the catalog has.", hint=f"The catalog has {_some(catalog)}."
+            "The statement names no table or column that the catalog has.",
+            hint=f"Statements are read in English; the catalog has {_some(catalog)}.",
         )
     clauses = without_effect(clauses, made, read.items, plan)
     made.questions += [
