@@ -8,42 +8,26 @@ Not here: counts (``with more than 3 orders``), and things told apart by values 
 from __future__ import annotations
 
 import re
-from dataclasses import replace
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
-from pipeline_magic.agents.specification.planner.draft import tables_of
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.idioms import state_at, wide_state_at
 from pipeline_magic.agents.specification.planner.intent import (
-    Change,
-    Derive,
     Exists,
-    Filter,
-    Flag,
-    Group,
-    Item,
-    JoinWish,
-    Keep,
-    Latest,
-    Measure,
-    Segment,
     Selected,
-    Top,
     Use,
-    Windowed,
     measures_in,
     refs_in,
 )
-from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.agents.specification.planner.linking import TableLink
 from pipeline_magic.agents.specification.planner.predicates import condition_at
 from pipeline_magic.agents.specification.planner.text import lemmas
 from pipeline_magic.agents.specification.planner.things import called_at, done_or_not
 from pipeline_magic.agents.specification.planner.values import Condition, comparison_at
 
-__all__ = ["joined_instead", "read_among", "read_relation", "read_those", "read_who", "table_of_verb"]
+__all__ = ["RELATIVES", "only_these", "read_relation", "relation", "subject_of", "table_of_verb"]
 
-_REL = {"who", "that", "which"}
+RELATIVES = {"who", "that", "which"}
 _HAVE = {"with", "having", "holding", "owning", "have", "has", "had", "hold", "holds", "held", "own", "owns", "owned"}
 _LACK = {"without", "lacking", "lack", "lacks"}
 _AUX = {"have", "has", "had", "do", "does", "did", "are", "is", "was", "were", "been", "be"}
@@ -63,41 +47,13 @@ _DONE = {"filed", "made", "placed", "recorded", "registered", "created", "raised
 _PURCHASE = {"buy", "bought", "purchase", "sell", "sold", "shop"}
 
 
-_DROPPED = (
-    "leave out|exclude|excluding|except|except for|without|drop|remove|skip|ignore|leaving out|omit|not|filter out|"
-    "but not|no|leave away"
-)
-_KEPT = "only|keep only|but only|show only|only keep|consider only|just|keep|limit it to|limit this to|restrict to"
-_THOSE = "everyone|everybody|anyone|anybody|those|the ones|all|ones|people|any"
-
-
-def read_those(c: Context, i: int) -> Found | None:
-    """``leave out everyone who watched something``, ``Only those that have unpaid invoices``: the rows named first."""
-    dropped = c.match(i, _DROPPED)
-    kept = c.match(i, _KEPT) if dropped is None else None
-    start = dropped if dropped is not None else kept
-    those = c.match(start, _THOSE) if start is not None else None
-    uses = c.of(Use)
-    if those is None or not uses or c.low(those) not in _REL | {"with", "without"}:
-        return None
-    subject = next((use.table for use in uses if c.linker.tables[use.table].key), uses[0].table)
-    found = _relation(c, those, subject)
-    if found is None:
-        return None
-    exists = found.items[0]
-    if not isinstance(exists, Exists):
-        return None
-    turned = exists.negated != (dropped is not None)
-    return Found(found.end, "join", (replace(exists, start=i, negated=turned),))
-
-
 def read_relation(c: Context, i: int) -> Found | None:
     """One relation, behind the table that it is about or behind another relation of the same table."""
-    subject = _subject(c, i)
-    return _relation(c, i, subject) if subject is not None else None
+    subject = subject_of(c, i)
+    return relation(c, i, subject) if subject is not None else None
 
 
-def _relation(c: Context, i: int, subject: str) -> Found | None:
+def relation(c: Context, i: int, subject: str) -> Found | None:
     opened = _opened(c, i)
     if opened is None:
         return None
@@ -122,11 +78,11 @@ def _relation(c: Context, i: int, subject: str) -> Found | None:
         return None
     texts = tuple(dict.fromkeys(conditions))
     if any(c.low(j) in _ALONE for j in range(i, at)):
-        return _only(i, end, subject, other.name, texts) if not negated else Found(end, "unmatched")
+        return only_these(i, end, subject, other.name, texts) if not negated else Found(end, "unmatched")
     return Found(end, "join", (Exists(i, end, subject, other.name, texts, negated, assumed, through),))
 
 
-def _only(i: int, end: int, subject: str, other: str, texts: tuple[str, ...]) -> Found:
+def only_these(i: int, end: int, subject: str, other: str, texts: tuple[str, ...]) -> Found:
     """``with only cancelled orders``: with some, and with none that is not."""
     if len(texts) != 1:
         return Found(end, "unmatched")
@@ -135,92 +91,21 @@ def _only(i: int, end: int, subject: str, other: str, texts: tuple[str, ...]) ->
     return Found(end, "join", (some, none))
 
 
-def read_whole(c: Context, i: int) -> Found | None:
-    """``whose orders were all completed``: with some rows, and none of which it is not true."""
-    whose = c.match(i, "whose|all of whose|with all|where all|of which all")
-    link = c.table_at(c.skip(whose, "the|their|its|of")) if whose is not None else None
-    subject = _subject(c, i)
-    if link is None or subject is None or link.table.name == subject:
-        return None
-    are = c.match(link.end, "are all|were all|have all been|all have|all had|are always|were always|all are|all were")
-    are = c.match(link.end, "are|were|have|had|have been") if are is None and "all" in c.low(i).split() else are
-    if are is None:
-        return None
-    condition = condition_at(c, are, about=link.table, opened=True)
-    path = c.graph.path([subject], link.table.name)
-    if condition is None or not path or measures_in(condition.expression):
-        return Found(link.end, "unmatched")
-    return _only(i, condition.end, subject, link.table.name, (condition.expression,))
-
-
-_AMONG = (
-    "in|among|amongst|one of|part of|found in|listed in|present in|contained in|known in|known to|exist in|exists in|"
-    "appear in|appears in|occur in|occurs in|be found in|existing in|match|matches|to be found in|recorded in|on"
-)
-_NOTS = "does not|do not|is not|are not|was not|doesn't|don't|isn't|aren't|never|not|can not|cannot|did not|were not"
-_ARE = "does|do|is|are|was|were|can be"
-
-
-def read_among(c: Context, i: int) -> Found | None:
-    """``whose customer key does not exist in the customer table``: a column against the key of another table."""
-    at = c.match(i, "whose|where the|where|with a|with|for which the|having a")
-    link = c.linker.column_at(at, least=0.45) if at is not None else None
-    if link is None or link.end > c.end(i):
-        return None
-    negated = c.match(link.end, _NOTS)
-    start = negated if negated is not None else c.match(link.end, _ARE)
-    among = c.match(start, _AMONG) if start is not None else None
-    other = c.table_at(c.skip(among, "the|our|any|any of the|one of the|table|known")) if among is not None else None
-    if other is None or len(other.table.key) != 1:
-        return None
-    subject = _subject(c, i)
-    column = link.column
-    if subject is not None and column.ref.table != subject:
-        own = [each for each in link.others if each.ref.table == subject]
-        near = c.linker.column_at(link.start, tables=(subject,), least=0.45)
-        column = own[0] if own else near.column if near is not None and near.end == link.end else column
-    key = other.table.column(other.table.key[0])
-    if key is None or column.ref.table == other.table.name or {column.kind, key.kind} - {"text", "number"}:
-        return None
-    end = c.skip(other.end, "table|tables|list|at all|any more|anymore")
-    pair = (column.name, key.name)
-    kept = Exists(i, end, column.ref.table, other.table.name, (), negated is not None, "", "", pair)
-    return Found(end, "join", (Use(i, link.end, column.ref.table), kept))
-
-
-def _subject(c: Context, i: int) -> str | None:
+def subject_of(c: Context, i: int) -> str | None:
     """The table that a relation at `i` is about: named last before it, or what the relation before it is about."""
     last = c.items[-1] if c.items else None
     if isinstance(last, Exists) and last.end >= i - 2 and c.starts[last.start] == c.starts[i]:
         return last.subject
     uses = [item for item in c.items if isinstance(item, Use) and c.starts[item.start] == c.starts[i]]
-    if isinstance(last, Selected) and last.end == i and c.low(i) in _REL and uses and last.ref.table != uses[-1].table:
+    if (
+        isinstance(last, Selected)
+        and last.end == i
+        and c.low(i) in RELATIVES
+        and uses
+        and last.ref.table != uses[-1].table
+    ):
         return None  # `the name of the doctor who saw the patient` says more of the doctor
     return uses[-1].table if uses else None
-
-
-def read_who(c: Context, i: int) -> Found | None:
-    """``Who gave a rating …?``: the one table of people, where a sentence asks for nobody else."""
-    if (
-        c.low(i) not in {"who", "whoever"}
-        or c.low(i + 1) in {"is", "are", "was", "were"}
-        or any(c.starts[item.start] == c.starts[i] for item in c.items)
-    ):
-        return None
-    if any(c.tokens[j].kind == "word" and c.low(j) not in FILLER | STOP for j in range(c.starts[i], i)):
-        return None
-    people = [c.linker.tables[name] for name in c.linker.near if _of_people(c.linker.tables[name])]
-    linked = [table for table in people if any(c.graph.links(table.name, name) for name in c.linker.scope)]
-    found = people if len(people) == 1 else linked
-    return Found(i + 1, "source", (Use(i, i + 1, found[0].name),)) if len(found) == 1 else None
-
-
-def _of_people(table: TableInfo) -> bool:
-    words = [set(column.words) for column in table.columns]
-    named = any("name" in each and each & {"full", "first", "last"} for each in words)
-    return named or (
-        any("email" in each or "birth" in each for each in words) and any("name" in each for each in words)
-    )
 
 
 def _opened(c: Context, i: int) -> tuple[int, bool, str, bool] | None:
@@ -231,7 +116,7 @@ def _opened(c: Context, i: int) -> tuple[int, bool, str, bool] | None:
     whom = c.match(at, "for which|for whom|of which|on which|where|in which")
     if whom is not None and c.match(whom, f"{_NONE}|a|an|any|at least one") is not None:
         return whom, False, "", False
-    related = c.low(at) in _REL and at < c.end(i)
+    related = c.low(at) in RELATIVES and at < c.end(i)
     at = at + 1 if related else at
     nobody = c.match(at, "nobody|no one|no - one|no customer|no user|no person")
     related, at = (True, nobody) if nobody is not None else (related, at)
@@ -444,31 +329,3 @@ def _opens_relation(c: Context, i: int) -> bool:
 def _closed(c: Context, end: int) -> bool:
     """Nothing stands behind it that would say more of the same rows and was not read."""
     return c.low(end) not in {"or", "nor", "than", "where", "whose"} or end >= c.end(end - 1)
-
-
-def joined_instead(items: list[Item]) -> list[Item]:
-    """Where more is asked of the other table, its rows are joined and filtered rather than only looked for."""
-    made = list(items)
-    for item in [each for each in items if isinstance(each, Exists)]:
-        rest = [other for other in made if isinstance(other, _SHOWING)]
-        used = {name for other in rest for name in (*tables_of(other), getattr(other, "table", ""))}
-        used |= {other.entity for other in rest if isinstance(other, (Group, Top))}
-        uses = [other for other in made if isinstance(other, Use) and other.table == item.other]
-        place = made.index(item)
-        if item.other in used and not item.negated:
-            filters = [Filter(item.start, item.end, text, item.assumed) for text in item.conditions]
-            made[place : place + 1] = [Use(item.start, item.end, item.other), *filters]
-        elif item.other not in used and uses:
-            own = [other for other in made if isinstance(other, Filter) and set(_tables(other)) == {item.other}]
-            texts = tuple(dict.fromkeys([*item.conditions, *(other.expression for other in own)]))
-            made[place] = replace(item, conditions=texts)
-            wishes = [other for other in made if isinstance(other, JoinWish) and item.other in other.tables]
-            made = [other for other in made if other not in uses and other not in own and other not in wishes]
-    return made
-
-
-_SHOWING = (Measure, Selected, Group, Derive, Top, Latest, Windowed, Segment, Flag, Change, Keep)
-
-
-def _tables(item: Filter) -> list[str]:
-    return [] if measures_in(item.expression) else [ref.table for ref in refs_in(item.expression)]

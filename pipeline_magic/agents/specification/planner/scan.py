@@ -40,7 +40,8 @@ from pipeline_magic.agents.specification.planner.nested import read_nested
 from pipeline_magic.agents.specification.planner.pivots import read_pivot
 from pipeline_magic.agents.specification.planner.places import read_places
 from pipeline_magic.agents.specification.planner.ranking import read_top
-from pipeline_magic.agents.specification.planner.relations import read_among, read_relation, read_those, read_who, read_whole
+from pipeline_magic.agents.specification.planner.relations import read_relation
+from pipeline_magic.agents.specification.planner.relatives import read_among, read_those, read_who, read_whole
 from pipeline_magic.agents.specification.planner.rounding import read_rounding
 from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
 from pipeline_magic.agents.specification.planner.states import find_states, read_rate, read_state

@@ -26,7 +26,7 @@ from pipeline_magic.agents.specification.planner.intent import (
 )
 from pipeline_magic.agents.specification.planner.offers import answered
 from pipeline_magic.agents.specification.planner.ranking import partition
-from pipeline_magic.agents.specification.planner.relations import joined_instead
+from pipeline_magic.agents.specification.planner.relatives import joined_instead
 from pipeline_magic.agents.specification.planner.rounding import rounded
 from pipeline_magic.agents.specification.planner.wishes import completed
 
