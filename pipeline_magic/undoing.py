@@ -171,7 +171,7 @@ class Rollback:
     def _begin(self, run: Run, deployment: Deployment, plan: RollbackPlan, name: str, reason: str) -> Deployment:
         detail = {
             "approval": deployment.approval_id,
-            "reason": reason.strip()[:2000],
+            "reason": redact(reason.strip())[:2000],
             "steps": [step.text for step in plan.steps],
             "left": list(plan.left),
         }

@@ -10,6 +10,7 @@ from pipeline_magic.agents.quality.columns import unused_columns
 from pipeline_magic.agents.quality.describe import counted
 from pipeline_magic.agents.quality.losses import findings as loss_findings
 from pipeline_magic.agents.quality.notes import notes
+from pipeline_magic.agents.quality.personal import masked
 from pipeline_magic.agents.quality.reconcile import (
     JoinKeys,
     count_queries,
@@ -218,7 +219,8 @@ class DataQualityAgent:
                 id="preview", severity="red", message=f"The target's rows cannot be read: {message_of(error)}"
             )
             return (), (), (finding,)
-        return tuple(c.name for c in result.columns), tuple(shown_row(row) for row in result.rows), ()
+        names = tuple(column.name for column in result.columns)
+        return names, tuple(shown_row(masked(names, row)) for row in result.rows), ()
 
 
 def _uncounted(name: str, message: str) -> Finding:
