@@ -8,6 +8,7 @@ comment.
 from __future__ import annotations
 
 import decimal
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +23,7 @@ from pipeline_magic.ports import Catalog
 from pipeline_magic.spec.schema import Column
 from tests.support.databricks_server import workspace
 from tests.support.databricks_server.spark import column
+from tests.support.databricks_standins import allowed, standin
 
 
 @pytest.fixture
@@ -74,7 +76,45 @@ def unity() -> Iterator[Catalog]:
     server.close()
 
 
-@pytest.fixture(params=["lakehouse", "unity"])
+MINILAKE = {
+    "test_table": "tables have no comments of columns made by SQL, no keys, no statistics and no history",
+    "test_case_does_not_matter": "names are compared with regard to case",
+    "test_nearest_names": "it lists no summaries of tables",
+    "test_digest": "a comment that SQL sets is not in the catalog, and moves no time",
+    "test_describe": "its SQL is DuckDB's: a backslash is no escape in a text",
+}
+"""What minilake 1.9.0 does otherwise than Unity Catalog."""
+
+
+@pytest.fixture(scope="module")
+def minilake_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with standin("minilake", tmp_path_factory.mktemp("minilake")) as url:
+        yield url
+
+
+@pytest.fixture
+def minilake(minilake_server: str, request: pytest.FixtureRequest) -> Catalog:
+    """Unity Catalog and a warehouse of minilake, emptied before each test."""
+    from pipeline_magic.adapters.databricks.catalog import UnityCatalog
+    from pipeline_magic.adapters.databricks.client import workspace_client
+    from pipeline_magic.adapters.databricks.warehouse import Warehouse
+
+    allowed(request, MINILAKE)
+    urllib.request.urlopen(urllib.request.Request(f"{minilake_server}/_minilake/reset?full=true", b"", method="POST"))
+    client = workspace_client(minilake_server, "any-token")
+    do = client.api_client.do
+    body = {"name": "w", "cluster_size": "2X-Small", "warehouse_type": "PRO"}
+    warehouse = do("POST", "/api/2.0/sql/warehouses", body=body)["id"]
+    do("POST", "/api/2.1/unity-catalog/catalogs", body={"name": "shop"})
+    do("POST", "/api/2.1/unity-catalog/schemas", body={"name": "sales", "catalog_name": "shop"})
+    engine = Warehouse(client, warehouse)
+    engine.execute('CREATE TABLE shop.sales.orders (id BIGINT NOT NULL, "Customer Name" VARCHAR, price DECIMAL(10,2))')
+    engine.execute("INSERT INTO shop.sales.orders VALUES (1, 'a', 1.50), (2, NULL, 2.25), (3, 'c', NULL)")
+    engine.execute("CREATE TABLE shop.sales.items (id BIGINT)")
+    return UnityCatalog(client, engine=engine, fresh=0.0)
+
+
+@pytest.fixture(params=["lakehouse", "unity", "minilake"])
 def catalog(request: pytest.FixtureRequest) -> Catalog:
     made: Catalog = request.getfixturevalue(request.param)
     return made

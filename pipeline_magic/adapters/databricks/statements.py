@@ -139,7 +139,7 @@ class Statements:
         try:
             return self._calls.send("sending a statement", "POST", _PATH, body, again=again)
         except NotFound as error:
-            raise self._no_warehouse(error.message) from None
+            raise self._no_warehouse(error.message.partition(": ")[2] or error.message) from None
         except Refusal as refusal:
             if re.search(r"warehouse|endpoint", refusal.said, re.I):
                 raise self._no_warehouse(refusal.said) from None

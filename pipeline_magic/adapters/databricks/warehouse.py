@@ -50,7 +50,6 @@ class Statistics(NamedTuple):
 class _Surroundings(NamedTuple):
     catalog: str
     user: str
-    zone: str
 
 
 class Warehouse:
@@ -85,6 +84,7 @@ class Warehouse:
         self._statements = Statements(calls, warehouse, say=say, wait=wait)
         self._scratch_catalog = scratch_catalog
         self._around: _Surroundings | None = None
+        self._own_zone: tzinfo | None = None
 
     def __repr__(self) -> str:
         return f"Warehouse({self._id!r} at {self._host!r})"
@@ -203,10 +203,12 @@ class Warehouse:
 
     def _surroundings(self) -> _Surroundings:
         if self._around is None:
-            answer = self._statements.run("SELECT current_catalog(), current_user(), current_timezone()")
-            row = answer.rows[0] if answer.rows else ("", "", "")
-            self._around = _Surroundings(*(value or "" for value in row))
+            self._around = _Surroundings(*self._one_row("SELECT current_catalog(), current_user()"))
         return self._around
+
+    def _one_row(self, sql: str) -> list[str]:
+        answer = self._statements.run(sql)
+        return [value or "" for value in (answer.rows[0] if answer.rows else [""] * len(answer.names))]
 
     def _zone(self, answer: Answer) -> tzinfo:
         """Of timestamps; asked for only where they come without one."""
@@ -220,13 +222,16 @@ class Warehouse:
             return timezone.utc
         from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-        try:
-            return ZoneInfo(self._surroundings().zone)
-        except (ZoneInfoNotFoundError, ValueError) as error:
-            raise EngineError(
-                "The warehouse gives timestamps without a zone, and its own zone is not known here.",
-                where=shorten(self._surroundings().zone, 60),
-            ) from error
+        if self._own_zone is None:
+            [name] = self._one_row("SELECT current_timezone()")
+            try:
+                self._own_zone = ZoneInfo(name)
+            except (ZoneInfoNotFoundError, ValueError) as error:
+                raise EngineError(
+                    "The warehouse gives timestamps without a zone, and its own zone is not known here.",
+                    where=shorten(name, 60),
+                ) from error
+        return self._own_zone
 
     # --- tables ------------------------------------------------------------------------------------------------------
 
