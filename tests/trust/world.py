@@ -78,12 +78,16 @@ class LightEngine(SailEngine):
 
     Args:
         lakehouse: Where the tables are.
+
+    Attributes:
+        written: SQL of the rows that a notebook's run writes.
     """
 
     name = "DuckDB on the lakehouse"
 
     def __init__(self, lakehouse: Lakehouse) -> None:
         super().__init__(SailServer(lakehouse.home, lakehouse), lakehouse)
+        self.written = _WRITTEN
         self._duck: Any = None
         self._loaded: dict[str, int] = {}
 
@@ -96,7 +100,7 @@ class LightEngine(SailEngine):
         self._loaded_duck()
         target = parameters.get("target") or TARGET
         signed = CommitProperties(custom_metadata={"userName": "sail-delta-lake, in the light engine's stead"})
-        rows = self._duck.connection.sql(_WRITTEN).to_arrow_table()
+        rows = self._duck.connection.sql(self.written).to_arrow_table()
         write_deltalake(str(self._lakehouse.folder(target)), rows, mode="overwrite", commit_properties=signed)
         with (self._lakehouse.home / _RAN).open("a") as file:
             file.write(json.dumps({"run_key": parameters.get("run_key", ""), "target": target}) + "\n")

@@ -19,15 +19,20 @@ __all__ = ["PERSONAL", "masked"]
 PERSONAL = "[personal]"
 """Stands in the preview in place of a value."""
 
-_SAYS = frozenset(
+
+def _set(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
+_SAYS = _set(
     """email mail phone mobile fax tel telephone firstname lastname surname forename fullname nickname middlename
     address addr street birth birthday birthdate birthplace dob ssn passport iban bic password username login ip
-    religion ethnicity diagnosis""".split()
+    religion ethnicity diagnosis"""
 )
-_THINGS = frozenset(
+_THINGS = _set(
     """product part item nation region country city state category brand company supplier store shop branch warehouse
     table column file status month day week segment department team role plan event currency unit channel campaign
-    source type kind group class pipeline model vendor carrier airline airport station sensor metric""".split()
+    source type kind group class pipeline model vendor carrier airline airport station sensor metric"""
 )
 _EMAIL = re.compile(r"[^\s@]{1,64}@[^\s@]{1,190}\.[A-Za-z]{2,24}")
 _PHONE = re.compile(r"\+\d[\d ()./-]{6,18}\d\Z|0\d{1,5}[ /-]\d[\d -]{4,14}\Z|\(\d{2,5}\) ?\d[\d -]{4,14}\Z")
