@@ -11,7 +11,7 @@ from pipeline_magic.agents.catalog.readings import Reading, find_readings
 from pipeline_magic.agents.catalog.readings.reading import Scene
 from pipeline_magic.agents.catalog.readings.states import whole
 from pipeline_magic.agents.catalog.resolve import missing_places, privilege_findings, source_tables, target_table
-from pipeline_magic.errors import Problem, SpecError
+from pipeline_magic.errors import PipelineMagicError, Problem, SpecError
 from pipeline_magic.ports import Catalog, Engine
 from pipeline_magic.runs import Answer, Finding, Parsed, Question, Validated
 from pipeline_magic.spec.automatic import automatic_expectations
@@ -164,8 +164,12 @@ class UnityCatalogAgent:
 
         def typed_for(option_edits: tuple[Edit, ...]) -> TypedSpec:
             changed = complete(apply_edits(draft, plain(option_edits)))
-            new = {each.alias: self._catalog.table(each.table) for each in changed.sources if each.alias not in tables}
-            return type_spec(changed, {**tables, **new})
+            known = {table.table: table for table in tables.values()}
+            try:
+                read = {one.alias: known.get(one.table) or self._catalog.table(one.table) for one in changed.sources}
+            except PipelineMagicError as error:
+                raise SpecError([Problem("sources", error.message)]) from None
+            return type_spec(changed, read)
 
         engine = self._engine
         return tuple(

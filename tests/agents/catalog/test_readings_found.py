@@ -96,6 +96,8 @@ def test_declared_constraints_settle_all() -> None:
     joined = [join, grouped("sum(amount)", source="j")]
     assert "grain:m" in found(typed(joined, tables(set())))
     assert "grain:m" not in found(typed(joined, tables(set(), keys=True)))
+    partner = {"orders": tables(set())["orders"], "shops": tables(set(), keys=True)["shops"]}
+    assert "grain:m" not in found(typed(joined, partner))
 
 
 @pytest.mark.parametrize(
