@@ -420,6 +420,8 @@ class PipelineBuilderOrchestrator:
                 self._flow.rollback.go(work)
             elif given and run.state == "planned":
                 self._flow.apply(work, self._prepared(run_id))
+            elif run.state == "planned" and approval is not None and approval.state == "rejected":
+                drafts.close_drafts(self.ports, work.run)  # a plan that was refused is asked for again by Generate only
             else:
                 self.ports.engine.drop_scratch(run_id)  # of a sample run that was killed
                 validated = self._flow.understand(work)

@@ -95,7 +95,7 @@ def test_superseded(desk: Desk) -> None:
 
 
 def test_closing_is_finished_later(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Killed between the rejection and the closing, the next plan closes what was left open; nothing is said twice."""
+    """Killed between the rejection and the closing, `resume` closes what was left open; nothing is said twice."""
 
     def stopped(*_: object, **__: object) -> None:
         raise PipelineMagicError("The code host is gone.")
@@ -105,6 +105,8 @@ def test_closing_is_finished_later(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
         with pytest.raises(PipelineMagicError, match="is gone"):
             desk.it.reject(desk.asked, "Ada", "No")
     assert states(desk) == ["draft"] and desk.approval().state == "rejected"
+    desk.it.resume(desk.run_id)
+    assert states(desk) == ["closed"]
     desk.it.edit(desk.run_id, [Edit(path="target.comment", value="Orders of a city")])
     desk.generate()
     desk.generate()

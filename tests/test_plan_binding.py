@@ -363,6 +363,7 @@ def test_reject_plan_again_approve(desk: Desk) -> None:
     assert rejected.approval is not None and rejected.approval.state == "rejected"
     with pytest.raises(ApprovalRefused, match="rejected"):
         desk.it.approve(desk.asked, "Ada")
+    assert desk.it.resume(desk.run_id).approval == rejected.approval
     desk.it.edit(desk.run_id, [Edit(path="target.comment", value="Orders of a city")])
     again = desk.generate()
     assert desk.it.approve(again.id, "Ada").deployment is not None
