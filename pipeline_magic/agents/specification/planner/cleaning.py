@@ -91,6 +91,9 @@ def _decimal(c: Context, i: int) -> tuple[int, str] | None:
 
 def _fills(c: Context, i: int) -> Found | None:
     """``fill missing segments with 'x'``, ``if the name is missing use 'guest'``."""
+    shown = _shown_as(c, i)
+    if shown is not None:
+        return shown
     if c.verb(i, "fill", "replace", "default", "set", "impute", "treat", "count", "consider"):
         gone = c.match(c.skip(i + 1, "in|all|any|the|a|an|every|each"), _MISSING)
         link = _column(c, gone) if gone is not None else None
@@ -114,7 +117,8 @@ def _fills(c: Context, i: int) -> Found | None:
 
 
 _COUNTS = (
-    "counts as|count as|is treated as|are treated as|is counted as|are counted as|is taken as|are taken as|is|are|means|"
+    "counts as|count as|is treated as|are treated as|is counted as|are counted as|is taken as|are taken as|is|are|"
+    "means|"
     "is considered|are considered|should be treated as|is regarded as|becomes|become|is set to|are set to"
 )
 
@@ -130,6 +134,24 @@ def _counts_as(c: Context, i: int) -> Found | None:
         return None
     end = c.skip(value[0], ")") if c.low(i) == "(" else value[0]
     return Found(end, "derive", (Change(i, end, "fill", link.ref, value[1]),))
+
+
+def _shown_as(c: Context, i: int) -> Found | None:
+    """``show transactions without a merchant as 'unknown'``: a value for the rows that have none."""
+    if not c.verb(i, "show", "list", "label", "display", "report", "write", "group", "put", "output", "name", "call"):
+        return None
+    at = c.skip(i + 1, "the|all|those|rows|records|ones|any")
+    owner = c.table_at(at)
+    at = owner.end if owner is not None else at
+    gone = c.match(
+        at, "without a|without an|without any|without|with no|that have no|which have no|who have no|with a missing"
+    )
+    link = _column(c, gone) if gone is not None else None
+    using = c.match(link.end, "as|under|by|with") if link is not None else None
+    value = _value(c, using, link) if using is not None and link is not None else None
+    if value is None or link is None or (owner is not None and link.ref.table != owner.table.name):
+        return None
+    return Found(value[0], "derive", (Change(i, value[0], "fill", link.ref, value[1]),))
 
 
 def _value(c: Context, i: int, link: ColumnLink) -> tuple[int, str] | None:

@@ -50,7 +50,7 @@ def read_derive(c: Context, i: int) -> Found | None:
     verb = c.verb(i, "add", "derive", "compute", "calculate", "create", "define", "call")
     if verb:
         at = i + 1
-    at = c.skip(at, "a|an|the|new|column|columns|field|called|named|computed|calculated|each|line|row|derived")
+    at = c.skip(at, "where|note that|note|and|also|then|with|a|an|the|new|column|columns|field|called|named|computed|calculated|each|line|row|derived")
     return _name_first(c, i, at, verb) or (_formula_first(c, i, at) if verb else None)
 
 
@@ -73,6 +73,11 @@ def _in_brackets(c: Context, i: int) -> Found | None:
     return None
 
 
+_MADE_BY = ("add", "derive", "compute", "calculate", "create", "define")
+_NO_NAME = {"from", "to", "note", "that", "with", "by", "and", "then", "where", "in", "on", "for", "is", "as", "also"}
+"""Words that stand before the name of a new column, and are no part of it."""
+
+
 def _name_first(c: Context, i: int, at: int, verb: bool) -> Found | None:
     for size in (1, 2, 3, 4):
         if at + size >= c.end(i) or any(token.kind not in {"word", "quoted"} for token in c.tokens[at : at + size]):
@@ -80,6 +85,8 @@ def _name_first(c: Context, i: int, at: int, verb: bool) -> Found | None:
         after = c.match(at + size, _IS)
         if after is None:
             continue
+        if size > 1 and any(c.low(j) in _NO_NAME or c.verb(j, *_MADE_BY) for j in range(at, at + size)):
+            return None
         sign = c.low(at + size) in {"=", ":"}
         formula = formula_at(c, after)
         if formula is None or formula.operators == 0 or not (verb or sign or formula.operators):
@@ -158,6 +165,8 @@ def read_columns(c: Context, i: int) -> Found | None:
     dated = _own_date(c, i) or _table_date(c, i)
     if dated is not None:
         return dated
+    if _where(c, i):
+        return None
     link = c.table_at(i) or _by_verb(c, i)
     column = c.linker.column_at(i, least=0.8)
     if (
@@ -176,6 +185,15 @@ def read_columns(c: Context, i: int) -> Found | None:
     if link is not None:
         return Found(link.end, "source", (Use(i, link.end, link.table.name),))
     return _short(c, i)
+
+
+def _where(c: Context, i: int) -> bool:
+    """``who live in the city of a store``: says where, and shows nothing."""
+    verb = c.low(i - 3)
+    return c.low(i - 1) == "the" and c.low(i - 2) in {"in", "at", "near", "from"} and bool(lemmas(verb) & _BEING)
+
+
+_BEING = {"live", "stand", "reside", "work", "locate", "base", "stay", "sit"}
 
 
 def _its_word(c: Context, i: int, column: ColumnLink, link: TableLink) -> bool:

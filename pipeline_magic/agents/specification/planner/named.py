@@ -16,6 +16,7 @@ from pipeline_magic.agents.specification.planner.formulas import formula_at
 from pipeline_magic.agents.specification.planner.intent import Item, Measure, Note, Use, refs_in
 from pipeline_magic.agents.specification.planner.measures import read_measure
 from pipeline_magic.agents.specification.planner.predicates import condition_at
+from pipeline_magic.agents.specification.planner.values import comparison_at
 from pipeline_magic.spec.names import slug
 
 __all__ = ["Named", "find_named", "named_at", "read_named"]
@@ -96,7 +97,7 @@ def _explained(c: Context, i: int) -> Named | None:
         if means is None or any(token.kind != "word" for token in c.tokens[at : at + size]):
             continue
         stems = tuple(token.stem for token in c.tokens[at : at + size])
-        if not _used(c, stems, i, c.end(i)):
+        if not _used(c, stems, i, c.end(i)) or _of_rows(c, stems):
             return None
         body = _body(c, c.skip(means, "the|a"), c.end(i))
         return _made(c, at, at + size, body[0], body, bracket=False, start=i) if body is not None else None
@@ -110,6 +111,17 @@ def _used(c: Context, stems: tuple[str, ...], start: int, end: int) -> bool:
         for j in range(len(c.tokens) - size + 1)
         if j < start or j >= end
     )
+
+
+def _of_rows(c: Context, stems: tuple[str, ...]) -> bool:
+    """``keep the plays with a watched_share of at least 0.5``: what rows are chosen by is a value of each row."""
+    size = len(stems)
+    for j in range(len(c.tokens) - size):
+        if tuple(token.stem for token in c.tokens[j : j + size]) != stems or c.low(j - 1) not in {"a", "an"}:
+            continue
+        if c.low(j - 2) in {"with", "having", "have"} and comparison_at(c, c.skip(j + size, "of|is")) is not None:
+            return True
+    return False
 
 
 _Body = tuple[int, Measure, tuple[Item, ...]]

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from pipeline_magic.agents.specification.planner.backrefs import read_percentage_of_that
 from pipeline_magic.agents.specification.planner.bothsides import read_both_sides
+from pipeline_magic.agents.specification.planner.bounds import read_new_bound
 from pipeline_magic.agents.specification.planner.checks import read_check
 from pipeline_magic.agents.specification.planner.cleaning import read_change
 from pipeline_magic.agents.specification.planner.columns import read_columns, read_derive
@@ -73,6 +74,7 @@ READERS: tuple[Reader, ...] = (
     read_named,
     read_change,
     read_sources,
+    read_new_bound,
     read_left_out,
     read_check,
     read_latest,

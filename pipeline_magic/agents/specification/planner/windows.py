@@ -12,12 +12,14 @@ from dataclasses import replace
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.counts import counted
 from pipeline_magic.agents.specification.planner.entities import TableInfo
+from pipeline_magic.agents.specification.planner.grouping import read_group
 from pipeline_magic.agents.specification.planner.idioms import wide_state_at
 from pipeline_magic.agents.specification.planner.intent import (
     Filter,
     Group,
     Item,
     Measure,
+    Note,
     Use,
     Windowed,
     col,
@@ -55,7 +57,16 @@ _PERCENT = (
 
 def read_window(c: Context, i: int) -> Found | None:
     """One of the constructions over neighbouring rows."""
-    for read in (_running, _moving, _period_change, _against_previous, _from_previous, _share_of_all, _rank):
+    for read in (
+        _running,
+        _moving,
+        _period_change,
+        _against_previous,
+        _from_previous,
+        _share_of_all,
+        read_percent,
+        _rank,
+    ):
         found = read(c, i)
         if found is not None:
             return found
@@ -284,6 +295,9 @@ def _share_of_all(c: Context, i: int) -> Found | None:
     if at is None:
         return None
     percent = re.fullmatch(r"percent\w*|%", c.low(at - 2)) is not None
+    each = _share_of_each(c, i, at, percent) if c.low(at) in {"each", "every"} else None
+    if each is not None:
+        return each
     whole = c.match(
         at,
         "the total number of|total number of|all the|all|the total|total|the overall|overall|the whole|"
@@ -309,6 +323,38 @@ def _share_of_all(c: Context, i: int) -> Found | None:
     column = (slug(f"{words}_{'percentage' if percent else 'share'}"), f"100 * {share}" if percent else share)
     window = Windowed(i, after or end, slug(f"all_{words}"), f"sum({text})", (), (), None, (column,), shown=False)
     return Found(after or end, "measure", (*items, window))
+
+
+def _share_of_each(c: Context, i: int, at: int, percent: bool) -> Found | None:
+    """``share of each merchant in the total amount``: the groups, what is measured, and its share of everything."""
+    group = read_group(c, at) or read_group(c, at - 1)
+    inside = c.match(group.end, "in the|in|of the|of|at the") if group is not None else None
+    measured = read_measure(c, inside) if inside is not None else None
+    made = [item for item in measured.items if isinstance(item, Measure)] if measured is not None else []
+    if group is None or measured is None or len(made) != 1:
+        return None
+    name = made[0].name
+    share = f"{measure_ref(name)} / nullif({measure_ref(slug(f'all_{name}'))}, 0)"
+    after = c.match(measured.end, _PERCENT)
+    percent = percent or after is not None or any(c.low(j) in {"percent", "%"} for j in range(measured.end, c.end(i)))
+    column = (slug(f"{name}_{'percentage' if percent else 'share'}"), f"100 * {share}" if percent else share)
+    text = f"sum({measure_ref(name)})"
+    window = Windowed(i, after or measured.end, slug(f"all_{name}"), text, (), (), None, (column,), shown=False)
+    return Found(after or measured.end, "measure", (*group.items, *measured.items, window))
+
+
+_IN_PERCENT = re.compile(r"(?:, |\( )?(?:in|as a|as) (?:percent|percentage|percentages|%|per cent)(?: \))?")
+
+
+def read_percent(c: Context, i: int) -> Found | None:
+    """``…, in percent`` at the end of a sentence in which a share was read that is one already."""
+    found = c.words(i, _IN_PERCENT) if c.low(i) in {",", "(", "in", "as"} else None
+    if found is None or (found[0] < c.end(i) and c.low(found[0]) not in {".", ",", ";", "?"}):
+        return None
+    here = [item for item in c.of(Windowed) if c.starts[item.start] == c.starts[i]]
+    if not here or not here[-1].columns or not here[-1].columns[-1][1].startswith("100 * "):
+        return None
+    return Found(found[0], "measure", (Note(i, found[0]),))
 
 
 def _whole(c: Context, whole: int, i: int) -> tuple[int, str, str, tuple[Item, ...]] | None:
