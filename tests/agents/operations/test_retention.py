@@ -211,6 +211,21 @@ def test_finding_changes_nothing_and_removing_is_audited(store: Database, world:
     assert b"r-1 quality" not in written and b"r-2 quality" in written
 
 
+def test_nothing_of_it_stays_on_the_disk(store: Database, world: World, tmp_path: Path) -> None:
+    """What was removed is overwritten in the file at once; compacting makes the file smaller."""
+    add(store, "r-1", "cancelled")
+    store.save_stage("r-1", "quality", "d", f"{PLANTED} " * 20_000, OLD)
+    kept = retention(store, world)
+    kept.remove(kept.find(DAYS))
+    store.close()
+    before = (tmp_path / "s.db").stat().st_size
+    assert before > 400_000
+    assert PLANTED.encode() not in b"".join(path.read_bytes() for path in tmp_path.iterdir())
+    store.compact()
+    store.close()
+    assert (tmp_path / "s.db").stat().st_size < before / 2
+
+
 def test_texts_of_models_go_when_told(store: Database, world: World) -> None:
     """Off, they stay; on, both texts go and their hashes stay, as the audit knows them; removal by hand is seen."""
     add(store, "r-1", "cancelled")
