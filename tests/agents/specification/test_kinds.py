@@ -241,3 +241,36 @@ def test_amounts_means_and_where_a_period_belongs(source: str, text: str, gold: 
 def test_versions_pointers_titles_and_wholes(source: str, text: str, gold: str) -> None:
     """A version is a value, a column may point at what is missing, a described word and an average of all rows."""
     check(source, text, gold)
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "logistics", "Active sea carriers: carrier name.",
+            "SELECT carrier_name FROM carriers WHERE active AND mode = 'sea'",
+        ),
+        (
+            "iot", "All but the retired devices: serial number.",
+            "SELECT serial_no FROM devices WHERE status IS NULL OR status <> 'retired'",
+        ),
+    ],
+)  # fmt: skip
+def test_chains_and_exceptions(source: str, text: str, gold: str) -> None:
+    """Several states before a table each count, and `all but` leaves out."""
+    check(source, text, gold)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("retail", "Order ids of orders that were shipped in 2025."),
+        ("retail", "Customers who live in the city of a store: name."),
+        ("retail", "Large orders in 2025: order id."),
+        ("iot", "Every second reading of device 1."),
+        ("tpch", "Customers in the same nation as supplier 3."),
+    ],
+)
+def test_words_that_change_rows_are_asked_about(source: str, text: str) -> None:
+    """A verb that no column is called by, a place of another table, a size, every second: asked, never left out."""
+    assert read(source, text)["outcome"] == "asked"

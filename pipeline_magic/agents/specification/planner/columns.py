@@ -167,6 +167,8 @@ def read_columns(c: Context, i: int) -> Found | None:
         return dated
     if _where(c, i):
         return None
+    if _where(c, i):
+        return None
     link = c.table_at(i) or _by_verb(c, i)
     column = c.linker.column_at(i, least=0.8)
     if (
@@ -185,6 +187,15 @@ def read_columns(c: Context, i: int) -> Found | None:
     if link is not None:
         return Found(link.end, "source", (Use(i, link.end, link.table.name),))
     return _short(c, i)
+
+
+def _where(c: Context, i: int) -> bool:
+    """``who live in the city of a store``: says where, and shows nothing."""
+    verb = c.low(i - 3)
+    return c.low(i - 1) == "the" and c.low(i - 2) in {"in", "at", "near", "from"} and bool(lemmas(verb) & _BEING)
+
+
+_BEING = {"live", "stand", "reside", "work", "locate", "base", "stay", "sit"}
 
 
 def _where(c: Context, i: int) -> bool:

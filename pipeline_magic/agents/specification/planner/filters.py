@@ -20,6 +20,7 @@ _INTRO = (
     "select only|consider|retain|retain only|restricts to|filters|filters to|ignoring all but|keeping|keeping only"
 )
 _OUT = (
+    "all but|all except|everything but|everyone but|all except for|any but|all other than|everything except|"
     "exclude|excluding|except|except for|without|ignore|ignoring|leave out|leaving out|drop|"
     "throw away|throwing away|throw out|get rid of|omit|omitting|cut|disregard|"
     "dropping|remove|removing|filter out|filtering out|skip|skipping|other than|but not|not "
@@ -63,7 +64,10 @@ def read_filter(c: Context, i: int) -> Found | None:
     if found is None or found.end <= i:
         return None
     single = found.end == i + 1
-    if single and intro is None and c.table_at(found.end) is None and not (i and c.table_at(i - 1)):
+    behind = found.end
+    while single and (further := state_at(c, behind, None)) is not None:
+        behind = further.end  # `active sea carriers`
+    if single and intro is None and c.table_at(behind) is None and not (i and c.table_at(i - 1)):
         return None
     return _found(c, i, found)
 

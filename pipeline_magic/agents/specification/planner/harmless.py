@@ -14,12 +14,12 @@ from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.lexicon import CARRIERS, word_set
 from pipeline_magic.agents.specification.planner.text import lemmas
 
-__all__ = ["harmless", "weighty"]
+__all__ = ["harmless", "links", "weighty"]
 
 _LINKING = word_set(
     """place make take raise record register create submit issue grant book log measure capture collect file enter give
     write hold live work belong come go occur happen run do have get own appear exist concern involve cover relate
-    apply stand sit lie see handle perform carry send ship sign reside stay originate arise store keep contain consist
+    apply stand sit lie see handle perform carry sign reside stay originate arise store keep contain consist
     stem pertain refer correspond assign attach fall land rate note observe report associate fill use
     born"""
 )
@@ -50,6 +50,11 @@ def harmless(c: Context, kinds: Sequence[str | None]) -> frozenset[int]:
         if _label(c, i) or _links(c, i, kinds) or _asks(c, i, kinds) or _titled(c, i, kinds) or _explained(c, i, kinds):
             found.add(i)
     return frozenset(found)
+
+
+def links(low: str) -> bool:
+    """A verb of being, having or doing, which is true of every row."""
+    return bool((lemmas(low) | {_IRREGULAR.get(low, low)}) & _LINKING)
 
 
 def weighty(c: Context, kinds: Sequence[str | None]) -> frozenset[int]:

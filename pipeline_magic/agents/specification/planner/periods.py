@@ -10,10 +10,12 @@ import re
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.dates import Period, back, period_at
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
+from pipeline_magic.agents.specification.planner.harmless import links
 from pipeline_magic.agents.specification.planner.intent import (
     Group,
     Measure,
     col,
+    refs_in,
 )
 from pipeline_magic.agents.specification.planner.lexicon import MONTHS
 from pipeline_magic.agents.specification.planner.linking import ColumnLink
@@ -165,7 +167,26 @@ def happened_in(c: Context, i: int, about: TableInfo | None, least: float) -> Co
     """``shipped in 1996``, ``placed since March``: a verb before a period."""
     if i + 1 >= c.end(i) or not re.fullmatch(r"\w+(?:ed|en|un|id)|made|bought|sold|sent|paid", c.low(i)):
         return None
-    return in_period(c, i + 1, about, least)
+    found = in_period(c, i + 1, about, least)
+    return found if found is not None and _fits_verb(c, c.low(i), found.expression) else None
+
+
+_DEALT = {"order", "buy", "bought", "purchase", "sell", "sold", "date", "pay", "paid", "run", "fly", "hire", "employ"}
+
+
+def _fits_verb(c: Context, verb: str, expression: str) -> bool:
+    """The verb is true of every row, or the column, its comment or its table is called by it."""
+    forms = lemmas(verb)
+    if links(verb) or forms & _DEALT:
+        return True
+    roots = {form[:5] for form in forms if len(form) > 3}
+    for ref in refs_in(expression):
+        table = c.linker.tables[ref.table]
+        column = table.column(ref.column)
+        words = {*table.words, table.called, *(column.words if column else ()), *(column.said if column else ())}
+        if any(word[:5] in roots or word in forms for word in words):
+            return True
+    return False
 
 
 _FAR = {
