@@ -10,9 +10,10 @@ import pytest
 from pipeline_magic.errors import SpecError
 from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
 from pipeline_magic.runs import Answer, Snapshot
+from pipeline_magic.ui.controls import QuestionControls
 from pipeline_magic.ui.questions import questions_html, questions_text, questions_view
 
-STATEMENT = "Read customers and orders, join them and give the total o_totalprice per c_mktsegment into analytics.x.kept"
+STATEMENT = "Read customers and orders, join them, give the total o_totalprice per c_mktsegment into analytics.x.kept"
 DAILY = STATEMENT + " daily at 7"
 
 
@@ -63,6 +64,10 @@ def test_the_same_statement_in_a_fresh_process(orchestrator: PipelineBuilderOrch
         assert (view.answered, view.default, view.must_answer) == (answer, answer, False)
         assert f"Answered before {question}: " in questions_text((view,))
         assert "answered before" in str(questions_html((view,))) and "your answer" in str(questions_html((view,)))
+        controls = QuestionControls((view,))
+        assert controls.answers() == () and controls.unanswered() == ()
+        controls._choices[question].value = how(first)
+        assert controls.answers() == (Answer(question=question, value=how(first)),)
         third = again.answer(second.run.id, [Answer(question=question, value=how(first))])
         assert how(third) == how(first)
         assert [(item.id, value) for item, value in third.answered] == [(question, how(first))]
