@@ -56,6 +56,16 @@ def test_rounding_apart_from_the_value(source: str, text: str, gold: str) -> Non
             "SELECT mode, avg(freight_cost) FROM shipments JOIN carriers USING (carrier_id) GROUP BY 1",
         ),
         ("tpch", "Average total price per order.", "SELECT avg(o_totalprice) FROM orders"),
+        (
+            "iot",
+            "For each technician the total cost, the number of jobs and the cost per job.",
+            "SELECT technician, sum(cost), count(*), avg(cost) FROM maintenance_jobs GROUP BY 1",
+        ),
+        (
+            "logistics",
+            "Per state: number of shipments and freight cost per shipment.",
+            "SELECT state, count(*), avg(freight_cost) FROM shipments GROUP BY 1",
+        ),
     ],
 )
 def test_an_average_per_row_is_the_average(source: str, text: str, gold: str) -> None:

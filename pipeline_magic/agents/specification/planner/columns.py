@@ -50,7 +50,11 @@ def read_derive(c: Context, i: int) -> Found | None:
     verb = c.verb(i, "add", "derive", "compute", "calculate", "create", "define", "call")
     if verb:
         at = i + 1
-    at = c.skip(at, "where|note that|note|and|also|then|with|a|an|the|new|column|columns|field|called|named|computed|calculated|each|line|row|derived")
+    at = c.skip(
+        at,
+        "where|note that|note|and|also|then|with|a|an|the|new|column|columns|field|called|named|computed|calculated|"
+        "each|line|row|derived",
+    )
     return _name_first(c, i, at, verb) or (_formula_first(c, i, at) if verb else None)
 
 
@@ -167,8 +171,6 @@ def read_columns(c: Context, i: int) -> Found | None:
         return dated
     if _where(c, i):
         return None
-    if _where(c, i):
-        return None
     link = c.table_at(i) or _by_verb(c, i)
     column = c.linker.column_at(i, least=0.8)
     if (
@@ -187,15 +189,6 @@ def read_columns(c: Context, i: int) -> Found | None:
     if link is not None:
         return Found(link.end, "source", (Use(i, link.end, link.table.name),))
     return _short(c, i)
-
-
-def _where(c: Context, i: int) -> bool:
-    """``who live in the city of a store``: says where, and shows nothing."""
-    verb = c.low(i - 3)
-    return c.low(i - 1) == "the" and c.low(i - 2) in {"in", "at", "near", "from"} and bool(lemmas(verb) & _BEING)
-
-
-_BEING = {"live", "stand", "reside", "work", "locate", "base", "stay", "sit"}
 
 
 def _where(c: Context, i: int) -> bool:

@@ -140,8 +140,8 @@ def _rows_before(c: Context, i: int) -> Found | None:
         return None
     if any(c.starts[item.start] == c.starts[i] for item in c.of(Measure)):
         return None  # a list of measures goes on
-    for words, timely in ((_TIMES, True), (_SIZES, False)):
-        for descending, phrase in words.items():
+    for kinds, timely in ((_TIMES, True), (_SIZES, False)):
+        for descending, phrase in kinds.items():
             after = c.match(at, phrase)
             again = number_at(c, after) if after is not None and number is None else None
             if after is None:
@@ -156,6 +156,7 @@ def _rows_before(c: Context, i: int) -> Found | None:
             )
             if not (parted or number or again):
                 continue
+            order: ColumnInfo | None = None
             by = c.match(end, "by the|by its|by|according to|based on")
             link = c.linker.column_at(by, tables=(table.name,), least=0.8) if by is not None else None
             if link is not None and link.end <= c.end(i) and link.column.kind in {"date", "timestamp", "number"}:

@@ -148,7 +148,8 @@ def _tables(c: Context, i: int, end: int) -> list[TableInfo]:
         return [owner.table]
     lacking = {item.other for item in c.of(Keep) if item.how in {"anti", "semi"}}
     found = [item.table for item in c.of(Latest)]
-    found += [item.entity for item in (*c.of(Top), *c.of(Group)) if item.entity]
+    found += [top.entity for top in c.of(Top) if top.entity]
+    found += [group.entity for group in c.of(Group) if group.entity]
     uses = [item for item in c.of(Use) if item.table not in lacking]
     found += [item.table for item in uses if c.starts[item.start] == c.starts[i]]
     found += [item.table for item in uses]

@@ -27,6 +27,7 @@ from pipeline_magic.agents.specification.planner.idioms import (
 )
 from pipeline_magic.agents.specification.planner.intent import (
     Derive,
+    Group,
     Item,
     Measure,
     Use,
@@ -83,6 +84,7 @@ def read_measure(c: Context, i: int) -> Found | None:
         functions_of,
         revenue_of,
         counted_behind,
+        _amount_per_row,
     ):
         found = read(c, i)
         if found is not None:
@@ -202,6 +204,26 @@ def _per_own_row(c: Context, found: Found) -> Found:
         return found  # `per job and technician` groups
     items = tuple(replace(item, end=end) if isinstance(item, Measure) else item for item in found.items)
     return Found(end, found.kind, items, found.questions)
+
+
+def _amount_per_row(c: Context, i: int) -> Found | None:
+    """``cost per job`` beside other measures of groups: what a single row has on average."""
+    if c.match(i - 1, "total|average|sum|maximum|minimum|highest|lowest|mean|median") is not None:
+        return None
+    link = c.linker.column_at(i, kinds=("number",), least=0.55)
+    if link is None or link.column.is_key_like or not (c.of(Group) or c.of(Measure)):
+        return None
+    table = c.linker.tables[link.ref.table]
+    at = c.match(link.end, "per|for each|a")
+    owner = c.table_at(at) if at is not None else None
+    own = owner is not None and owner.table.name == table.name
+    if at is None or at >= c.end(i) or not (own or (owner is None and c.tokens[at].stem == table.words[-1])):
+        return None
+    end = owner.end if owner is not None and own else at + 1
+    name = slug(f"{link.column.name}_per_{table.words[-1]}")
+    reason = f"{link.column.name} of a single row, on average"
+    made = Measure(i, end, name, f"avg({col(link.ref)})", table.name, said(c, i, end), reason)
+    return Found(end, "measure", (made,))
 
 
 def _rounded(c: Context, found: Found) -> Found:
