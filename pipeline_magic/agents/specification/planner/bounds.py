@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.formulas import derived_at
-from pipeline_magic.agents.specification.planner.intent import Derive, Filter, measure_ref
+from pipeline_magic.agents.specification.planner.intent import Derive, Filter, Measure, measure_ref, measures_in
 from pipeline_magic.agents.specification.planner.values import comparison_at, value_at
 
 __all__ = ["read_new_bound"]
@@ -23,5 +23,7 @@ def read_new_bound(c: Context, i: int) -> Found | None:
     value = value_at(c, compared[0], None) if compared is not None else None
     if new is None or compared is None or value is None:
         return None
-    made = Filter(i, value[0], f"{measure_ref(new[1].name)} {compared[1]} {value[1]}")
+    over = [item.name for item in c.of(Measure) if new[1].name in measures_in(item.expression)]
+    name = over[-1] if over else new[1].name  # summed before, the groups are meant
+    made = Filter(i, value[0], f"{measure_ref(name)} {compared[1]} {value[1]}")
     return Found(value[0], "filter", (made,))
