@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
+from datetime import datetime, timezone
 from decimal import Decimal
 from pathlib import Path
 
@@ -55,6 +56,7 @@ def warehouse() -> Iterator[Engine]:
 MINILAKE = {
     "test_cancel": "its SQL is DuckDB's: `range` has no column `id`; and a long query holds the whole server",
     "test_scratch": "its SQL is DuckDB's: a schema is made without a comment",
+    "test_history": "it has no DESCRIBE HISTORY",
     "test_history_and_restore": "it has no DESCRIBE HISTORY",
     "test_restore_and_drop_look_first": "it has no DESCRIBE HISTORY",
 }
@@ -100,8 +102,9 @@ def brickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
 def _write(engine: Engine, table: str, *values: int) -> None:
     """Write a table of one row `a` again and again: in a notebook, or by SQL where the engine runs none."""
     if engine.no_notebooks:
-        for value in values:
-            engine.execute(f"CREATE OR REPLACE TABLE {table} AS SELECT {value} AS a")  # type: ignore[attr-defined]
+        for place, value in enumerate(values):
+            create = "CREATE OR REPLACE" if place else "CREATE"
+            engine.execute(f"{create} TABLE {table} USING DELTA AS SELECT {value} AS a")  # type: ignore[attr-defined]
         return
     write = "spark.sql('SELECT {0} AS a').write.mode('overwrite').saveAsTable('{1}')"
     run = engine.run_notebook(notebook(*(write.format(value, table) for value in values)), {})
@@ -201,6 +204,15 @@ def test_scratch(engine: Engine) -> None:
     assert list(engine.left_scratch(["r-other", "r-contract"])) == []
     with pytest.raises(QueryFailed):
         engine.query(f"SELECT a FROM {schema}.t")
+
+
+def test_history(engine: Engine) -> None:
+    """A table that was written once has one commit, with its time in UTC."""
+    before = datetime.now(timezone.utc)
+    _write(engine, "shop.made.once", 1)
+    [commit] = engine.history("shop.made.once")
+    assert commit.version == "0" and commit.operation
+    assert abs((datetime.fromisoformat(commit.at.replace("Z", "+00:00")) - before).total_seconds()) < 60
 
 
 def test_history_and_restore(engine: Engine) -> None:

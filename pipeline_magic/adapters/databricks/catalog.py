@@ -11,6 +11,8 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pipeline_magic.adapters.databricks.calls import Calls, Refusal, segment
@@ -45,6 +47,7 @@ class UnityCatalog:
         engine: Runs SQL; without one there are no fresh statistics, and comments cannot be set.
         create_catalog: Whether `create_schema` may make a missing catalog.
         at_once: How many schemas are listed at the same time.
+        keys_up_to: Tables up to which a listing has the declared keys too, at a call for each table.
         fresh: Seconds for which a listing is taken for the present state.
         options: Of `Calls`.
     """
@@ -56,6 +59,7 @@ class UnityCatalog:
         engine: Warehouse | None = None,
         create_catalog: bool = False,
         at_once: int = 12,
+        keys_up_to: int = 200,
         fresh: float = 5.0,
         **options: Any,
     ) -> None:
@@ -66,6 +70,9 @@ class UnityCatalog:
         self._engine = engine
         self._may_create_catalog = create_catalog
         self._listing = Listing(self._calls, at_once=at_once, fresh=fresh)
+        self._at_once = at_once
+        self._keys_up_to = keys_up_to
+        self._keyed: dict[str, tuple[TableSchema, TableSchema]] = {}
         self._checker = Checker(self._calls, engine.query if engine is not None else None)
 
     def __repr__(self) -> str:
@@ -79,16 +86,47 @@ class UnityCatalog:
     # --- what is there -----------------------------------------------------------------------------------------------
 
     def tables(self) -> Iterable[TableSchema]:
-        """Every table the caller may see, with columns and comments, without keys, tags and statistics.
+        """Every table the caller may see, with columns and comments, without tags and statistics.
+
+        A listing does not give declared keys; of a small catalog they are asked for, table by table.
 
         Raises:
             CatalogError: The catalog cannot be listed.
             Cancelled: `cancel` was called meanwhile.
         """
         try:
-            yield from self._listing.tables()
+            listed = self._listing.tables()
+            head = list(islice(listed, self._keys_up_to + 1))
+            if len(head) <= self._keys_up_to:
+                yield from self._with_keys(head)
+                return
+            yield from head
+            yield from listed
         except (NotFound, Refusal) as error:
             raise self._not_unity(error) from None
+
+    def _with_keys(self, listed: Sequence[TableSchema]) -> Iterable[TableSchema]:
+        """The tables with their declared keys; asked for once, as long as the listing gives the same description."""
+
+        def keyed(table: TableSchema) -> tuple[TableSchema, TableSchema]:
+            known = self._keyed.get(table.table)
+            if known is not None and known[0] is table:
+                return known
+            if table.kind != "table":
+                return table, table
+            try:
+                path = f"{_UNITY}/tables/{segment('.'.join(split_table(table.table)))}"
+                info = self._calls.get(f"reading the keys of `{table.table}`", path)
+            except (CatalogError, NotFound, Refusal, ValueError) as error:
+                _log.info("no keys of %s: %s", table.table, error)
+                return table, table
+            full = schema_of(info, statistics=False)
+            return table, table.model_copy(update={"primary_key": full.primary_key, "foreign_keys": full.foreign_keys})
+
+        with ThreadPoolExecutor(self._at_once, thread_name_prefix="pm-keys") as pool:
+            found = list(pool.map(keyed, listed))
+        self._keyed = {table.table: (light, table) for light, table in found}
+        return [table for _, table in found]
 
     def digest(self) -> str:
         """Changes when a table comes or goes or its description changes; lists without columns."""

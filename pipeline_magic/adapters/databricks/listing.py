@@ -1,7 +1,7 @@
 """Every table of a metastore with few calls: schema by schema, in pages, several schemas at once.
 
 The descriptions of a schema are kept with the signatures of its tables; a second reading first lists without columns
-and reads in full only the schemas whose signatures have changed. No table is asked for by itself. Left out are what
+and reads in full only the schemas whose signatures have changed. Left out are what
 Databricks keeps for its own (`system`, `information_schema`) and what the caller may not use. Not here: keys and tags,
 which a listing does not give (`catalog.table` does).
 """

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 
 __all__ = ["Statistics", "Warehouse"]
 
-_NOT_THERE = re.compile(r"TABLE_OR_VIEW_NOT_FOUND|SCHEMA_NOT_FOUND|NO_SUCH_CATALOG|CATALOG_NOT_FOUND|DELTA_MISSING")
+_NOT_THERE = re.compile(
+    r"TABLE_OR_VIEW_NOT_FOUND|SCHEMA_NOT_FOUND|NO_SUCH_CATALOG|CATALOG_NOT_FOUND|DELTA_(MISSING|TABLE_NOT_FOUND)"
+)
 _STATISTICS = re.compile(r"(\d+) bytes(?:, (\d+) rows)?")
 _ZONED = re.compile(r"(Z|UTC|[+-]\d{2}:?\d{2}(:\d{2})?)\"?\Z")
 _OWN = "pipeline_magic_"

@@ -30,7 +30,7 @@ class Site:
     said: list[str] = field(default_factory=list)
 
     def client(self, token: str = "good-token", **options: Any) -> Any:
-        return workspace_client(self.server.url, token, **{"http_timeout": 1.5, **options})
+        return workspace_client(self.server.url, token, **{"http_timeout": 0.8, **options})
 
     def warehouse(self, warehouse: str = "wh1", token: str = "good-token", **options: Any) -> Warehouse:
         def wait(event: threading.Event, seconds: float) -> None:
@@ -60,7 +60,7 @@ class Site:
 def site() -> Iterator[Site]:
     """Catalog `shop` with the schema `sales`, both of `boss`; `ada` may use and read them."""
     server, world, sql = workspace(page=3)
-    server.late = 2.0
+    server.late = 1.0
     world.add_catalog("shop", BOSS)
     world.add_schema("shop", "sales", BOSS)
     world.grant("catalog", "shop", ADA, "USE_CATALOG", "USE_SCHEMA", "SELECT")

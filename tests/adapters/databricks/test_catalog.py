@@ -90,10 +90,27 @@ def test_a_call_a_page(site: Any) -> None:
     """Listing costs one call for each page of each schema, and none for a table."""
     for number in range(7):
         site.table(f"shop.sales.t{number}")
-    assert len(list(site.catalog().tables())) == 7
+    assert len(list(site.catalog(keys_up_to=6).tables())) == 7
     assert site.asked("/unity-catalog/tables") == 4  # an empty page first, then three tables each
     assert site.asked("/unity-catalog/tables/") == 0
     assert all(query.get("max_results") == "0" for query in site.server.queries)
+
+
+def test_keys_of_a_small_catalog(site: Any) -> None:
+    """Declared keys are asked for where tables are few, and again only where a description has changed."""
+    key = [{"primary_key_constraint": {"name": "pk", "child_columns": ["id"]}}]
+    for number in range(3):
+        site.table(f"shop.sales.t{number}", constraints=key)
+    catalog = site.catalog(keys_up_to=3)
+    assert [one.primary_key for one in catalog.tables()] == [("id",)] * 3
+    assert site.asked("/unity-catalog/tables/") == 3
+    assert [one.primary_key for one in catalog.tables()] == [("id",)] * 3
+    assert site.asked("/unity-catalog/tables/") == 3
+    site.world.tables["shop.sales.t0"].constraints = []
+    site.world.tables["shop.sales.t0"].updated = site.world.moment()
+    assert [one.primary_key for one in catalog.tables()] == [(), ("id",), ("id",)]
+    site.table("shop.sales.t3", constraints=key)
+    assert [one.primary_key for one in catalog.tables()] == [()] * 4
 
 
 def test_what_may_not_be_used_is_left_out(site: Any) -> None:

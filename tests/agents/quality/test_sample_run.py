@@ -225,6 +225,18 @@ def test_a_declarative_pipeline_is_not_executed(engine: DuckEngine) -> None:
     assert (sample.status, finding.severity) == ("not_executed", "info")
 
 
+def test_an_engine_without_notebooks(engine: DuckEngine) -> None:
+    """With SQL alone the notebook is not executed, for the engine's own reason, and no scratch schema is made."""
+    typed = typed_over(engine)
+    engine.no_notebooks = "a warehouse runs SQL alone"
+    engine.create_scratch = None  # type: ignore[assignment,method-assign]
+    sample, [finding] = both(engine, typed)
+    assert (sample.status, sample.message) == ("not_executed", "a warehouse runs SQL alone")
+    assert (
+        finding.message == "The notebook was not executed: a warehouse runs SQL alone." and finding.severity == "info"
+    )
+
+
 def test_dropped_rows_are_kept_in_the_scratch_schema(engine: DuckEngine) -> None:
     """The notebook is told of scratch tables for them, each table one of its own, none of them the target's."""
     table = engine.create("shop.s.t", "k BIGINT, word STRING, x DOUBLE", list(ROWS))
