@@ -122,7 +122,9 @@ class PipelineOperator:
         spec, digest = prepared.plan.spec, prepared.digest
         target = _target(prepared)
         catalog, schema, _ = split_table(target)
-        if not self._catalog.has_schema(catalog, schema):
+        # Killed between the creation and its record, the schema is there, and the record is still owed.
+        owed = effects.begun("schema.create", f"{catalog}.{schema}")
+        if owed or not self._catalog.has_schema(catalog, schema):
             say(f"Creating schema {catalog}.{schema}")
             effects.once("schema.create", f"{catalog}.{schema}", lambda: self._create(catalog, schema))
         say("Deploying the job")
