@@ -99,3 +99,28 @@ def test_ones_of_two_tables_are_asked() -> None:
     """Where two tables were named, ``ones`` can be rows of either."""
     made = read("iot", "Take the alerts and the devices. Drop the ones from before 2024.")
     assert made.get("asked"), made
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "retail",
+            "Orders per channel: number and number of customers.",
+            "SELECT channel, count(*), count(DISTINCT customer_id) FROM orders GROUP BY 1",
+        ),
+        (
+            "finance",
+            "Loans per loan status, their number and the average principal.",
+            "SELECT loan_status, count(*), avg(principal) FROM loans GROUP BY 1",
+        ),
+        (
+            "iot",
+            "Maintenance jobs by technician: the total cost and the number.",
+            "SELECT technician, sum(cost), count(*) FROM maintenance_jobs GROUP BY 1",
+        ),
+    ],
+)
+def test_a_bare_number_counts_the_rows(source: str, text: str, gold: str) -> None:
+    """In a list beside groups, a number alone is of the rows that are grouped."""
+    check(source, text, gold)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.agents.specification.test_constructs_rows import check
+from tests.agents.specification.test_constructs_rows import check, read
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,16 @@ def test_share_of_each_in_the_whole(source: str, text: str, gold: str) -> None:
 def test_a_condition_on_a_new_column(source: str, text: str, gold: str) -> None:
     """The column is one of single rows, and the rows are chosen by it before they are grouped."""
     check(source, text, gold)
+
+
+@pytest.mark.parametrize(
+    ("source", "text"),
+    [
+        ("retail", "Cancelled orders per channel as a percentage of all orders."),
+        ("iot", "Critical alerts per device and their share of all alerts."),
+        ("finance", "Posted transactions per type as a percentage of all transactions."),
+    ],
+)
+def test_a_share_of_more_than_the_rows_kept_is_asked(source: str, text: str) -> None:
+    """Of all orders, or of all cancelled ones: the words can mean either."""
+    assert read(source, text).get("asked")

@@ -7,12 +7,12 @@ table, or one count, can be meant; else nothing is read, and the words are asked
 from __future__ import annotations
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
-from pipeline_magic.agents.specification.planner.intent import Measure, Use
+from pipeline_magic.agents.specification.planner.intent import Group, Measure, Use
 from pipeline_magic.agents.specification.planner.predicates import condition_at
 from pipeline_magic.agents.specification.planner.values import Condition
 from pipeline_magic.spec.names import slug
 
-__all__ = ["read_percentage_of_that", "state_of_those", "those_rows"]
+__all__ = ["number_of_those", "read_percentage_of_that", "state_of_those", "those_rows"]
 
 _PRONOUN = "of them|of those|of these|them|those|these|of which|of it"
 _COPULA = (
@@ -93,6 +93,22 @@ def read_percentage_of_that(c: Context, i: int) -> Found | None:
     name = slug(f"{part.name.removesuffix('_count')}_{'percentage' if percent else 'share'}")
     made = Measure(i, end, name, f"100 * {text}" if percent else text, part.table, part.words)
     return Found(end, "measure", (made,))
+
+
+def number_of_those(c: Context, i: int) -> tuple[int, str] | None:
+    """``orders per store: number and revenue``: a bare number in a list is of the rows that are grouped.
+
+    Returns:
+        Where it ends, and the table; None where nothing is grouped or the rows are not known.
+    """
+    at = c.skip(i, "the|their|its")
+    if c.low(at) not in {"number", "count"} or c.low(i - 1) not in {",", ":", "and"} or not c.of(Group):
+        return None
+    if at + 1 < c.end(i) and c.low(at + 1) not in {",", "and", ".", ";"}:
+        return None
+    entities = {item.entity for item in c.of(Group)}
+    named = [item.table for item in c.of(Use) if item.table not in entities]
+    return (at + 1, named[0]) if len(set(named)) == 1 else None
 
 
 def _whole(item: Measure) -> bool:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from pipeline_magic.agents.specification.planner.backrefs import state_of_those, those_rows
+from pipeline_magic.agents.specification.planner.backrefs import number_of_those, state_of_those, those_rows
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.entities import TableInfo
 from pipeline_magic.agents.specification.planner.grouping import entity_columns, read_group
@@ -44,6 +44,14 @@ def counted(c: Context, table: TableInfo, condition: str | None = None, *, disti
 
 
 def count_of(c: Context, i: int) -> Found | None:
+    bare = number_of_those(c, i)
+    if bare is not None:
+        table = c.linker.tables[bare[1]]
+        made = Measure(
+            i, bare[0], f"{'_'.join(table.words)}_count", counted(c, table), table.name, ("number", "count"),
+            f"rows of {table.short} are counted",
+        )  # fmt: skip
+        return Found(bare[0], "measure", (made,))
     at = c.match(i, _COUNT)
     if at is None and i and c.low(i - 1) in {"and", ","} and c.match(i, _DISTINCT) is not None:
         last = c.items[-1] if c.items else None  # `number of orders and distinct customers`

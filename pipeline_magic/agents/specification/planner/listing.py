@@ -127,7 +127,7 @@ def lost_names(c: Context, kinds: Sequence[str | None]) -> list[int]:
         i
         for i, token in enumerate(c.tokens)
         if kinds[i] is None
-        and (token.low in {"name", "names"} or (token.low in FILLER and token.low in columns))
+        and (token.low in {"name", "names", "number", "count"} or (token.low in FILLER and token.low in columns))
         and _in_list(c, i)
         and (i + 1 >= c.end(i) or c.low(i + 1) in {",", "and", ".", "of", ";", ")"})
     ]

@@ -307,6 +307,8 @@ def _share_of_all(c: Context, i: int) -> Found | None:
         return None
     table = c.table_at(whole)
     items: tuple[Item, ...]
+    if table is not None and _narrowed(c, i, table.table):
+        return None
     if table is not None and _ends(c, table.end):
         made = Measure(i, table.end, f"{table.table.words[-1]}_count", counted(c, table.table), table.table.name)
         known = next((old for old in c.of(Measure) if old.expression == made.expression), None)
@@ -323,6 +325,20 @@ def _share_of_all(c: Context, i: int) -> Found | None:
     column = (slug(f"{words}_{'percentage' if percent else 'share'}"), f"100 * {share}" if percent else share)
     window = Windowed(i, after or end, slug(f"all_{words}"), f"sum({text})", (), (), None, (column,), shown=False)
     return Found(after or end, "measure", (*items, window))
+
+
+def _narrowed(c: Context, i: int, table: TableInfo) -> bool:
+    """``cancelled orders … as a percentage of all orders``: the whole may be more than the rows that were kept."""
+    for item in c.of(Filter):
+        refs = refs_in(item.expression)
+        dated = any(
+            (column := c.linker.tables[ref.table].column(ref.column)) is not None
+            and column.kind in {"date", "timestamp"}
+            for ref in refs
+        )
+        if c.starts[item.start] == c.starts[i] and any(ref.table == table.name for ref in refs) and not dated:
+            return True
+    return False
 
 
 def _share_of_each(c: Context, i: int, at: int, percent: bool) -> Found | None:
