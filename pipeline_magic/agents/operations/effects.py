@@ -74,11 +74,6 @@ class Effects:
         key = f"{self._prefix}{kind}/{subject}"
         return any(effect.key == key for effect in self._store.effects(self._run_id))
 
-    def begun(self, kind: str, subject: str) -> bool:
-        """Whether it was begun, and so may be done though nothing says so yet."""
-        key = f"{self._prefix}{kind}/{subject}"
-        return any(effect.key == key for effect in self._store.effects(self._run_id))
-
     def finished(self) -> dict[tuple[str, str], JsonValue]:
         """Results of the effects that are done, by kind and subject, in the order they were begun."""
         found = {}
