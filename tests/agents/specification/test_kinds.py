@@ -274,3 +274,25 @@ def test_chains_and_exceptions(source: str, text: str, gold: str) -> None:
 def test_words_that_change_rows_are_asked_about(source: str, text: str) -> None:
     """A verb that no column is called by, a place of another table, a size, every second: asked, never left out."""
     assert read(source, text)["outcome"] == "asked"
+
+
+@pytest.mark.parametrize(
+    ("source", "text", "gold"),
+    [
+        (
+            "iot", "For critical alerts show the alert id and when it was raised.",
+            "SELECT alert_id, raised_at FROM alerts WHERE severity = 'critical'",
+        ),
+        (
+            "media", "Unpaid invoices with the amount and when it was billed.",
+            "SELECT amount, billed_on FROM invoices WHERE paid_on IS NULL",
+        ),
+        (
+            "logistics", "Damage claims since 2025: claim amount and the date on which it was filed.",
+            "SELECT claim_amount, filed_on FROM damage_claims WHERE filed_on >= '2025-01-01'",
+        ),
+    ],
+)  # fmt: skip
+def test_when_it_was_done(source: str, text: str, gold: str) -> None:
+    """The date that a verb calls is shown."""
+    check(source, text, gold)

@@ -17,7 +17,6 @@ from pipeline_magic.agents.specification.planner.intent import (
     Note,
     Segment,
     Selected,
-    Top,
     Use,
     measures_in,
     refs_in,
@@ -26,7 +25,7 @@ from pipeline_magic.agents.specification.planner.intent import (
 from pipeline_magic.agents.specification.planner.lateness import days_late_at
 from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS, FILLER, STOP
 from pipeline_magic.agents.specification.planner.linking import ColumnLink, TableLink
-from pipeline_magic.agents.specification.planner.periods import date_column
+from pipeline_magic.agents.specification.planner.showndates import shown_date
 from pipeline_magic.agents.specification.planner.text import lemmas, stem, stems_of
 from pipeline_magic.spec.names import slug
 
@@ -166,7 +165,7 @@ def read_columns(c: Context, i: int) -> Found | None:
     shared = _shared_noun(c, i)
     if shared is not None:
         return shared
-    dated = _own_date(c, i) or _table_date(c, i)
+    dated = shown_date(c, i)
     if dated is not None:
         return dated
     if _where(c, i):
@@ -258,31 +257,6 @@ def _of_subject(c: Context, i: int, link: ColumnLink) -> Ref:
         if column.ref.table == subjects[-1]:
             return column.ref
     return link.ref
-
-
-def _own_date(c: Context, i: int) -> Found | None:
-    """``the largest deposit per account with its date``: the date of the rows that are ranked."""
-    at = c.match(i, "date|day|time")
-    tops = [item for item in c.of(Top) if item.entity]
-    if at is None or c.low(i - 1) not in {"its", "their"} or not tops:
-        return None
-    own = date_column(c, i, c.linker.tables[tops[-1].entity])
-    if own is None or own[1]:
-        return None
-    ranked = [ref for text in (*tops[-1].per, tops[-1].order or "") for ref in refs_in(text)]
-    return Found(at, "select", tuple(Selected(i, at, ref) for ref in (*ranked, own[0].ref)))
-
-
-def _table_date(c: Context, i: int) -> Found | None:
-    """``order date`` where the table of orders keeps one date under another name."""
-    link = c.table_at(i)
-    at = c.match(link.end, "date|time|timestamp") if link is not None else None
-    if link is None or at is None or c.linker.column_at(i, kinds=("date", "timestamp"), least=0.9) is not None:
-        return None
-    own = date_column(c, i, link.table)
-    if own is None or own[1]:
-        return None
-    return Found(at, "select", (Use(link.start, link.end, link.table.name), Selected(i, at, own[0].ref)))
 
 
 def _by_verb(c: Context, i: int) -> TableLink | None:
