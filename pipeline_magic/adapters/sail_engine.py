@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from pipeline_magic.adapters.files import explain
 from pipeline_magic.adapters.lakehouse import SCRATCH, Lakehouse, folder_name
+from pipeline_magic.adapters.reading import only_reads
 from pipeline_magic.adapters.sail import SailServer, ServerAddress
 from pipeline_magic.adapters.sail_session import SessionLost, connect, registrations, shorten, translated
 from pipeline_magic.errors import Cancelled, EngineError, EngineUnavailable, ForeignWrite, QueryFailed, TableNotFound
@@ -37,10 +38,6 @@ __all__ = ["SailEngine"]
 
 T = TypeVar("T")
 _log = logging.getLogger(__name__)
-
-_NOT_CODE = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`(?:[^`]|``)*`|--[^\n]*|/\*.*?\*/", re.DOTALL)
-_READS = re.compile(r"[\s(]*(SELECT|WITH|VALUES|FROM|TABLE)\b", re.IGNORECASE)
-_WRITES = re.compile(r"\)\s*(INSERT|MERGE|UPDATE|DELETE)\b", re.IGNORECASE)
 
 
 class SailEngine:
@@ -103,8 +100,7 @@ class SailEngine:
             EngineUnavailable: The engine could not be started, or died twice.
             Cancelled: `cancel` was called meanwhile.
         """
-        code = _NOT_CODE.sub(lambda match: " " if match.group()[0] in "-/" else "''", sql)
-        if not _READS.match(code) or _WRITES.search(code):
+        if not only_reads(sql):
             raise QueryFailed("Only a SELECT is run here.", where=shorten(sql, 200), hint="Write one SELECT.")
 
         def read(session: SparkSession) -> Rows:
