@@ -211,7 +211,7 @@ def _amount_per_row(c: Context, i: int) -> Found | None:
     if c.match(i - 1, "total|average|sum|maximum|minimum|highest|lowest|mean|median") is not None:
         return None
     link = c.linker.column_at(i, kinds=("number",), least=0.55)
-    if link is None or link.column.is_key_like or not (c.of(Group) or c.of(Measure)):
+    if link is None or link.column.is_key_like or (not c.of(Group) and not c.of(Measure)):
         return None
     table = c.linker.tables[link.ref.table]
     at = c.match(link.end, "per|for each|a")

@@ -45,6 +45,7 @@ from pipeline_magic.agents.specification.planner.relations import read_relation
 from pipeline_magic.agents.specification.planner.relatives import read_among, read_those, read_who, read_whole
 from pipeline_magic.agents.specification.planner.rounding import read_rounding
 from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
+from pipeline_magic.agents.specification.planner.shares import read_share
 from pipeline_magic.agents.specification.planner.states import find_states, read_rate, read_state
 from pipeline_magic.agents.specification.planner.text import Token
 from pipeline_magic.agents.specification.planner.timing import read_timing
@@ -88,6 +89,7 @@ READERS: tuple[Reader, ...] = (
     read_bound,
     read_neighbour,
     read_window,
+    read_share,
     read_top,
     read_extreme,
     read_derive,
