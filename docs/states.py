@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from pipeline_magic.runs import APPROVAL_STATES, DEPLOYMENT_STATES, RUN_STATES, TRANSITIONS
+from pipeline_magic.states import APPROVAL_STATES, DEPLOYMENT_STATES, RUN_STATES, TRANSITIONS
 
 __all__ = ["PAGE", "page"]
 
@@ -56,7 +56,7 @@ MEANS = {
 def page() -> str:
     """The whole of ``states.md``."""
     parts = [
-        "# States\n\nMade from the table in `pipeline_magic/runs.py` by `python docs/states.py`. An arrow says the "
+        "# States\n\nMade from the table in `pipeline_magic/states.py` by `python docs/states.py`. An arrow says the "
         "verb and who may; every other move is refused, and every move is a compare-and-set.\n"
     ]
     for machine, (states, said) in MACHINES.items():

@@ -1,14 +1,14 @@
-"""A run: everything between a statement and a deployed pipeline, as frozen models; and its three state machines.
+"""A run: everything between a statement and a deployed pipeline, as frozen models.
 
     statement -> Parsed -> Validated -> Generated -> QualityReport -> Change -> Approval -> Deployment
 
-Here: what stages hand to each other, what the store keeps, and the one table of state transitions. Not here: how any of
-it is made; that is the agents' work. Times are ISO 8601 in UTC. Ids and times are passed in, never made here.
+Here: what stages hand to each other, and what the store keeps. Not here: which state may follow which (`states`), and
+how any of it is made; that is the agents' work. Times are ISO 8601 in UTC. Ids and times are passed in, never made here.
 """
 
 from __future__ import annotations
 
-from typing import Literal, NamedTuple, TypeAlias
+from typing import Literal, TypeAlias
 
 from pydantic import Field, JsonValue
 
@@ -19,12 +19,8 @@ from pipeline_magic.spec.schema import Model, TableSchema
 from pipeline_magic.spec.typed import TypedSpec
 
 __all__ = [
-    "APPROVAL_STATES",
-    "DEPLOYMENT_STATES",
-    "RUN_STATES",
     "STAGES",
     "STAGE_TITLES",
-    "TRANSITIONS",
     "Answer",
     "Approval",
     "AuditDraft",
@@ -59,10 +55,8 @@ __all__ = [
     "StageEvent",
     "StageState",
     "StepRows",
-    "Transition",
     "Validated",
     "Waiver",
-    "allowed",
 ]
 
 Stage: TypeAlias = Literal["parse", "validate", "generate", "quality", "pull_request", "approval"]
@@ -693,84 +687,3 @@ class Snapshot(Model):
     def approval_id(self) -> str:
         """Id to approve or reject by; empty while there is no plan."""
         return self.approval.id if self.approval else ""
-
-
-# --- the three state machines ------------------------------------------------------------------------------------
-
-RUN_STATES = ("parsing", "awaiting_input", "generating", "planned", "failed", "cancelled", "superseded")
-APPROVAL_STATES = ("pending", "partly_approved", "approved", "rejected", "void", "expired")
-DEPLOYMENT_STATES = (
-    "waiting",
-    "deploying",
-    "deployed",
-    "rolling_back",
-    "rolled_back",
-    "failed",
-    "rollback_failed",
-)
-
-
-class Transition(NamedTuple):
-    """A move that is allowed: every other is refused.
-
-    Attributes:
-        who: ``system``, ``author``, ``approver`` (as the environment's policy says) or ``anyone``.
-    """
-
-    machine: Literal["run", "approval", "deployment"]
-    source: str
-    target: str
-    verb: str
-    who: str
-
-
-TRANSITIONS: tuple[Transition, ...] = (
-    Transition("run", "parsing", "awaiting_input", "parsed", "system"),
-    Transition("run", "parsing", "failed", "fail", "system"),
-    Transition("run", "parsing", "cancelled", "cancel", "author"),
-    Transition("run", "awaiting_input", "parsing", "answer", "author"),
-    Transition("run", "awaiting_input", "generating", "generate", "author"),
-    Transition("run", "awaiting_input", "cancelled", "cancel", "author"),
-    Transition("run", "awaiting_input", "superseded", "supersede", "system"),
-    Transition("run", "generating", "planned", "planned", "system"),
-    Transition("run", "generating", "awaiting_input", "ask", "system"),
-    Transition("run", "generating", "failed", "fail", "system"),
-    Transition("run", "generating", "cancelled", "cancel", "author"),
-    Transition("run", "planned", "generating", "edit", "author"),
-    Transition("run", "planned", "parsing", "answer", "author"),
-    Transition("run", "planned", "superseded", "supersede", "system"),
-    Transition("run", "planned", "cancelled", "cancel", "author"),
-    Transition("run", "failed", "parsing", "resume", "author"),
-    Transition("run", "failed", "generating", "resume", "author"),
-    Transition("run", "cancelled", "parsing", "resume", "author"),
-    Transition("run", "cancelled", "generating", "resume", "author"),
-    Transition("approval", "pending", "partly_approved", "approve", "approver"),
-    Transition("approval", "pending", "approved", "approve", "approver"),
-    Transition("approval", "pending", "rejected", "reject", "approver"),
-    Transition("approval", "pending", "void", "void", "system"),
-    Transition("approval", "pending", "expired", "expire", "system"),
-    Transition("approval", "partly_approved", "partly_approved", "approve", "approver"),
-    Transition("approval", "partly_approved", "approved", "approve", "approver"),
-    Transition("approval", "partly_approved", "rejected", "reject", "approver"),
-    Transition("approval", "partly_approved", "void", "void", "system"),
-    Transition("approval", "partly_approved", "expired", "expire", "system"),
-    Transition("approval", "approved", "void", "void", "system"),
-    Transition("deployment", "waiting", "deploying", "deploy", "system"),
-    Transition("deployment", "waiting", "failed", "fail", "system"),
-    Transition("deployment", "deploying", "deployed", "deployed", "system"),
-    Transition("deployment", "deploying", "failed", "fail", "system"),
-    Transition("deployment", "failed", "deploying", "resume", "anyone"),
-    Transition("deployment", "deployed", "waiting", "redeploy", "system"),
-    Transition("deployment", "failed", "waiting", "redeploy", "system"),
-    Transition("deployment", "rolled_back", "waiting", "redeploy", "system"),
-    Transition("deployment", "deployed", "rolling_back", "rollback", "approver"),
-    Transition("deployment", "failed", "rolling_back", "rollback", "approver"),
-    Transition("deployment", "rolling_back", "rolled_back", "rolled_back", "system"),
-    Transition("deployment", "rolling_back", "rollback_failed", "fail", "system"),
-    Transition("deployment", "rollback_failed", "rolling_back", "resume", "approver"),
-)
-
-
-def allowed(machine: str, source: str, target: str) -> bool:
-    """Whether the table has a move from `source` to `target`."""
-    return any((t.machine, t.source, t.target) == (machine, source, target) for t in TRANSITIONS)

@@ -24,7 +24,8 @@ from pipeline_magic.errors import Cancelled, PipelineMagicError, StaleState
 from pipeline_magic.logs import current_run
 from pipeline_magic.ports import Clock, Progress, Store
 from pipeline_magic.redact import redact
-from pipeline_magic.runs import TRANSITIONS, AuditDraft, Run, Stage, StageEvent, StageState
+from pipeline_magic.runs import AuditDraft, Run, Stage, StageEvent, StageState
+from pipeline_magic.states import TRANSITIONS
 
 __all__ = ["Work", "load_event", "load_result", "this_worker", "worker_alive"]
 

@@ -9,7 +9,7 @@ from types import ModuleType
 
 import pytest
 
-from pipeline_magic.runs import TRANSITIONS
+from pipeline_magic.states import TRANSITIONS
 
 DOCS = Path(__file__).parents[1] / "docs"
 

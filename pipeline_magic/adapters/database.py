@@ -1,6 +1,6 @@
 """The store on SQLAlchemy Core: SQLite in one private file by default, PostgreSQL by URL for a team.
 
-Every change of state is a compare-and-set inside one transaction and is checked against `runs.TRANSITIONS`; a change
+Every change of state is a compare-and-set inside one transaction and is checked against `states.TRANSITIONS`; a change
 and the audit entry that speaks of it are written together or not at all. Any number of threads and processes may use
 one store; readers never wait. Not here: tables, migrations, opening and error texts (`database_schema`,
 `database_engine`), the chain of the audit (`database_audit`), what a decision means (`agents.approval`). Nothing is
@@ -36,9 +36,9 @@ from pipeline_magic.runs import (
     Plan,
     Run,
     Stage,
-    allowed,
 )
 from pipeline_magic.spec.schema import Model
+from pipeline_magic.states import allowed
 
 __all__ = ["Database"]
 

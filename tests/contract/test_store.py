@@ -18,8 +18,9 @@ from pipeline_magic.adapters.database import Database
 from pipeline_magic.agents.approval.audit import verify
 from pipeline_magic.digests import GENESIS, chain_hash
 from pipeline_magic.errors import NotFound, StaleState, UsageError
-from pipeline_magic.runs import TRANSITIONS, Answer, AuditDraft, Decision, Deployment, Exchange, Run
+from pipeline_magic.runs import Answer, AuditDraft, Decision, Deployment, Exchange, Run
 from pipeline_magic.spec.paths import Edit
+from pipeline_magic.states import TRANSITIONS
 from tests.support.postgres import postgres_url  # noqa: F401  (a fixture)
 from tests.support.trust import AT, approval, deployment, plan, run
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from pipeline_magic.runs import APPROVAL_STATES, DEPLOYMENT_STATES, RUN_STATES, TRANSITIONS, allowed
+from pipeline_magic.states import APPROVAL_STATES, DEPLOYMENT_STATES, RUN_STATES, TRANSITIONS, allowed
 
 MACHINES = {"run": RUN_STATES, "approval": APPROVAL_STATES, "deployment": DEPLOYMENT_STATES}
 START = {"run": "parsing", "approval": "pending", "deployment": "waiting"}
