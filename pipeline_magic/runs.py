@@ -2,8 +2,9 @@
 
     statement -> Parsed -> Validated -> Generated -> QualityReport -> Change -> Approval -> Deployment
 
-Here: what stages hand to each other, and what the store keeps. Not here: which state may follow which (`states`), and
-how any of it is made; that is the agents' work. Times are ISO 8601 in UTC. Ids and times are passed in, never made here.
+Here: what stages hand to each other, and what the store keeps. Not here: which state may follow which (`states`),
+and how any of it is made; that is the agents' work. Times are ISO 8601 in UTC. Ids and times are passed in, never made
+here.
 """
 
 from __future__ import annotations
