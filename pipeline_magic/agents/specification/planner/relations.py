@@ -126,7 +126,7 @@ def _opened(c: Context, i: int) -> tuple[int, bool, str, bool] | None:
     if joined and not related and (again or c.match(at, _NONE) is not None):
         return at, False, "", False
     related = related or c.low(i - 1) in {"who", "whoever"}
-    while at < c.end(i):
+    while at < min(c.end(i), i + 9):
         low = c.low(at)
         if low in _NOT:
             negated = True

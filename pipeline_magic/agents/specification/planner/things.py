@@ -40,13 +40,17 @@ _IRREGULAR = {
     "built": "build", "written": "write", "taken": "take", "lost": "lose", "won": "win",
 }  # fmt: skip
 _AUX = "do|does|did|have|has|had|not|n't|never|don't|doesn't|didn't|haven't|hasn't|hadn't|ever|also|actually|been"
+_HELPERS = 6
+"""Most words of helping and negation before a verb."""
 _NOT = {"not", "never", "don't", "doesn't", "didn't", "haven't", "hasn't", "hadn't", "n't"}
 _PART = {"code", "id", "number", "name", "text", "key", "at", "on", "date", "used", "address", "reference", "ref", "by"}
 
 
 def possessed(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
     """``used a coupon``, ``did not leave a note``, ``has no email``: a column is filled, or is empty."""
-    at = c.skip(i, _AUX)
+    at = i
+    while at - i < _HELPERS and (after := c.match(at, _AUX)) is not None:
+        at = after
     negated = any(c.low(j) in _NOT for j in range(i, at))
     if at < c.end(i) and (lemmas(c.low(at)) & _HAVING or _IRREGULAR.get(c.low(at)) in _HAVING):
         at += 1
