@@ -190,14 +190,17 @@ class Calls:
             status = status_of(error)
             repeat = status in _AGAIN and (again or status in _NOT_TAKEN) and not _is_quota(error, status)
             wait = _asked(error, attempt) if repeat else None
-            return wait, self._refused(error, status, what)
+            return wait, self._refused(error, status, what, again=again)
+        if type(error) is ValueError:  # from the log-in, which the client does before each call
+            said = f"Databricks cannot be logged in to, while {what}: {says(error)}."
+            return None, self._error(said, **self._renew())
         if isinstance(error, (requests.RequestException, TimeoutError, ValueError)):
-            # A ValueError is JSON that was cut off: the client reads the whole body before it parses it.
+            # A JSONDecodeError is JSON that was cut off: the client reads the whole body before it parses it.
             never_there = isinstance(error, requests.exceptions.ConnectTimeout)
             return (_backoff(attempt) if again or never_there else None), self._broken(error, what, again=again)
         return None, None
 
-    def _refused(self, error: DatabricksError, status: int, what: str) -> Exception:
+    def _refused(self, error: DatabricksError, status: int, what: str, *, again: bool) -> Exception:
         said = says(error)
         if status == 401 or (status == 403 and _TOKEN.search(said)):
             return self._error(f"Databricks does not accept the credentials, while {what}: {said}.", **self._renew())
@@ -226,15 +229,16 @@ class Calls:
                 hint="Resume the run in a minute; nothing is lost and nothing is done twice.",
             )
         if status in _AGAIN:
+            sure = again or status in _NOT_TAKEN
             return self._error(
-                f"Databricks answered {status} each time, while {what}: {said}.",
+                f"Databricks answered {status}{' each time' if sure else ''}, while {what}: {said}.",
                 where=self.host,
-                hint="Resume the run later; nothing is done twice.",
+                hint=f"Resume the run later; {'nothing is done twice' if sure else 'look first whether it was done'}.",
             )
         return self._error(f"Databricks refuses, while {what}: {said}.", where=self.host)
 
     def _renew(self) -> dict[str, str]:
-        hint = "The token is wrong, expired or of another workspace. Make a new one and set DATABRICKS_TOKEN."
+        hint = "They are wrong, expired or of another workspace: set a new DATABRICKS_TOKEN, or log in anew."
         ahead = self._skew()
         if ahead is not None and abs(ahead) > 120:
             way = "ahead of" if ahead > 0 else "behind"

@@ -172,7 +172,6 @@ class Listing:
         return sorted((one for one in whole if not one.get("browse_only")), key=lambda one: str(one["name"]))
 
     def _signed(self, key: tuple[str, str], reading: _Reading) -> str:
-        reading.check()
         return _signature(self._infos(key, reading, light=True))
 
     def _full(self, key: tuple[str, str], reading: _Reading) -> _Schema:
@@ -181,7 +180,6 @@ class Listing:
             known = self._known.get(_folded(key))
         if known is not None and known.tables is not None and self._signed(key, reading) == known.signature:
             return known
-        reading.check()
         infos = self._infos(key, reading, light=False)
         return _Schema(_signature(infos), tuple(schema_of(info, statistics=False) for info in infos or ()))
 

@@ -13,6 +13,7 @@ import json
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone, tzinfo
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
@@ -320,8 +321,10 @@ class Warehouse:
         Raises:
             EngineError: Nothing could be asked.
         """
-        newest = self._newest(table)
-        extended = self._statements.run(f"DESCRIBE TABLE EXTENDED {quote_table(table)}")
+        with ThreadPoolExecutor(1, thread_name_prefix="pm-statistics") as pool:  # two statements at once
+            asked = pool.submit(self._newest, table)
+            extended = self._statements.run(f"DESCRIBE TABLE EXTENDED {quote_table(table)}")
+            newest = asked.result()
         told = next((row[1] or "" for row in extended.rows if (row[0] or "").strip() == "Statistics"), "")
         match = _STATISTICS.search(told)
         return Statistics(

@@ -23,7 +23,7 @@ def test_one_fault_is_survived(site: Any, kind: str) -> None:
 
 
 @pytest.mark.parametrize("kind", Fault.KINDS)
-@pytest.mark.parametrize("after", [1, 2, 3, 4, 5])
+@pytest.mark.parametrize("after", [1, 3, 5, *(pytest.param(n, marks=pytest.mark.full) for n in (2, 4, 6))])
 def test_one_fault_anywhere_in_a_listing(site: Any, kind: str, after: int) -> None:
     """A fault at any page of any listing loses and doubles no table."""
     for number in range(4):
@@ -88,6 +88,20 @@ def test_wrong_token(site: Any) -> None:
         assert site.slept == []
 
 
+def test_a_login_that_fails(site: Any) -> None:
+    """Credentials that give no token are told as such, once, without their secret."""
+    catalog = site.catalog()
+    site.server.requests.clear()
+
+    def login() -> dict[str, str]:
+        raise ValueError("invalid_client: Client authentication failed, client_secret=s3cr3t-value")
+
+    catalog._calls.client.config._header_factory = login
+    with pytest.raises(CatalogError, match="cannot be logged in to") as raised:
+        catalog.has_catalog("shop")
+    assert "s3cr3t-value" not in str(raised.value) and site.server.requests == [] and site.slept == []
+
+
 def test_clock_skew_is_named(site: Any) -> None:
     """Where this machine's clock is off, that is the next step."""
     site.server.refuse[("GET", "catalogs")] = Refusal(401, "UNAUTHENTICATED", "Token is not yet valid")
@@ -148,6 +162,11 @@ def test_a_write_that_must_not_be_done_twice(site: Any) -> None:
     site.fault("lost", path="sql/statements")
     with pytest.raises(EngineUnavailable) as raised:
         engine.execute("INSERT INTO shop.sales.one SELECT 2", again=False)
+    assert "look first" in raised.value.hint
+    assert len(site.sql.statements) == 2
+    site.fault("500", path="sql/statements")
+    with pytest.raises(EngineUnavailable, match="500") as raised:
+        engine.execute("INSERT INTO shop.sales.one SELECT 3", again=False)
     assert "look first" in raised.value.hint
     assert len(site.sql.statements) == 2
 
