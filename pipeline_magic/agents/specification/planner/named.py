@@ -9,6 +9,7 @@ Abbreviations (``ASP = …``) are read by `definitions`.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
@@ -47,10 +48,11 @@ class Named:
 def find_named(c: Context) -> list[Named]:
     """Every explanation of the statement, in order."""
     found: list[Named] = []
+    articles = [j for j, token in enumerate(c.tokens, start=1) if token.low in {"a", "an"}]
     for i, token in enumerate(c.tokens):
         if token.kind == "punct" and token.text not in {"(", ","}:
             continue
-        made = _in_brackets(c, i) if token.text == "(" else _explained(c, i)
+        made = _in_brackets(c, i) if token.text == "(" else _explained(c, i, articles)
         if made is not None and not any(old.start < made.end and made.start < old.end for old in found):
             found.append(made)
     return found
@@ -86,7 +88,7 @@ def _inner(c: Context, start: int, j: int) -> bool:
     return depth > 0
 
 
-def _explained(c: Context, i: int) -> Named | None:
+def _explained(c: Context, i: int, articles: Sequence[int]) -> Named | None:
     """``where NAME is BODY`` anywhere, ``NAME is BODY`` as a sentence; the name is used elsewhere in the statement."""
     opened = c.match(i, "where|with|, where|, with|and|,")
     at = c.skip(opened if opened is not None else i, "the")
@@ -97,7 +99,7 @@ def _explained(c: Context, i: int) -> Named | None:
         if means is None or any(token.kind != "word" for token in c.tokens[at : at + size]):
             continue
         stems = tuple(token.stem for token in c.tokens[at : at + size])
-        if not _used(c, stems, i, c.end(i)) or _of_rows(c, stems):
+        if not _used(c, stems, i, c.end(i)) or _of_rows(c, stems, articles):
             return None
         body = _body(c, c.skip(means, "the|a"), c.end(i))
         return _made(c, at, at + size, body[0], body, bracket=False, start=i) if body is not None else None
@@ -113,11 +115,11 @@ def _used(c: Context, stems: tuple[str, ...], start: int, end: int) -> bool:
     )
 
 
-def _of_rows(c: Context, stems: tuple[str, ...]) -> bool:
+def _of_rows(c: Context, stems: tuple[str, ...], articles: Sequence[int]) -> bool:
     """``keep the plays with a watched_share of at least 0.5``: what rows are chosen by is a value of each row."""
     size = len(stems)
-    for j in range(len(c.tokens) - size):
-        if tuple(token.stem for token in c.tokens[j : j + size]) != stems or c.low(j - 1) not in {"a", "an"}:
+    for j in articles:
+        if tuple(each.stem for each in c.tokens[j : j + size]) != stems:
             continue
         if c.low(j - 2) in {"with", "having", "have"} and comparison_at(c, c.skip(j + size, "of|is")) is not None:
             return True

@@ -50,7 +50,7 @@ def read_rounding(c: Context, i: int) -> Found | None:
     if number is None or not number.isdigit() or not _fractions(c.items):
         return None
     every = bool(match["all"]) or (match["what"] or "").endswith("s") or match["what"] in {"them", "everything"}
-    return Found(end, "measure", (Rounded(i, end, int(number), every),))
+    return Found(end, "comment", (Rounded(i, end, int(number), every),))
 
 
 def _fractions(items: Sequence[Item]) -> list[Item]:
