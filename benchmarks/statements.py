@@ -85,7 +85,7 @@ def reader(planner: str) -> SpecificationParserAgent:
     if planner == "embedded":
         return SpecificationParserAgent()
     from pipeline_magic.config import load_settings
-    from pipeline_magic.flow import parser_with
+    from pipeline_magic.flow.flow import parser_with
     from pipeline_magic.wiring import language_model
 
     settings = load_settings()

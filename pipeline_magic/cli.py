@@ -125,8 +125,8 @@ def build(
     orchestrator: PipelineBuilderOrchestrator, statement: str, args: argparse.Namespace, progress: Lines
 ) -> tuple[Outcome, int]:
     """Start, answer, edit and, unless told to pause, generate."""
+    from pipeline_magic.flow.snapshots import can_generate
     from pipeline_magic.runs import Answer
-    from pipeline_magic.snapshots import can_generate
     from pipeline_magic.spec.paths import Edit
     from pipeline_magic.ui.summary import summary_text
     from pipeline_magic.verbs import pair, value_of

@@ -59,7 +59,7 @@ class PipelineMagics(Magics):
         options = parser.parse_args(words)
 
         def build(held: Held) -> Snapshot:
-            from pipeline_magic.snapshots import can_generate
+            from pipeline_magic.flow.snapshots import can_generate
 
             orchestrator = self._ready()
             if options.edit:

@@ -12,10 +12,12 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
-from pipeline_magic import changing, drafts, planning, snapshots, wishing, words
 from pipeline_magic.config import Settings, load_settings
 from pipeline_magic.errors import ApprovalRefused, Cancelled, NotFound, StaleState, StatementError, UsageError
-from pipeline_magic.flow import Flow
+from pipeline_magic.flow import changing, drafts, planning, snapshots, wishing, words
+from pipeline_magic.flow.flow import Flow
+from pipeline_magic.flow.stages import Work
+from pipeline_magic.flow.undoing import UNFINISHED, run_to_undo
 from pipeline_magic.ports import Progress
 from pipeline_magic.redact import holds_token, redact
 from pipeline_magic.runs import (
@@ -29,14 +31,12 @@ from pipeline_magic.runs import (
     StageEvent,
 )
 from pipeline_magic.spec.paths import Edit
-from pipeline_magic.stages import Work
-from pipeline_magic.undoing import UNFINISHED, run_to_undo
 
 if TYPE_CHECKING:
     import pandas
 
     from pipeline_magic.agents.operations.retention import Leftovers, Removed
-    from pipeline_magic.replay import Replay
+    from pipeline_magic.flow.replay import Replay
     from pipeline_magic.result import PipelineResult
     from pipeline_magic.wiring import Ports
 
@@ -442,7 +442,7 @@ class PipelineBuilderOrchestrator:
         Raises:
             UsageError: Neither an age nor a setting, or the age cannot be read.
         """
-        from pipeline_magic import keeping
+        from pipeline_magic.flow import keeping
 
         return keeping.clean(self.ports, self.settings, older_than, failed=failed, remove=remove)
 
@@ -466,7 +466,7 @@ class PipelineBuilderOrchestrator:
         Raises:
             NotFound: There is no such run, or it was never read.
         """
-        from pipeline_magic.replay import replay
+        from pipeline_magic.flow.replay import replay
 
         return replay(self.ports.store, run_id)
 
@@ -501,7 +501,7 @@ class PipelineBuilderOrchestrator:
     def _tidy(self) -> None:
         """Clean up as the setting `retention` says, once."""
         if self.settings.retention and not self._tidied:
-            from pipeline_magic import keeping
+            from pipeline_magic.flow import keeping
 
             self._tidied = True
             keeping.tidy(self.ports, self.settings)

@@ -194,8 +194,8 @@ def _resume(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace,
 
 
 def _rollback(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    from pipeline_magic.flow.undoing import run_to_undo
     from pipeline_magic.runs import ROLLBACK_PARTS
-    from pipeline_magic.undoing import run_to_undo
 
     run_id = run_to_undo(orchestrator.ports, args.id).id if args.id else run_id_of(orchestrator, None)
     parts = tuple(part for part in ROLLBACK_PARTS if part in args.only) or ROLLBACK_PARTS

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from pipeline_magic import observing
 from pipeline_magic.adapters.localgit import LocalGit
 from pipeline_magic.compiler.bundle import BUNDLE
 from pipeline_magic.compiler.environments import DEFAULT
 from pipeline_magic.errors import ConfigurationError
+from pipeline_magic.flow import observing
 from pipeline_magic.runs import Change, File
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from pipeline_magic.adapters.database import Database
 from pipeline_magic.errors import Cancelled, PipelineMagicError, StaleState
+from pipeline_magic.flow.stages import Work, this_worker, worker_alive
 from pipeline_magic.runs import QualityReport, Run, StageEvent
-from pipeline_magic.stages import Work, this_worker, worker_alive
 
 
 class Ticking:

@@ -20,7 +20,7 @@ from pipeline_magic.errors import (
     NotFound,
     RollbackRefused,
 )
-from pipeline_magic.undoing import run_to_undo
+from pipeline_magic.flow.undoing import run_to_undo
 from tests.support import trust
 from tests.support.light import World
 

@@ -22,11 +22,11 @@ from pipeline_magic.agents.github import GitHubAgent
 from pipeline_magic.agents.operations.deploy import PipelineOperator
 from pipeline_magic.agents.operations.effects import Effects
 from pipeline_magic.errors import ForeignWrite, NotFound, TableNotFound
+from pipeline_magic.flow.stages import Work
+from pipeline_magic.flow.undoing import Rollback
 from pipeline_magic.ports import DeployRequest, TableVersion
 from pipeline_magic.runs import Deployment, File, NotebookRun, Plan, Prepared, PullRequest, Run
 from pipeline_magic.spec.schema import Column, TableSchema
-from pipeline_magic.stages import Work
-from pipeline_magic.undoing import Rollback
 from tests.support import trust
 
 POLICY = {"environment": "default"}

@@ -18,7 +18,7 @@ from pipeline_magic.digests import digest_of
 from pipeline_magic.errors import PipelineMagicError
 from pipeline_magic.ports import Store
 from pipeline_magic.runs import Approval, AuditEntry, Deployment, Effect, Parsed, Run, Waiver
-from pipeline_magic.snapshots import stage_result
+from pipeline_magic.flow.snapshots import stage_result
 
 __all__ = ["verify_records"]
 
