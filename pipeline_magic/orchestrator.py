@@ -23,6 +23,7 @@ from pipeline_magic.redact import holds_token, redact
 from pipeline_magic.runs import (
     ROLLBACK_PARTS,
     Answer,
+    Deployment,
     Prepared,
     RollbackPart,
     RollbackPlan,
@@ -422,6 +423,8 @@ class PipelineBuilderOrchestrator:
                 self._flow.apply(work, self._prepared(run_id))
             elif run.state == "planned" and approval is not None and approval.state == "rejected":
                 drafts.close_drafts(self.ports, work.run)  # a plan that was refused is asked for again by Generate only
+            elif run.state == "planned" and deployment is not None and _undone(deployment, run):
+                work.update(message=deployment.message)  # so is one that was rolled back; it may not have been said yet
             else:
                 self.ports.engine.drop_scratch(run_id)  # of a sample run that was killed
                 validated = self._flow.understand(work)
@@ -546,6 +549,11 @@ class PipelineBuilderOrchestrator:
         from pipeline_magic.result import PipelineResult
 
         return PipelineResult(self, snapshot)
+
+
+def _undone(deployment: Deployment, run: Run) -> bool:
+    """Whether the plan that stands is the one that was deployed and rolled back."""
+    return deployment.state == "rolled_back" and deployment.approval_id == run.approval_id
 
 
 def _require_no_token(value: Any) -> None:
