@@ -32,6 +32,40 @@ def test_one_fault_anywhere_in_a_listing(site: Any, kind: str, after: int) -> No
     assert [one.table for one in site.catalog(at_once=1).tables()] == [f"shop.sales.t{n}" for n in range(4)]
 
 
+@pytest.mark.parametrize("kind", ["429", "500", "reset", "lost", "truncated", "twice"])
+def test_one_fault_in_a_change(site: Any, kind: str) -> None:
+    """A fault in any call of what changes the workspace, or asks for privileges, leaves the same world behind."""
+    site.table()
+    for privilege in ("CREATE_SCHEMA", "MODIFY", "APPLY_TAG", "CREATE_TABLE"):
+        site.world.grant("catalog", "shop", "ada@acme.test", privilege)
+    catalog, engine = site.catalog(sql=True), site.warehouse()
+    made = site.world.tables["shop.sales.orders"]
+    engine.create_scratch("r-0")
+    for after in range(1, 5):
+        given = {"comment": f"c{after}", "columns": {"word": f"w{after}"}, "tags": {"team": f"t{after}"}}
+        site.fault(kind, after=after)
+        catalog.describe("shop.sales.orders", **given)
+        assert (made.comment, made.columns[1]["comment"], made.tags) == (
+            f"c{after}",
+            f"w{after}",
+            {"team": f"t{after}"},
+        )
+        site.server.faults.clear()
+        site.fault(kind, after=after)
+        catalog.create_schema("shop", f"fresh_{after}")
+        assert f"shop.fresh_{after}" in site.world.schemas
+        site.server.faults.clear()
+        site.fault(kind, after=after)
+        told = catalog.privileges(["shop.sales.orders"], "shop.sales.made")
+        assert (told.can_read, told.can_create, told.missing) == ({"shop.sales.orders": True}, True, ())
+        site.server.faults.clear()
+        site.fault(kind, after=1)
+        schema = engine.create_scratch(f"r-{after}")
+        site.fault(kind, after=1)
+        engine.drop_scratch(f"r-{after}")
+        assert schema not in site.world.schemas
+
+
 def test_429_waits_as_asked(site: Any) -> None:
     """Retry-After is heard, by us alone: the SDK's own repeating is off."""
     site.table()

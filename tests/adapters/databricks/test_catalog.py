@@ -203,8 +203,10 @@ def test_describe_writes_what_differs(site: Any) -> None:
     made = site.world.tables["shop.sales.orders"]
     assert (made.comment, made.columns[1]["comment"], made.tags) == ("a'b\\c\nd", "It's", {"team": "a"})
     before = len(site.sql.statements)
+    site.server.requests.clear()
     catalog.describe("shop.sales.orders", **given)
     assert len(site.sql.statements) == before
+    assert {verb for verb, _ in site.server.requests} == {"GET"}
     catalog.describe("shop.sales.orders", **{**given, "tags": {"team": "b"}})
     assert made.tags == {"team": "b"}
 

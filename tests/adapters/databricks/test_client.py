@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import subprocess
+import sys
 import traceback
 from pathlib import Path
 from typing import Any
@@ -27,7 +29,7 @@ def no_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_host_without_scheme(monkeypatch: pytest.MonkeyPatch) -> None:
     """A host is taken with or without ``https://``; a slash at its end does not matter."""
-    monkeypatch.setattr("databricks.sdk.config.Config._resolve_host_metadata", lambda self: None)
+    monkeypatch.setattr("databricks.sdk.config.Config._resolve_host_metadata", lambda self: None, raising=False)
     for host in ("acme.cloud.databricks.test", "https://acme.cloud.databricks.test/", " acme.cloud.databricks.test "):
         assert workspace_client(host, "t-secret-1").config.host == "https://acme.cloud.databricks.test"
 
@@ -94,3 +96,9 @@ def test_clock_skew(site: Any) -> None:
     site.server.date = "Mon, 01 Jan 2024 00:00:00 GMT"
     assert (clock_skew(site.server.url) or 0) > 10**6
     assert clock_skew("http://127.0.0.1:9") is None
+
+
+def test_the_room_loads_no_sdk() -> None:
+    """Naming the room costs nothing; the SDK is loaded when it is connected."""
+    code = "import sys, pipeline_magic.adapters.databricks; print('databricks.sdk' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "False\n"

@@ -11,7 +11,7 @@ import pytest
 
 from pipeline_magic.errors import Cancelled, EngineError, EngineUnavailable, ForeignWrite, QueryFailed, TableNotFound
 from tests.support.databricks_server import Refusal
-from tests.support.databricks_server.spark import Result, Spark
+from tests.support.databricks_server.spark import Failure, Result, Spark
 
 ADA = "ada@acme.test"
 LONG = "SELECT count(*) FROM range(100000000) a CROSS JOIN range(10000) b WHERE a.id * b.id % 7 = 3"
@@ -193,16 +193,19 @@ def test_too_large_for_one_answer(site: Any) -> None:
     assert "fewer rows" in raised.value.hint
 
 
-def test_maintenance(site: Any) -> None:
-    """A warehouse that is not available now is not a wrong query."""
-    from tests.support.databricks_server.spark import Failure
+def test_trouble_of_the_warehouse(site: Any) -> None:
+    """A warehouse that is not available now is not a wrong query; one that is out of memory asks for less."""
+    codes = ["SERVICE_UNDER_MAINTENANCE", "RESOURCE_EXHAUSTED"]
 
     def run(*_: Any) -> Any:
-        raise Failure("The service is under maintenance.", "XX000", "SERVICE_UNDER_MAINTENANCE")
+        raise Failure("No more of it.", "XX000", codes.pop(0))
 
     site.sql.spark.run = run
     with pytest.raises(EngineUnavailable, match="not available now"):
         site.warehouse().query("SELECT 1")
+    with pytest.raises(QueryFailed, match="No more") as raised:
+        site.warehouse().query("SELECT 1")
+    assert "fewer rows" in raised.value.hint
 
 
 def test_parameters(site: Any) -> None:
@@ -281,6 +284,7 @@ def test_restore_is_done_once(writable: Any, kind: str, after: int) -> None:
         except EngineError:
             continue
     assert engine.query("SELECT a FROM shop.sales.made").rows == ((1,),)
+    engine.restore("shop.sales.made", "0", seen="1", key="k")
     assert len(engine.history("shop.sales.made")) == 3
 
 
