@@ -29,7 +29,7 @@ class SpecificationParserAgent:
         planner: Who reads where nobody says: ``embedded`` or ``llm``.
     """
 
-    version = "embedded-2"
+    version = "embedded-3"
     """Changes when the same statement could give another draft; stored results of other versions are not reused."""
 
     def __init__(self, model: Callable[[], ModelParser] | None = None, *, planner: str = "embedded") -> None:

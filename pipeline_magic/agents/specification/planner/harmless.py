@@ -116,6 +116,8 @@ def _explained(c: Context, i: int, kinds: Sequence[str | None]) -> bool:
 def _asks(c: Context, i: int, kinds: Sequence[str | None]) -> bool:
     """``Set up``, ``We want to prepare``: a verb for making the result, at the beginning of a sentence."""
     first = c.starts[i]
+    if i - first > _FAR:  # more than six words and their commas: not the beginning any more
+        return False
     opening = [j for j in range(first, i) if c.tokens[j].kind == "word"]
     if any(kinds[j] is not None for j in opening) or len(opening) > 6:
         return False
@@ -124,6 +126,8 @@ def _asks(c: Context, i: int, kinds: Sequence[str | None]) -> bool:
     behind = f"{c.low(i)} {c.low(i + 1)}"
     return _ASKING.fullmatch(behind) is not None or _ASKING.fullmatch(c.low(i)) is not None
 
+
+_FAR = 20
 
 _OPENING = word_set(
     """we i you they please could would can will should shall must need needs want wants like to a an the then now so
