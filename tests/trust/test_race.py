@@ -138,7 +138,7 @@ def test_two_kernels_with_open_panels(zygote: Zygote, store: str, tmp_path: Path
 
 
 @pytest.mark.parametrize("together", [True, False], ids=["together", "one after the other"])
-@pytest.mark.parametrize(("first", "second"), BUTTONS)
+@pytest.mark.parametrize(("first", "second"), BUTTONS if FULL else BUTTONS[:2])
 def test_two_panels_in_one_kernel(zygote: Zygote, tmp_path: Path, first: str, second: str, together: bool) -> None:
     """The same with two orchestrators in one process; and pressed in a panel that has not heard of the first press."""
     home, store = tmp_path / "home", str(tmp_path / "state.db")
