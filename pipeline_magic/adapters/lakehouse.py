@@ -20,6 +20,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from pydantic import ValidationError
+
 from pipeline_magic.adapters.delta_log import DeltaLog, TableState
 from pipeline_magic.adapters.files import explain, read_json, write_json
 from pipeline_magic.errors import CatalogError, PermissionDenied, TableNotFound
@@ -195,7 +197,19 @@ class Lakehouse:
         state = self._logs.state(location.folder)
         if state is None:
             return None
-        known = self.described(location.folder)
+        try:
+            return self._described_as(location, state, self.described(location.folder), statistics=statistics)
+        except (ValidationError, TypeError, AttributeError):
+            raise CatalogError(
+                f"The description of `{location.name}` does not have the form of one.",
+                where=str(location.folder / DESCRIBED),
+                hint="Mend the file, or remove it: comments, keys and tags are then gone, the rows are not.",
+            ) from None
+
+    @staticmethod
+    def _described_as(
+        location: Location, state: TableState, known: Mapping[str, Any], *, statistics: bool
+    ) -> TableSchema:
         notes = {str(key).casefold(): str(value) for key, value in (known.get("columns") or {}).items()}
         columns = tuple(
             column.model_copy(update={"comment": redact(notes.get(column.name.casefold(), column.comment))})

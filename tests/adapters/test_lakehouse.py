@@ -90,6 +90,17 @@ def test_description_survives_damage(tmp_path: Path) -> None:
     assert lakehouse.table("a.b.t").comment == ""
 
 
+@pytest.mark.parametrize("said", ['{"columns": 3}', '{"primary_key": 3}', '{"tags": [1]}', '{"foreign_keys": [3]}'])
+def test_description_of_another_form(tmp_path: Path, said: str) -> None:
+    """A description file that holds something else is an error by file and table: keys are not lost without a word."""
+    lakehouse = Lakehouse(tmp_path)
+    write_table(lakehouse.folder("a.b.t"))
+    (lakehouse.folder("a.b.t") / "_described.json").write_text(said)
+    with pytest.raises(CatalogError, match=r"`a\.b\.t` does not have the form"):
+        lakehouse.table("a.b.t")
+    assert list(lakehouse.tables()) == []
+
+
 def test_damaged_table(tmp_path: Path) -> None:
     """A table with a damaged log is an error by name, and is left out of the list that holds the others."""
     lakehouse = Lakehouse(tmp_path)
