@@ -372,3 +372,19 @@ def test_a_branch_that_holds_something_else(desk: Desk) -> None:
     with pytest.raises(PipelineMagicError, match="holds something else"):
         desk.it.approve(desk.asked, "Ada")
     assert desk.it.ports.code_host.read(NOTEBOOK) is None
+
+
+@pytest.mark.parametrize("stage", ["generate", "quality", "pull_request"])
+def test_a_result_that_was_tampered_with_is_made_anew(desk: Desk, stage: str) -> None:
+    """Generate does not use it again: the plan is the same as before, and can be approved."""
+    before = desk.it.ports.store.stage(desk.run_id, stage)
+    change = {"generate": _file(".ipynb"), "quality": _report, "pull_request": _prepared}[stage]
+    rows = Rows(desk.home)
+    _stage(stage, change)(rows)
+    rows.close()
+    with pytest.raises(ApprovalRefused, match=STAGE.format(stage)):
+        desk.it.approve(desk.asked, "Ada", confirm=())
+    asked = desk.generate()
+    after = desk.it.ports.store.stage(desk.run_id, stage)
+    assert json.loads(after[1])["result"] == json.loads(before[1])["result"]
+    assert desk.it.approve(asked.id, "Ada").deployment.state == "deployed"

@@ -19,6 +19,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from pipeline_magic.agents.approval.attest import doubted_stages
 from pipeline_magic.digests import digest_of
 from pipeline_magic.errors import Cancelled, PipelineMagicError, StaleState
 from pipeline_magic.logs import current_run
@@ -61,6 +62,7 @@ class Work:
         self._progress = progress
         self._cancelled = cancelled
         self._stage: Stage = "parse"
+        self._doubted: frozenset[str] = frozenset()
 
     def __enter__(self) -> Work:
         self._here = (os.getpid(), self._store.name, self.run.id)
@@ -87,6 +89,9 @@ class Work:
                 hint=f"Wait for it, or look at it with `%pipeline review {self.run.id}`.",
             )
         self.update(worker=this_worker())
+        if self.run.state == "planned" and self.run.approval_id:
+            # Rows that the audit knows otherwise were written by somebody else: they are made anew, never used again.
+            self._doubted = doubted_stages(self._store, self.run.id, self.run.approval_id)
 
     def _let_go(self) -> None:
         with _lock:
@@ -165,7 +170,7 @@ class Work:
         self.check()
         digest = digest_of(inputs)
         stored = self._store.stage(self.run.id, stage)
-        if stored is not None and stored[0] == digest:
+        if stored is not None and stored[0] == digest and stage not in self._doubted:
             result = load_result(stored[1], model)
             if result is not None:
                 event = load_event(stored[1], stage).model_copy(update={"state": "unchanged"})

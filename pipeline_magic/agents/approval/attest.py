@@ -19,7 +19,7 @@ from pipeline_magic.digests import chain_hash, digest_of
 from pipeline_magic.ports import Store
 from pipeline_magic.runs import STAGES, Approval, AuditEntry, Plan
 
-__all__ = ["attested_stages", "stage_digests", "unsound"]
+__all__ = ["attested_stages", "doubted_stages", "stage_digests", "unsound"]
 
 _ASKED = ("approval.request", "approval.keep")
 _DECIDED = ("approval.approve", "approval.approve_by_policy", "approval.reject")
@@ -41,6 +41,13 @@ def attested_stages(entries: Sequence[AuditEntry], approval_id: str) -> dict[str
     said = [entry for entry in _of(entries, approval_id) if entry.event in _ASKED]
     found = said[-1].detail.get("stages") if said else None
     return found if isinstance(found, dict) else None
+
+
+def doubted_stages(store: Store, run_id: str, approval_id: str) -> frozenset[str]:
+    """Stages whose stored result is not the one that the approval was asked for with."""
+    attested = attested_stages(store.audit(run_id), approval_id) or {}
+    found = stage_digests(store, run_id)
+    return frozenset(stage for stage, digest in attested.items() if found.get(stage) != digest)
 
 
 def unsound(
