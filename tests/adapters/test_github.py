@@ -13,6 +13,7 @@ from pipeline_magic.runs import File
 from tests.support.github_server import Fault, GitHubServer, github_at
 from tests.support.trust import change
 
+SHARDS = 5
 NOTEBOOK = "pipelines/daily/daily.ipynb"
 
 
@@ -270,11 +271,12 @@ def test_one_fault(server: GitHubServer, tmp_path: Path, kind: str, part: float)
 
 @pytest.mark.full
 @pytest.mark.parametrize("kind", Fault.KINDS)
-def test_every_fault(tmp_path: Path, kind: str) -> None:
-    """The same for every request of the flow, one after the other."""
+@pytest.mark.parametrize("shard", range(SHARDS))
+def test_every_fault(tmp_path: Path, kind: str, shard: int) -> None:
+    """The same for every request of the flow, one after the other; a part of them in each test."""
     (tmp_path / "count").mkdir()
     count = _requests_of_the_flow(tmp_path / "count")
-    for after in range(1, count + 1):
+    for after in range(1 + shard, count + 1, SHARDS):
         folder = tmp_path / str(after)
         folder.mkdir()
         server = GitHubServer(folder)
@@ -286,7 +288,7 @@ def test_every_fault(tmp_path: Path, kind: str) -> None:
 
 
 def run_with_fault(server: GitHubServer, kind: str, after: int) -> None:
-    server.late = 1.5
+    server.late = 1.2
     server.faults.append(Fault(kind, after=after))
     flow(server)
     expect_once(server)

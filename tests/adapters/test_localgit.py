@@ -489,6 +489,6 @@ def test_revert_conflicts(tmp_path: Path) -> None:
     before = _plain("for-each-ref", at=tmp_path / "repo.git")
     assert host.revert_conflicts(opened.number) == (path,)
     assert _plain("for-each-ref", at=tmp_path / "repo.git") == before
-    with pytest.raises(MergeConflict, match="daily.ipynb") as caught:
+    with pytest.raises(MergeConflict, match=r"daily\.ipynb") as caught:
         host.revert(opened.number, title="Undo")
     assert caught.value.paths == (path,)

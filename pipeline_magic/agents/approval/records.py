@@ -16,9 +16,9 @@ from pipeline_magic.agents.approval.attest import stage_digests, unsound
 from pipeline_magic.agents.approval.decisions import Evidence
 from pipeline_magic.digests import digest_of
 from pipeline_magic.errors import PipelineMagicError
+from pipeline_magic.flow.snapshots import stage_result
 from pipeline_magic.ports import Store
 from pipeline_magic.runs import Approval, AuditEntry, Deployment, Effect, Parsed, Run, Waiver
-from pipeline_magic.flow.snapshots import stage_result
 
 __all__ = ["verify_records"]
 

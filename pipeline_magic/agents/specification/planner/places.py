@@ -92,8 +92,9 @@ _MODES: tuple[tuple[str, str], ...] = (
     (
         "overwrite",
         (
-            r"\b(?:(?:full|complete|total)\s+overwrite|overwrit(?:e|es|ing|ten)(?:\s+(?:the\s+)?(?:table|target|it|everything|all rows|data|"
-            r"mode))?|replac(?:e|es|ing)\s+(?:the\s+)?(?:table|target|whole table|contents?|everything|all "
+            r"\b(?:(?:full|complete|total)\s+overwrite|overwrit(?:e|es|ing|ten)"
+            r"(?:\s+(?:the\s+)?(?:table|target|it|everything|all rows|data|mode))?|"
+            r"replac(?:e|es|ing)\s+(?:the\s+)?(?:table|target|whole table|contents?|everything|all "
             r"rows|all data|previous\s+\w+|existing\s+\w+|old\s+\w+)|full(?:y)?\s+(?:refresh|reload|"
             r"rebuild)(?:ed|ing)?|truncate\s+and\s+(?:re)?load|rebuil[dt]\s+(?:from scratch|it completely|"
             r"the whole table)|from scratch)(?:\s+(?:every|each)\s+(?:run|time))?\b"
