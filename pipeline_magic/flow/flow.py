@@ -15,7 +15,7 @@ models on.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from pipeline_magic.agents.approval import ApprovalOrchestrator
 from pipeline_magic.agents.approval.drift import shown_counts, source_counts
@@ -238,10 +238,11 @@ class Flow:
             unmatched=unmatched,
             counts=shown_counts(quality, validated.tables),
         )
-        work.move("planned")
+        changes: dict[str, Any] = {}
         if work.recomputed or approval.id != run.approval_id:
             message = words.plan_in_words(approval, quality)
-            work.update(digest=prepared.digest, approval_id=approval.id, message=message)
+            changes = {"digest": prepared.digest, "approval_id": approval.id, "message": message}
+        work.move("planned", **changes)  # one write: a run that is planned never points at the approval before
         if self._settings.open_pull_request == "build":
             drafts.open_draft(ports, work.run, approval, prepared)
         drafts.close_drafts(ports, work.run)

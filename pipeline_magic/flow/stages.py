@@ -126,10 +126,14 @@ class Work:
         """Write changes of the run, if nobody else did meanwhile."""
         self.run = self._store.update_run(self.run, updated=self._clock.now().isoformat(), **changes)
 
-    def move(self, state: str) -> None:
-        """Move the run to `state` by the shortest way the table allows."""
-        for step in _way(self.run.state, state):
+    def move(self, state: str, **changes: Any) -> None:
+        """Move the run to `state` by the shortest way the table allows; `changes` come with the last step."""
+        steps = tuple(_way(self.run.state, state))
+        for step in steps[:-1]:
             self.update(state=step)
+        last = {"state": steps[-1]} if steps else {}
+        if last or changes:
+            self.update(**last, **changes)
 
     def drop(self, message: str, audit: AuditDraft | None = None) -> None:
         """Cancel a run that nobody works on, and say so in the audit."""

@@ -8,17 +8,29 @@ written, and what is rendered reads as it was meant. Not here: what is allowed (
 
 from __future__ import annotations
 
+import itertools
 import re
+from collections.abc import Sequence
 from typing import Any, ClassVar, TypeAlias
 
 from sqlglot import exp
 from sqlglot.dialects.databricks import Databricks
 from sqlglot.errors import ParseError, SqlglotError, TokenError
-from sqlglot.tokens import TokenType  # type: ignore[attr-defined]  # re-exported there, undeclared
+from sqlglot.tokens import Token, TokenType  # type: ignore[attr-defined]  # re-exported there, undeclared
 
 from pipeline_magic.spec.names import quote
 
-__all__ = ["NotAnExpression", "Tree", "identifier", "is_reserved", "parse", "parse_query", "render", "render_query"]
+__all__ = [
+    "NotAnExpression",
+    "Tree",
+    "identifier",
+    "is_reserved",
+    "keywords",
+    "parse",
+    "parse_query",
+    "render",
+    "render_query",
+]
 
 Tree: TypeAlias = exp.Expr
 """A node of sqlglot's syntax tree."""
@@ -26,17 +38,23 @@ Tree: TypeAlias = exp.Expr
 _PLAIN = re.compile(r"[A-Za-z_][A-Za-z0-9_]*\Z")
 
 _RESERVED_WORDS = """
-    all and anti any array as asc authorization between both by case cast check collate column constraint
-    create cross cube current current_date current_time current_timestamp current_user date delete desc
-    describe distinct div drop else end escape except exists explain extract false fetch filter for foreign
-    from full function grant group grouping having if in inner insert intersect interval into is join lateral
-    leading left like limit local map merge minus natural not null offset on only or order outer over overlaps
-    overwrite partition percentile_cont percentile_disc pivot primary qualify range references replace right
-    rlike rollup row rows select semi session_user set show some struct table tablesample then time timestamp
-    to trailing true truncate union unique unknown unpivot update user using values view when where window
-    with within
+    all alter and anti any array as asc authorization between both by call case cast check collate column
+    connect_by_root constraint create cross cube current current_date current_time current_timestamp current_user
+    date delete desc describe distinct div drop else end escape except execute exists explain extract false fetch
+    filter for foreign from full function glob grant group grouping having if ilike in inner insert intersect
+    interval into is join lateral leading left like limit list local map match_recognize merge minus natural not
+    notnull null offset on only optimize or order outer over overlaps overwrite partition partitioned_by
+    percentile_cont percentile_disc pivot prepare primary qualify range references regexp rename replace returning
+    revoke right rlike rollback rollup row rows select semi serdeproperties session_user set show some struct table
+    tablesample then time timestamp to trailing true truncate uncache union unique unknown unpivot update user using
+    vacuum values view when where window with within xor
 """
 _RESERVED = frozenset(_RESERVED_WORDS.split())
+
+
+def keywords() -> frozenset[str]:
+    """Words that the reader of expressions may take for something else than a name."""
+    return frozenset(_DIALECT.tokenizer_class.KEYWORDS)
 
 
 def is_reserved(name: str) -> bool:
@@ -125,6 +143,13 @@ class Dialect(Databricks):
 _DIALECT = Dialect()
 
 
+def _require_no_constructor(tokens: Sequence[Token]) -> None:
+    """A column called ``array`` with an index would be read as an array that holds it, backticks or not."""
+    for name, bracket in itertools.pairwise(tokens):
+        if bracket.token_type == TokenType.L_BRACKET and name.text.casefold() in {"array", "list"}:
+            raise NotAnExpression(f"write get({name.text}, 0) or array(…) instead of {name.text}[…]", name.start)
+
+
 def parse(text: str) -> Tree:
     """The syntax tree of one expression.
 
@@ -140,6 +165,7 @@ def parse(text: str) -> Tree:
                 raise NotAnExpression("a semicolon is not allowed in an expression", token.start)
             if token.token_type in {TokenType.SELECT, TokenType.WITH}:
                 raise NotAnExpression("a subquery (SELECT) is not allowed in an expression; use a step", token.start)
+        _require_no_constructor(tokens)
         found = _DIALECT.parser().parse_into(exp.Condition, tokens, text)
     except ParseError as error:
         raise NotAnExpression(*_reason(text, error)) from None
@@ -169,6 +195,7 @@ def parse_query(text: str) -> Tree:
                 raise NotAnExpression("a semicolon is not allowed in a query", token.start)
         if not tokens or tokens[0].token_type not in {TokenType.SELECT, TokenType.WITH, TokenType.L_PAREN}:
             raise NotAnExpression("a query starts with SELECT or WITH", 0)
+        _require_no_constructor(tokens)
         found = _DIALECT.parser().parse(tokens, text)
     except ParseError as error:
         message, position = _reason(text, error)

@@ -166,3 +166,27 @@ def test_count_if_with_a_filter_is_spelt_so_that_every_engine_counts_right() -> 
     assert (str(found.type), found.nullable) == ("bigint", False)
     again, _ = check(found.text, COLUMNS, "aggregate")
     assert again is not None and again.text == found.text
+
+
+def test_every_word_of_the_dialect_can_be_a_column() -> None:
+    """As `identifier` writes it, a column called like a keyword or a function is read again as that column."""
+    from sqlglot import exp
+
+    from pipeline_magic.spec import dialect
+
+    words = {word.casefold() for word in dialect.keywords()} | {
+        name.casefold() for function in exp.ALL_FUNCTIONS for name in function.sql_names()
+    }
+    forms = ("{} <> 'a'", "1 + {}", "NOT {}", "{} IN (1)", "sum({})", "{}[0]", "CAST({} AS INT)", "{} BETWEEN 1 AND {}")
+    for word in sorted(filter(str.isidentifier, words)):
+        for form in forms:
+            text = form.replace("{}", dialect.identifier(word))
+            if form == "{}[0]" and word in {"array", "list"}:
+                with pytest.raises(dialect.NotAnExpression, match="instead of"):
+                    dialect.parse(text)
+                continue
+            columns = {column.name for column in dialect.parse(text).find_all(exp.Column)}
+            assert columns == {word}, text
+            assert dialect.render(dialect.parse(text)) == dialect.render(
+                dialect.parse(dialect.render(dialect.parse(text)))
+            )

@@ -568,9 +568,18 @@ class GitHubServer:
         return self.comments.get(self._known(number), [])
 
     def add_comment(self, number: str, *, body: Any, login: str, **_: Any) -> Any:
-        made = {"id": next(self._ids), "body": body["body"], "user": {"login": login, "id": 1}}
+        key = next(self._ids)
+        url = f"{self.url}/repos/{FULL}/issues/comments/{key}"
+        made = {"id": key, "url": url, "body": body["body"], "user": {"login": login, "id": 1}}
         self.comments.setdefault(self._known(number), []).append(made)
         return 201, made
+
+    def delete_comment(self, number: str, **_: Any) -> Any:
+        for there in self.comments.values():
+            for one in [one for one in there if one["id"] == int(number)]:
+                there.remove(one)
+                return 204, None
+        raise Refusal(404, "Not Found")
 
     def add_labels(self, number: str, *, body: Any, **_: Any) -> Any:
         names = body["labels"] if isinstance(body, dict) else body
@@ -646,6 +655,7 @@ _ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("POST", r"pulls/(\d+)/requested_reviewers", _S.ask_reviews),
     ("GET", r"issues/(\d+)/comments", _S.list_comments),
     ("POST", r"issues/(\d+)/comments", _S.add_comment),
+    ("DELETE", r"issues/comments/(\d+)", _S.delete_comment),
     ("POST", r"issues/(\d+)/labels", _S.add_labels),
     ("POST", r"statuses/([0-9a-f]{40})", _S.create_status),
 ]
