@@ -186,6 +186,11 @@ def _of_conditions(typed: TypedSpec) -> list[ColumnEdge]:
         for name in dict.fromkeys(node.inputs):
             users[name].append(node.id)
     users[typed.spec.target.input].append(TARGET)
+    drops = [item for item in typed.spec.expectations if item.enabled and item.action == "drop"]
+    references = [(node_of(item, typed), item.to) for item in drops if isinstance(item, Referential)]
+    for _ in references:  # what decides which parents there are, decides which children stay; and so on
+        for on, to in references:
+            users[to] = list(dict.fromkeys([*users[to], *users[on]]))
     read: list[tuple[str, str, str]] = []  # node whose rows are decided, and the column that decides
     for source in typed.spec.sources:
         node = typed.node(source.alias)
@@ -194,11 +199,10 @@ def _of_conditions(typed: TypedSpec) -> list[ColumnEdge]:
             *([source.watermark] if source.watermark else ()),
         ]
         read += [(source.alias, source.alias, name) for name in names]
-    for item in typed.spec.expectations:
-        if item.enabled and item.action == "drop":
-            on = node_of(item, typed)
-            read += [(on, on, name) for name in sorted(checked_columns(item, typed))]
-            read += [(on, item.to, name) for name in item.to_columns] if isinstance(item, Referential) else []
+    for item in drops:
+        on = node_of(item, typed)
+        read += [(on, on, name) for name in sorted(checked_columns(item, typed))]
+        read += [(on, item.to, name) for name in item.to_columns] if isinstance(item, Referential) else []
     found = dict.fromkeys((place, user) for place in read for user in users[place[0]])
     return [_edge(node, column, user, "", "rows") for (_, node, column), user in found]
 
