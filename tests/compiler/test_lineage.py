@@ -12,6 +12,7 @@ from pipeline_magic.compiler.diff import diff_specs
 from pipeline_magic.compiler.lineage import TARGET, column_lineage
 from pipeline_magic.compiler.sql import target_query
 from pipeline_magic.spec.model import PipelineSpec, Segment, SegmentRule
+from pipeline_magic.spec.schema import Column, TableSchema
 from pipeline_magic.spec.typed import type_spec
 from tests.support import random_specs
 from tests.support.compiled import GOLDEN, RUN_TIME, Table, cases, load_case, make_table
@@ -43,6 +44,38 @@ def test_seed_columns_reach_their_sources() -> None:
     }
     assert ("orders", "o_custkey") in lineage.deciding()
     assert price not in lineage.deciding()
+
+
+def test_what_drops_parents_decides_children() -> None:
+    """A child that is dropped for want of a parent is decided by whatever decides which parents there are."""
+    tables = {
+        "orders": TableSchema(
+            table="a.b.orders", columns=(Column(name="id", type="int"), Column(name="who", type="int"))
+        ),
+        "people": TableSchema(
+            table="a.b.people",
+            columns=(
+                Column(name="id", type="int"),
+                Column(name="name", type="string"),
+                Column(name="open", type="boolean"),
+            ),
+        ),
+    }
+    spec = {
+        "name": "p",
+        "sources": [
+            {"alias": "orders", "table": "a.b.orders"},
+            {"alias": "people", "table": "a.b.people", "filter": "open"},
+        ],
+        "expectations": [
+            {"id": "named", "kind": "not_null", "on": "people", "columns": ["name"], "action": "drop"},
+            {"id": "known", "kind": "referential", "on": "orders", "columns": ["who"], "to": "people",
+             "to_columns": ["id"], "action": "drop"},
+        ],
+        "target": {"table": "a.b.t", "input": "orders"},
+    }  # fmt: skip
+    lineage = column_lineage(type_spec(PipelineSpec.model_validate(spec), tables))
+    assert {("people", "id"), ("people", "name"), ("people", "open"), ("orders", "who")} == set(lineage.deciding())
 
 
 def test_every_case_has_a_whole_lineage() -> None:
