@@ -20,7 +20,7 @@ from pipeline_magic.redact import MASK, RedactingFilter, Redactor, redact, redac
 KEY = "-----BEGIN RSA PRIVATE KEY-----\nMIIEowIBAAKCAQEA7\nabc+/=\n-----END RSA PRIVATE KEY-----"
 SHAPES = {
     "databricks": "dapi0123456789abcdef0123456789abcdef",
-    "databricks with a number": "dapi0123456789abcdef0123456789abcdef-2",
+    "databricks with a number": "dapi9f8e7d6c5b4a39281706f5e4d3c2b1a0-2",
     "databricks oauth": "dose0123456789abcdef0123456789abcdef",
     "github classic": "ghp_16C7e42F292c6912E7710c838347Ae178B4a",
     "github server": "ghs_16C7e42F292c6912E7710c838347Ae178B4a",
