@@ -8,24 +8,23 @@ next, so that a restore cannot put a note into the table's log; it is known agai
 
 from __future__ import annotations
 
-import hashlib
-import json
 import re
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime, timezone, tzinfo
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from datetime import timezone, tzinfo
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from pipeline_magic.adapters.databricks.calls import Calls
 from pipeline_magic.adapters.databricks.client import clock_skew
 from pipeline_magic.adapters.databricks.statements import Answer, Statements, shorten
+from pipeline_magic.adapters.databricks.table_sql import TableSql, iso
 from pipeline_magic.adapters.databricks.values import reader, spark_type
 from pipeline_magic.adapters.reading import only_reads
-from pipeline_magic.errors import EngineError, EngineUnavailable, ForeignWrite, QueryFailed, TableNotFound
+from pipeline_magic.errors import EngineError, EngineUnavailable, QueryFailed
 from pipeline_magic.ports import Rows, TableVersion
 from pipeline_magic.runs import NotebookRun
-from pipeline_magic.spec.names import join_table, quote, quote_table, slug
+from pipeline_magic.spec.names import quote_table
 from pipeline_magic.spec.schema import Column
 
 if TYPE_CHECKING:
@@ -33,12 +32,8 @@ if TYPE_CHECKING:
 
 __all__ = ["Statistics", "Warehouse"]
 
-_NOT_THERE = re.compile(
-    r"TABLE_OR_VIEW_NOT_FOUND|SCHEMA_NOT_FOUND|NO_SUCH_CATALOG|CATALOG_NOT_FOUND|DELTA_(MISSING|TABLE_NOT_FOUND)"
-)
 _STATISTICS = re.compile(r"(\d+) bytes(?:, (\d+) rows)?")
 _ZONED = re.compile(r"(Z|UTC|[+-]\d{2}:?\d{2}(:\d{2})?)\"?\Z")
-_OWN = "pipeline_magic_"
 
 
 class Statistics(NamedTuple):
@@ -48,11 +43,6 @@ class Statistics(NamedTuple):
     bytes: int | None = None
     version: str | None = None
     last_modified: str | None = None
-
-
-class _Surroundings(NamedTuple):
-    catalog: str
-    user: str
 
 
 class Warehouse:
@@ -85,8 +75,7 @@ class Warehouse:
         given: dict[str, Any] = {"skew": lambda: clock_skew(host), **options}
         calls = Calls(client, host, error=EngineUnavailable, denied=EngineUnavailable, **given)
         self._statements = Statements(calls, warehouse, say=say, wait=wait)
-        self._scratch_catalog = scratch_catalog
-        self._around: _Surroundings | None = None
+        self._tables = TableSql(self, self._host, scratch_catalog=scratch_catalog)
         self._own_zone: tzinfo | None = None
 
     def __repr__(self) -> str:
@@ -164,50 +153,16 @@ class Warehouse:
     # --- scratch -----------------------------------------------------------------------------------------------------
 
     def create_scratch(self, run_id: str) -> str:
-        """A schema nobody else uses, ``catalog.pipeline_magic_<run>_<user>``; the same for the same run.
-
-        Raises:
-            EngineError: It may not be made; the message names the privilege.
-        """
-        catalog, schema = self._scratch(run_id)
-        try:
-            self.execute(
-                f"CREATE SCHEMA IF NOT EXISTS {quote(catalog)}.{quote(schema)} "
-                "COMMENT 'Scratch tables of one run; removed when it ends'"
-            )
-        except QueryFailed as error:
-            raise EngineError(
-                f"The scratch schema of the run cannot be made in the catalog `{catalog}`: {error.message}",
-                where=self._host,
-                hint="It needs USE CATALOG and CREATE SCHEMA on that catalog.",
-            ) from None
-        return join_table(catalog, schema, "t")[: -len(".t")]
+        """A schema nobody else uses; the same for the same run. See `TableSql`."""
+        return self._tables.create_scratch(run_id)
 
     def drop_scratch(self, run_id: str) -> None:
         """Remove it and everything in it; nothing happens when it is not there."""
-        catalog, schema = self._scratch(run_id)
-        self.execute(f"DROP SCHEMA IF EXISTS {quote(catalog)}.{quote(schema)} CASCADE")
+        self._tables.drop_scratch(run_id)
 
     def left_scratch(self, run_ids: Sequence[str]) -> Sequence[str]:
         """The runs among these whose scratch schema is still there."""
-        wanted = {self._scratch(run_id): run_id for run_id in run_ids}
-        if not wanted:
-            return ()
-        catalog = next(iter(wanted))[0]
-        found = self._statements.run(f"SHOW SCHEMAS IN {quote(catalog)} LIKE '{_OWN}*'")
-        names = {(row[0] or "").casefold() for row in found.rows}
-        return tuple(run_id for (_, schema), run_id in wanted.items() if schema.casefold() in names)
-
-    def _scratch(self, run_id: str) -> tuple[str, str]:
-        around = self._surroundings()
-        # Two people with stores of their own may have runs of the same id.
-        user = hashlib.sha256(around.user.encode()).hexdigest()[:6]
-        return self._scratch_catalog or around.catalog, f"{_OWN}{slug(run_id, 'run')}_{user}"
-
-    def _surroundings(self) -> _Surroundings:
-        if self._around is None:
-            self._around = _Surroundings(*self._one_row("SELECT current_catalog(), current_user()"))
-        return self._around
+        return self._tables.left_scratch(run_ids)
 
     def _one_row(self, sql: str) -> list[str]:
         answer = self._statements.run(sql)
@@ -240,80 +195,28 @@ class Warehouse:
 
     def history(self, table: str) -> Sequence[TableVersion]:
         """Commits of a Delta table, newest first; empty when the table does not exist."""
-        return tuple(_commit(row) for row in self._commits(table))
+        return self._tables.history(table)
 
-    def _commits(self, table: str, limit: int | None = None) -> list[dict[str, Any]]:
-        try:
-            name = quote_table(table)
-        except ValueError:
-            return []
-        last = f" LIMIT {limit}" if limit is not None else ""
-        try:
-            answer = self._statements.run(f"DESCRIBE HISTORY {name}{last}")
-        except QueryFailed as error:
-            if _NOT_THERE.search(error.message):
-                return []
-            raise
+    def restore(self, table: str, version: str, *, seen: str = "", key: str = "") -> None:
+        """Put a Delta table back to a version, as a new commit; the key is not kept, see the module and `TableSql`."""
+        self._tables.restore(table, version, seen=seen, key=key)
+
+    def drop(self, table: str, *, seen: str = "") -> None:
+        """Remove a table with its rows; nothing happens when it is not there. See `TableSql`."""
+        self._tables.drop(table, seen=seen)
+
+    def rows_of(self, sql: str) -> list[dict[str, Any]]:
+        """The rows of one of our own statements that reads, by column."""
+        answer = self._statements.run(sql)
         readers = [reader(kind) for kind in answer.types]
-        rows = [
+        return [
             {name: read(value) for name, read, value in zip(answer.names, readers, row, strict=True)}
             for row in answer.rows
         ]
-        return sorted(rows, key=lambda row: -int(row["version"]))
 
-    def restore(self, table: str, version: str, *, seen: str = "", key: str = "") -> None:
-        """Put a Delta table back to a version, as a new commit.
-
-        The key is not kept: see the module. A newest commit that put the same version back is taken for this one.
-
-        Raises:
-            TableNotFound: There is no such table.
-            ForeignWrite: Somebody has written since `seen`.
-            EngineError: There is no such version, its files are gone, or the caller may not write the table.
-        """
-        if not re.fullmatch(r"\d{1,18}", version):
-            raise EngineError(f"`{version}` is not a version of a Delta table.", where=table, hint="Give a number.")
-        newest = self._newest(table)
-        if newest is None:
-            raise TableNotFound(table)
-        if str(newest["version"]) == str(int(version)) or _puts_back(newest, version):
-            return
-        self._require(table, newest, seen)
-        try:
-            self.execute(f"RESTORE TABLE {quote_table(table)} TO VERSION AS OF {int(version)}", again=False)
-        except EngineError as error:
-            after = self._newest(table)  # the answer may have been lost, or somebody was faster
-            if after is not None and _puts_back(after, version) and after["version"] != newest["version"]:
-                return
-            if after is not None:
-                self._require(table, after, seen)
-            raise EngineError(
-                f"`{table}` cannot be put back to version {version}: {error.message}", where=table, hint=error.hint
-            ) from None
-
-    def drop(self, table: str, *, seen: str = "") -> None:
-        """Remove a table with its rows; nothing happens when it is not there.
-
-        Who writes between the look at the newest version and the drop is not seen: SQL drops without condition.
-
-        Raises:
-            ForeignWrite: Somebody has written since `seen`; nothing was touched.
-            EngineError: The caller may not drop it.
-        """
-        newest = self._newest(table) if seen else None
-        if newest is not None:
-            self._require(table, newest, seen)
-        self.execute(f"DROP TABLE IF EXISTS {quote_table(table)}")
-
-    def _newest(self, table: str) -> dict[str, Any] | None:
-        found = self._commits(table, limit=1)
-        return found[0] if found else None
-
-    @staticmethod
-    def _require(table: str, newest: Mapping[str, Any], seen: str) -> None:
-        now = str(newest["version"])
-        if seen and now != seen:
-            _written_since(table, seen, now)
+    def restore_with_note(self, sql: str, key: str) -> None:
+        """Run a RESTORE; a note could not be kept."""
+        self.execute(sql, again=False)
 
     def statistics(self, table: str) -> Statistics:
         """What is known of a table's rows, bytes and newest commit, without reading it.
@@ -322,7 +225,7 @@ class Warehouse:
             EngineError: Nothing could be asked.
         """
         with ThreadPoolExecutor(1, thread_name_prefix="pm-statistics") as pool:  # two statements at once
-            asked = pool.submit(self._newest, table)
+            asked = pool.submit(self._tables.newest, table)
             extended = self._statements.run(f"DESCRIBE TABLE EXTENDED {quote_table(table)}")
             newest = asked.result()
         told = next((row[1] or "" for row in extended.rows if (row[0] or "").strip() == "Statistics"), "")
@@ -331,41 +234,5 @@ class Warehouse:
             rows=int(match[2]) if match and match[2] else None,
             bytes=int(match[1]) if match else None,
             version=str(newest["version"]) if newest else None,
-            last_modified=_iso(newest.get("timestamp")) if newest else None,
+            last_modified=iso(newest.get("timestamp")) if newest else None,
         )
-
-
-def _commit(row: Mapping[str, Any]) -> TableVersion:
-    job = row.get("job")
-    return TableVersion(
-        version=str(row["version"]),
-        at=_iso(row.get("timestamp")) or "",
-        operation=str(row.get("operation") or ""),
-        by=str(row.get("userName") or row.get("userId") or row.get("engineInfo") or ""),
-        note=str(row.get("userMetadata") or ""),
-        job=str(job.get("jobId") or "") if isinstance(job, Mapping) else "",
-    )
-
-
-def _puts_back(commit: Mapping[str, Any], version: str) -> bool:
-    """Whether a commit is a restore of that version."""
-    told = commit.get("operationParameters") or {}
-    if isinstance(told, str):
-        try:
-            told = json.loads(told)
-        except ValueError:
-            return False
-    return str(commit.get("operation")) == "RESTORE" and str(told.get("version")) == str(int(version))
-
-
-def _iso(moment: Any) -> str | None:
-    if isinstance(moment, datetime):
-        moment = moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
-        return str(moment.isoformat()).replace("+00:00", "Z")
-    return str(moment) if moment else None
-
-
-def _written_since(table: str, seen: str, now: str) -> NoReturn:
-    raise ForeignWrite(
-        f"`{table}` was written meanwhile: its newest version is {now}, was {seen}. It was not touched.", where=table
-    )
