@@ -376,13 +376,26 @@ class PipelineBuilderOrchestrator:
             self._flow.rollback.go(work, name=approver, reason=reason, parts=parts, shown=shown)
         return self.snapshot(run_id)
 
-    def waive(self, run_id: str, finding: str, reason: str, *, progress: Progress = silent) -> Snapshot:
-        """Accept a red finding by name with a reason; the waiver becomes part of a new plan."""
+    def waive(
+        self, run_id: str, finding: str, reason: str, *, name: str = "", progress: Progress = silent
+    ) -> Snapshot:
+        """Accept a red finding by name with a reason; the waiver becomes part of a new plan.
+
+        Args:
+            run_id: Whose plan has the finding.
+            finding: Its id.
+            reason: Why it may stand; kept in plan and audit.
+            name: A name to show; who waives is the authenticated identity.
+            progress: Told of every stage.
+
+        Raises:
+            ApprovalRefused: The policy allows none, there is no such red finding, or there is no reason.
+        """
         run = self.ports.store.run(run_id)
-        waiver = self._flow.approvals.waive(run, finding=finding, reason=reason, name=run.author)
+        waiver, said = self._flow.approvals.waive(run, finding=finding, reason=reason, name=name)
         kept = tuple(item for item in run.waivers if item.finding != finding)
         with self._work(run, progress) as work:
-            work.update(waivers=(*kept, waiver))
+            work.take_back("generating", waivers=(*kept, waiver), audit=said)
             self._flow.plan(work, self._flow.understand(work))
         return self.snapshot(run_id)
 
@@ -404,8 +417,7 @@ class PipelineBuilderOrchestrator:
         if event is None:
             return False
         event.set()
-        self.ports.engine.cancel()
-        self.ports.deployer.cancel()
+        self.ports.cancel()
         return True
 
     def resume(self, run_id: str, *, progress: Progress = silent) -> Snapshot:
@@ -518,7 +530,9 @@ class PipelineBuilderOrchestrator:
         _require_no_token([item.model_dump(mode="json") for values in changes.values() for item in values])
         planning.try_out(self.ports, run.model_copy(update=changes))
         with self._work(run, progress) as work:
-            work.update(**changes, audit=planning.said_of(self.ports, work.run, event, changes))
+            said = planning.said_of(self.ports, work.run, event, changes)
+            new = any(getattr(run, field) != value for field, value in changes.items())
+            work.take_back("parsing" if new else work.run.state, **changes, audit=said)
             self._flow.understand(work)
         return self.snapshot(run.id)
 

@@ -263,7 +263,7 @@ def _sentence(said: str) -> str:
 
 def _waive(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
     run_id = run_id_of(orchestrator, args.run)
-    return _shown(orchestrator.waive(run_id, args.finding, args.reason, progress=progress))
+    return _shown(orchestrator.waive(run_id, args.finding, args.reason, name=args.name, progress=progress))
 
 
 def _audit(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
@@ -484,7 +484,12 @@ VERBS: tuple[Verb, ...] = (
         "waive",
         "Accept a red finding, with a reason.",
         _waive,
-        ((("finding",), {"help": "id of the finding"}), (("--reason",), {"required": True}), _RUN),
+        (
+            (("finding",), {"help": "id of the finding"}),
+            (("--reason",), {"required": True, "help": "why it may stand"}),
+            _NAME,
+            _RUN,
+        ),
         slow=True,
     ),
     Verb("resume", "Go on where a run stopped.", _resume, (_ID,), slow=True),

@@ -239,7 +239,7 @@ class Flow:
             counts=shown_counts(quality, validated.tables),
         )
         changes: dict[str, Any] = {}
-        if work.recomputed or approval.id != run.approval_id:
+        if work.recomputed or approval.id != run.approval_id or run.state != "planned":
             message = words.plan_in_words(approval, quality)
             changes = {"digest": prepared.digest, "approval_id": approval.id, "message": message}
         work.move("planned", **changes)  # one write: a run that is planned never points at the approval before

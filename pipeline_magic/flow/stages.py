@@ -135,6 +135,11 @@ class Work:
         if last or changes:
             self.update(**last, **changes)
 
+    def take_back(self, state: str, **changes: Any) -> None:
+        """Write changes, and with them take a plan back that does not hold them: no run stands as planned with other
+        answers, edits or waivers than its plan has."""
+        self.update(**changes, **({"state": state} if self.run.state == "planned" else {}))
+
     def drop(self, message: str, audit: AuditDraft | None = None) -> None:
         """Cancel a run that nobody works on, and say so in the audit."""
         for step in _way(self.run.state, "cancelled"):

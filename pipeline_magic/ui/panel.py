@@ -67,7 +67,7 @@ class Actions(Protocol):
         """Refuse a plan."""
         ...
 
-    def waive(self, run_id: str, finding: str, reason: str, *, progress: Progress) -> Snapshot:
+    def waive(self, run_id: str, finding: str, reason: str, *, name: str = "", progress: Progress) -> Snapshot:
         """Accept a red finding by name."""
         ...
 
@@ -361,8 +361,8 @@ class Panel:
         if not reason:
             self._say(f"Say why the finding {finding} may stand, then press Waive.", "warn")
             return
-        run_id = self._snapshot.run.id
-        self._start("Waiving", lambda: self._actions.waive(run_id, finding, reason, progress=self.progress))
+        run_id, name = self._snapshot.run.id, self._approval.name.value.strip()
+        self._start("Waiving", lambda: self._actions.waive(run_id, finding, reason, name=name, progress=self.progress))
 
     def _on_cancel(self) -> None:
         if not self._busy or self._stopping:

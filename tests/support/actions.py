@@ -84,7 +84,9 @@ class Recorder:
         self._do("reject", approval_id, approver, reason)
         return self.now
 
-    def waive(self, run_id: str, finding: str, reason: str, *, progress: Progress = _silent) -> Snapshot:
+    def waive(
+        self, run_id: str, finding: str, reason: str, *, name: str = "", progress: Progress = _silent
+    ) -> Snapshot:
         self._do("waive", finding, reason)
         waiver = runs.Waiver(finding=finding, by="ada", reason=reason)
         self.now = self.now.model_copy(update={"run": self.now.run.model_copy(update={"waivers": (waiver,)})})

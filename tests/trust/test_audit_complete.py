@@ -141,9 +141,11 @@ def test_every_verb_says_what_it_did(it: Orchestrator, tmp_path: Path) -> None:
     )
     reds = [finding.id for finding in empty.snapshot.quality.findings if finding.severity == "red"]
     assert reds
-    _, entries = walk("waive", reds[0], "--run", empty.run_id, "--reason", "Nobody is that rich yet")
+    _, entries = walk(
+        "waive", reds[0], "--run", empty.run_id, "--name", "Ada L.", "--reason", "Nobody is that rich yet"
+    )
     said = _found(entries, "finding.waive")
-    assert said.detail == {"finding": reds[0], "reason": "Nobody is that rich yet"}
+    assert (said.name, said.detail) == ("Ada L.", {"finding": reds[0], "reason": "Nobody is that rich yet"})
     walk("reject", empty.run_id, "--reason", "Only tried")
     walk("clean", "--older-than", "0d", "--yes")
     assert walk.walked == LOOKS | set(SAYS)

@@ -255,8 +255,10 @@ class ApprovalOrchestrator:
 
         return self._decide(approval_id, "approval.reject", decide)
 
-    def waive(self, run: Run, finding: str, reason: str, name: str = "") -> Waiver:
+    def waive(self, run: Run, finding: str, reason: str, name: str = "") -> tuple[Waiver, AuditDraft]:
         """Accept a red finding of the run's plan by name; the waiver belongs into the run and its next plan.
+
+        Nothing is written here: the waiver and what the audit is to say of it are one write, the caller's.
 
         Args:
             run: Whose plan has the finding.
@@ -280,16 +282,15 @@ class ApprovalOrchestrator:
         if problems:
             raise ApprovalRefused(f"The finding cannot be waived: {'; '.join(problems)}.", where=run.id)
         waiver = Waiver(finding=finding, by=self._identity(), reason=_text(reason))
-        self._store.append_audit(
+        return waiver, AuditDraft(
             at=self._now().isoformat(),
             run_id=run.id,
             event="finding.waive",
             identity=waiver.by,
-            name=_text(name),
+            name=_text(name)[:200],
             digest=run.digest,
             detail={"finding": finding, "reason": waiver.reason},
         )
-        return waiver
 
     # --- before anything is decided or done ----------------------------------------------------------------------
 

@@ -203,12 +203,13 @@ def test_new_red_finding_voids_a_given_approval(desk: Desk) -> None:
 
 
 def test_waive(desk: Desk) -> None:
-    """A waiver names a red finding and a reason, is by the authenticated identity, and is in the audit."""
+    """A waiver names a red finding and a reason, is by the authenticated identity, and comes with its audit entry."""
     asked = desk.approvals.request(desk.run, desk.prepared(verdict="red"), findings=[RED])
     planned = desk.run.model_copy(update={"approval_id": asked.id})
-    waiver = desk.approvals.waive(planned, "loss", "Known gap", name="Bob B")
+    waiver, said = desk.approvals.waive(planned, "loss", "Known gap", name="Bob B")
     assert waiver == Waiver(finding="loss", by="bob", reason="Known gap")
-    assert desk.store.audit()[-1].event == "finding.waive"
+    assert (said.event, said.identity, said.name) == ("finding.waive", "bob", "Bob B")
+    assert desk.store.audit()[-1].event == "approval.request", "written by whoever writes the waiver, in one write"
     for finding, reason in (("other", "r"), ("loss", " ")):
         with pytest.raises(ApprovalRefused):
             desk.approvals.waive(planned, finding, reason)
