@@ -14,8 +14,6 @@ import secrets
 import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, InvalidStateError
-from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -25,7 +23,8 @@ from pipeline_magic.adapters.lakehouse import SCRATCH, Lakehouse, folder_name
 from pipeline_magic.adapters.reading import only_reads
 from pipeline_magic.adapters.sail import SailServer, ServerAddress
 from pipeline_magic.adapters.sail_session import SessionLost, connect, registrations, shorten, translated
-from pipeline_magic.errors import Cancelled, EngineError, EngineUnavailable, ForeignWrite, QueryFailed, TableNotFound
+from pipeline_magic.adapters.spark_work import SparkWork
+from pipeline_magic.errors import EngineError, EngineUnavailable, ForeignWrite, QueryFailed, TableNotFound
 from pipeline_magic.ports import Rows, TableVersion
 from pipeline_magic.runs import NotebookRun
 from pipeline_magic.spec.names import quote, slug
@@ -57,7 +56,7 @@ class SailEngine:
         self._session: SparkSession | None = None
         self._address: ServerAddress | None = None
         self._registered: dict[str, str] = {}
-        self._running: dict[str, Callable[[], None]] = {}
+        self._running = SparkWork(translated)
 
     @property
     def name(self) -> str:
@@ -136,51 +135,12 @@ class SailEngine:
 
     def _attempt(self, action: Callable[[SparkSession], T], sql: str, timeout: float) -> T:
         session = self.spark
-        tag = f"pm-{secrets.token_hex(8)}"
-        outcome: Future[T] = Future()
-        cancelled = threading.Event()
-
-        def run() -> None:
-            with suppress(InvalidStateError):  # when the query was stopped, nobody waits for its outcome
-                try:
-                    session.addTag(tag)
-                    outcome.set_result(action(session))
-                except InvalidStateError:
-                    raise
-                except BaseException as error:  # noqa: BLE001  (raised in the thread that waits)
-                    outcome.set_exception(error)
-
-        def stop() -> None:
-            cancelled.set()
-            _interrupt(session, tag)
-            if not outcome.done():
-                outcome.cancel()
-
         with self._server.in_use():
-            self._running[tag] = stop
-            try:
-                threading.Thread(target=run, name=tag, daemon=True).start()
-                return _result(outcome, timeout, cancelled)
-            except FutureTimeout:
-                _interrupt(session, tag)
-                message = f"The query took over {timeout:g} s and was stopped."
-                raise QueryFailed(message, where=shorten(sql, 200)) from None
-            except Cancelled:
-                raise
-            except KeyboardInterrupt:
-                _interrupt(session, tag)
-                raise
-            except Exception as error:
-                if cancelled.is_set():
-                    raise Cancelled("The query was stopped.") from None
-                raise translated(error, sql) from error
-            finally:
-                self._running.pop(tag, None)
+            return self._running.run(session, action, sql=sql, timeout=timeout)
 
     def cancel(self) -> None:
         """Stop every query and notebook that runs now; each raises Cancelled in its own thread."""
-        for stop in list(self._running.values()):
-            stop()
+        self._running.cancel()
 
     # --- notebooks -------------------------------------------------------------------------------------------------
 
@@ -191,11 +151,11 @@ class SailEngine:
         key = f"notebook-{secrets.token_hex(4)}"
         with self._kept_server() as address:
             process = NotebookProcess(address.url, list(registrations(self._lakehouse).values()))
-            self._running[key] = process.cancel
+            self._running.add(key, process.cancel)
             try:
                 return process.run(notebook, parameters, timeout)
             finally:
-                self._running.pop(key, None)
+                self._running.remove(key)
 
     @contextmanager
     def _kept_server(self) -> Iterator[ServerAddress]:
@@ -385,27 +345,6 @@ def _written_since(table: str, seen: str, now: str) -> ForeignWrite:
     return ForeignWrite(
         f"`{table}` was written meanwhile: its newest version is {now}, was {seen}. It was not touched.", where=table
     )
-
-
-def _result(outcome: Future[T], timeout: float, cancelled: threading.Event) -> T:
-    try:
-        return outcome.result(timeout)
-    except FutureTimeout:
-        raise
-    except BaseException:
-        if cancelled.is_set():
-            raise Cancelled("The query was stopped.") from None
-        raise
-
-
-def _interrupt(session: SparkSession, tag: str) -> None:
-    """Ask the server to stop, without waiting for its answer."""
-
-    def ask() -> None:
-        with suppress(Exception):  # nothing may be left to stop
-            session.interruptTag(tag)
-
-    threading.Thread(target=ask, daemon=True).start()
 
 
 def _maps() -> dict[str, str]:

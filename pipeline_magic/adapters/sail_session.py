@@ -10,6 +10,7 @@ import re
 import warnings
 from typing import TYPE_CHECKING
 
+from pipeline_magic.adapters.spark_work import shorten
 from pipeline_magic.errors import EngineError, EngineUnavailable, QueryFailed
 from pipeline_magic.spec.names import quote, quote_table
 
@@ -92,12 +93,6 @@ def _plain(text: str) -> str:
         kept.append(line.strip())
     message = _ENGINE_WORDS.sub("", " ".join(filter(None, kept))) or "the engine gave no reason"
     return shorten(f"The query failed: {message}", 600)
-
-
-def shorten(text: str, most: int) -> str:
-    """Text in one line, of at most that many characters."""
-    text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 1] + "…"
 
 
 def _unescaped(text: str) -> str:
