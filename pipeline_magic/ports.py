@@ -119,6 +119,10 @@ class Catalog(Protocol):
         """Set the comments of a table and of its columns, and its tags."""
         ...
 
+    def cancel(self) -> None:
+        """Stop what is being listed; it raises Cancelled in its own thread."""
+        ...
+
 
 class Rows(Model):
     """Rows of a query: values as Python objects (int, float, Decimal, str, bool, date, datetime, None, …)."""
@@ -298,6 +302,9 @@ class DeployRequest(Model):
         pipeline: Name; with `environment` it is the tag the deployment is found by.
         notebook_path: Where the notebook goes; holds the SHA-256 of its bytes.
         key: Idempotency key.
+        resource: Settings of the job, and of the pipeline it runs, in this environment (`compiler.deployed`); empty
+            where the plan's files hold none: then there is nothing that Databricks could be given.
+        files: Sources of a declarative pipeline, by path in the repository.
     """
 
     pipeline: str
@@ -310,6 +317,8 @@ class DeployRequest(Model):
     key: str
     paused: bool = False
     tags: dict[str, str] = Field(default_factory=dict)
+    resource: dict[str, JsonValue] = Field(default_factory=dict)
+    files: dict[str, str] = Field(default_factory=dict)
 
 
 class Deployer(Protocol):

@@ -306,6 +306,8 @@ class NotebookRun(Model):
         error: Name and message of the first failing cell's error; empty when all went well.
         seconds: Wall time.
         exit_value: What the notebook gave to ``dbutils.notebook.exit``; empty when it did not.
+        trace: Where the error came from, shortened; empty where `executed` shows it.
+        url: Page of the run, where it has one.
     """
 
     succeeded: bool
@@ -313,6 +315,8 @@ class NotebookRun(Model):
     error: str = ""
     exit_value: str = ""
     seconds: float = 0.0
+    trace: str = ""
+    url: str = ""
 
 
 class SampleRun(Model):

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from pipeline_magic.agents.operations.effects import Effects
+from pipeline_magic.compiler.deployed import resource_of
 from pipeline_magic.errors import CatalogError, DeploymentError, PipelineMagicError
 from pipeline_magic.ports import Catalog, Clock, Deployer, DeployRequest, Engine, Store
 from pipeline_magic.runs import Deployment, NotebookRun, Plan, Prepared, PullRequest
@@ -140,6 +141,8 @@ class PipelineOperator:
             key=f"deploy-{record.approval_id}",
             paused=_paused(prepared),
             tags={HEAD_TAG: "{}:{}".format(*self._store.audit_head())},
+            resource=_resource(prepared.plan),
+            files=_sources(prepared.plan),
         )
         before = _mapping(effects.once("tables.before", digest, lambda: self._tables(prepared)))
         placed = _mapping(effects.once("job.deploy", digest, lambda: self._place(request)))
@@ -180,13 +183,14 @@ class PipelineOperator:
         def go() -> dict[str, Any]:
             outcome = self._deployer.run_now(deployment_id, key=f"run-{attempt}", timeout=self._run_timeout)
             result = {"succeeded": outcome.succeeded, "error": outcome.error, "rows": _rows(outcome)}
-            return {**result, "shape": self._shape(target)}
+            page = {"url": outcome.url} if outcome.url else {}
+            return {**result, **page, "shape": self._shape(target)}
 
         result = _mapping(effects.once("job.run", attempt, go))
         if not result.get("succeeded"):
             raise DeploymentError(
                 f"The job was deployed, and its first run failed: {result.get('error') or 'no message'}",
-                where=deployment_id,
+                where=str(result.get("url") or deployment_id),
                 hint=f"Look at the run's notebook, then `%pipeline resume {record.run_id}` runs it again, or "
                 f"`%pipeline rollback {record.run_id}` undoes the deployment.",
             )
@@ -260,6 +264,22 @@ def notebook_path(pipeline: str, notebook: str) -> str:
 def _target(prepared: Prepared) -> str:
     """The table that the deployed job writes: the spec's, with the catalog of the environment."""
     return prepared.plan.parameters.get("target") or prepared.plan.spec.target.table
+
+
+def _resource(plan: Plan) -> dict[str, Any]:
+    """Settings of the job in this environment, from the plan's own files; none where it has no resource file."""
+    files = {file.path: file.content for file in plan.files}
+    if not any(path.startswith("resources/") for path in files):
+        return {}
+    return resource_of(files, plan.spec.name, plan.environment)
+
+
+def _sources(plan: Plan) -> dict[str, str]:
+    """Sources of a declarative pipeline, by path; the notebook is only the form that a sample run executes."""
+    if plan.spec.deployment != "declarative":
+        return {}
+    path = f"pipelines/{plan.spec.name}/{plan.spec.name}_pipeline.py"
+    return {file.path: file.content for file in plan.files if file.path == path}
 
 
 def _paused(prepared: Prepared) -> bool:

@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from pipeline_magic.ports import DeployRequest
+from pipeline_magic.runs import File
 from tests.support import trust
 from tests.support.light import World
 
@@ -60,3 +62,41 @@ def test_deploying_again_is_nothing(world: World) -> None:
     before = world.store.audit(), world.store.deployment(run.id), len(world.tables.commits[target])
     assert world.deploy().approval_id == run.approval_id
     assert (world.store.audit(), world.store.deployment(run.id), len(world.tables.commits[target])) == before
+
+
+RESOURCE = """
+variables: {daily_target: {default: analytics.default.daily}}
+resources:
+  jobs: {daily: {name: 'daily (${bundle.target})', parameters: [{name: target, default: '${var.daily_target}'}]}}
+targets: {default: {resources: {jobs: {daily: {description: of default}}}}}
+"""
+
+
+def test_settings_are_read_from_the_plans_files(world: World) -> None:
+    """The deployer is given the settings of the environment as the approved files hold them, and nothing else."""
+    files = (File(path="resources/daily.job.yml", content=RESOURCE),)
+    world.deploy("r-1", files=files)
+    [request] = world.jobs.jobs["job-daily"]
+    parameters = [{"name": "target", "default": "analytics.default.daily"}]
+    settings = {"name": "daily (default)", "parameters": parameters, "description": "of default"}
+    assert request.resource == {"jobs": {"daily": settings}}
+    assert request.files == {}
+
+
+def test_a_plan_without_settings_asks_for_none(world: World) -> None:
+    """A plan without a resource file can be deployed where none is needed; a stored request without them is valid."""
+    world.deploy("r-1")
+    [request] = world.jobs.jobs["job-daily"]
+    assert (request.resource, request.files) == ({}, {})
+    old = request.model_dump(mode="json", exclude={"resource", "files"})
+    assert DeployRequest.model_validate(old) == request
+
+
+def test_sources_of_a_declarative_pipeline(world: World) -> None:
+    """The source of a declarative pipeline goes with the request, by its path; other files do not."""
+    source = File(path="pipelines/daily/daily_pipeline.py", content="x = 1\n")
+    other = File(path="pipelines/daily/README.md", content="# daily\n")
+    spec = trust.spec(deployment="declarative")
+    world.deploy("r-1", spec=spec, files=(source, other))
+    [request] = world.jobs.jobs["job-daily"]
+    assert request.files == {source.path: source.content}
