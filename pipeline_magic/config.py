@@ -34,6 +34,12 @@ ENVIRONMENT: dict[str, str] = {
     "databricks_host": "DATABRICKS_HOST",
     "databricks_token": "DATABRICKS_TOKEN",
     "databricks_warehouse_id": "DATABRICKS_WAREHOUSE_ID",
+    "databricks_profile": "DATABRICKS_CONFIG_PROFILE",
+    "databricks_cluster_id": "DATABRICKS_CLUSTER_ID",
+    "databricks_serverless": "DATABRICKS_SERVERLESS_COMPUTE_ID",
+    "databricks_runtime": "DATABRICKS_RUNTIME_VERSION",
+    "databricks_scratch_catalog": "PIPELINE_MAGIC_SCRATCH_CATALOG",
+    "databricks_workspace_root": "PIPELINE_MAGIC_WORKSPACE_ROOT",
     "planner": "PIPELINE_MAGIC_PLANNER",
     "send_sample_values": "PIPELINE_MAGIC_SEND_SAMPLE_VALUES",
     "openai_api_key": "OPENAI_API_KEY",
@@ -55,7 +61,7 @@ ENVIRONMENT: dict[str, str] = {
 _SECRETS = frozenset(
     {"databricks_token", "openai_api_key", "azure_openai_api_key", "github_token", "github_app_private_key"}
 )
-_ADDRESSES = frozenset({"openai_base_url", "azure_openai_endpoint", "github_url"})
+_ADDRESSES = frozenset({"databricks_host", "openai_base_url", "azure_openai_endpoint", "github_url"})
 """Where a key is sent to: a file in a folder that somebody else wrote must not say it."""
 
 
@@ -67,6 +73,14 @@ class Settings(BaseModel):
         environment: Which of the environments in `pipeline_magic.toml` a run is for.
         local: Use the local adapters for every port, whatever else is set.
         planner: Which parser reads the statement; ``auto`` takes the embedded one unless a model is configured.
+        databricks_host: Address of a workspace: catalog, engine and deployer are then Databricks, all three.
+        databricks_profile: A profile of ``~/.databrickscfg`` in place of host and token.
+        databricks_warehouse_id: SQL warehouse that runs SQL where there is no session.
+        databricks_cluster_id: Cluster that Databricks Connect speaks to.
+        databricks_serverless: ``auto``: Databricks Connect speaks to serverless compute.
+        databricks_runtime: Version of the runtime this process is in; set by Databricks, not by people.
+        databricks_scratch_catalog: Where the scratch schema of a run is made; the engine's own default when empty.
+        databricks_workspace_root: Workspace folder that notebooks are deployed below; the deployer's own when empty.
         openai_base_url: Any address that speaks OpenAI's API; OpenAI's own when None.
         databricks_model: Name of a model serving endpoint of the workspace.
         model_timeout: Seconds for one request to a language model.
@@ -110,7 +124,13 @@ class Settings(BaseModel):
     run_timeout: float = Field(default=3600.0, gt=0)
     databricks_host: str | None = None
     databricks_token: SecretStr | None = None
-    databricks_warehouse_id: str | None = None
+    databricks_warehouse_id: str | None = Field(default=None, max_length=100)
+    databricks_profile: str | None = Field(default=None, max_length=200)
+    databricks_cluster_id: str | None = Field(default=None, max_length=100)
+    databricks_serverless: str | None = Field(default=None, max_length=100)
+    databricks_runtime: str | None = None
+    databricks_scratch_catalog: str = Field(default="", max_length=255)
+    databricks_workspace_root: str = Field(default="", max_length=500)
     openai_api_key: SecretStr | None = None
     openai_base_url: str | None = None
     openai_model: str = Field(default="gpt-4.1", min_length=1, max_length=200)
@@ -136,6 +156,11 @@ class Settings(BaseModel):
     github_delete_branch: bool = False
     sources: dict[str, str] = Field(default_factory=dict)
     """Where each setting that is not a default came from, in words."""
+
+    @property
+    def on_databricks(self) -> bool:
+        """Whether catalog, engine and deployer are those of a workspace."""
+        return not self.local and bool(self.databricks_host or self.databricks_profile or self.databricks_runtime)
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for `redact`."""

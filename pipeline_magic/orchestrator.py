@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from pipeline_magic.config import Settings, load_settings
 from pipeline_magic.errors import ApprovalRefused, Cancelled, NotFound, StaleState, StatementError, UsageError
-from pipeline_magic.flow import changing, drafts, planning, snapshots, wishing, words
+from pipeline_magic.flow import changing, drafts, dropping, planning, snapshots, wishing, words
 from pipeline_magic.flow.flow import Flow
 from pipeline_magic.flow.stages import Work
 from pipeline_magic.flow.undoing import UNFINISHED, run_to_undo
@@ -376,9 +376,7 @@ class PipelineBuilderOrchestrator:
             self._flow.rollback.go(work, name=approver, reason=reason, parts=parts, shown=shown)
         return self.snapshot(run_id)
 
-    def waive(
-        self, run_id: str, finding: str, reason: str, *, name: str = "", progress: Progress = silent
-    ) -> Snapshot:
+    def waive(self, run_id: str, finding: str, reason: str, *, name: str = "", progress: Progress = silent) -> Snapshot:
         """Accept a red finding by name with a reason; the waiver becomes part of a new plan.
 
         Args:
@@ -400,15 +398,19 @@ class PipelineBuilderOrchestrator:
         return self.snapshot(run_id)
 
     def cancel(self, run_id: str) -> Snapshot:
-        """Stop the work on a run at the next boundary, or drop a run that waits. What was finished is kept."""
+        """Stop the work on a run at the next boundary, or drop a run that waits. What was finished is kept.
+
+        The approval of a dropped run is void, what waits for its pull request comes to nothing.
+
+        Raises:
+            UsageError: Its plan is deployed, or has begun to be.
+            StaleState: Another process decides on it or deploys it at this moment.
+        """
         run = self.ports.store.run(run_id)
-        said = planning.said_of(self.ports, run, "run.cancel", {})
         if self.stop(run_id):
-            self.ports.store.append_audit(**said.model_dump())
-        elif run.state not in {"cancelled", "failed", "superseded"}:
-            work = Work(self.ports.store, self.ports.clock, run, silent, threading.Event())
-            work.drop("Cancelled by you.", audit=said)
-            drafts.close_drafts(self.ports, work.run)
+            self.ports.store.append_audit(**planning.said_of(self.ports, run, "run.cancel", {}).model_dump())
+        else:
+            dropping.drop(self.ports, self._flow.approvals, run)
         return self.snapshot(run_id)
 
     def stop(self, run_id: str) -> bool:

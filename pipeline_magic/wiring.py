@@ -1,7 +1,8 @@
 """Settings -> adapters. The only room that imports adapters.
 
 What is not configured is local: a lakehouse, store, repository and jobs in one folder, with no account of any kind.
-Settings that name a service whose adapter is not in this version are refused, never quietly replaced by a local one.
+A Databricks host makes catalog, engine and deployer Databricks, all three (`workspace`); code host, store and language
+model are chosen each alone. What is configured and cannot be used is refused, never quietly replaced by a local one.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from urllib.parse import urlsplit
 
 from pipeline_magic import redact
 from pipeline_magic.config import Settings
-from pipeline_magic.errors import ConfigurationError
+from pipeline_magic.errors import ConfigurationError, EngineUnavailable
 from pipeline_magic.ports import Catalog, Clock, CodeHost, Deployer, Engine, LanguageModel, Store
 
 __all__ = ["Ports", "language_model", "wire", "with_model"]
@@ -34,6 +35,9 @@ class Ports:
         planner: Who reads a statement where nobody says: ``embedded`` or ``llm``.
         warnings: What is not as it should be, though the work can go on.
         prepare: Makes what must be there before stage 1 (the sample tables); told what it does.
+        host: Address of the Databricks workspace; empty where there is none.
+        no_engine: Why nothing can run SQL, where that is so: the work stops after parsing.
+        skew: Seconds by which this machine's clock is ahead of the workspace's; None when it cannot be told.
     """
 
     catalog: Catalog
@@ -50,6 +54,15 @@ class Ports:
     leaves_otherwise: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     prepare: Callable[[Callable[[str], None]], None] = lambda say: None
+    host: str = ""
+    no_engine: EngineUnavailable | None = None
+    skew: Callable[[], float | None] = lambda: None
+
+    def cancel(self) -> None:
+        """Stop what runs in the world; it raises Cancelled in its own thread."""
+        self.catalog.cancel()
+        self.engine.cancel()
+        self.deployer.cancel()
 
     def close(self) -> None:
         """Let go of the engine and the store."""
@@ -64,9 +77,7 @@ def wire(settings: Settings) -> Ports:
         ConfigurationError: A service is configured that this version cannot speak to, or the home cannot be written.
     """
     redact.register(settings.secrets())
-    if not settings.local:
-        _refuse_unbuilt(settings)
-    ports = _local(settings)
+    ports = _on_databricks(settings) if settings.on_databricks else _local(settings)
     if settings.github_repo and not settings.local:
         ports = _on_github(ports, settings, settings.github_repo)
     return with_model(ports, settings)
@@ -161,15 +172,6 @@ def _leaves(model: LanguageModel, planner: str, settings: Settings) -> tuple[str
     )
 
 
-def _refuse_unbuilt(settings: Settings) -> None:
-    if settings.databricks_host:
-        raise ConfigurationError(
-            "The settings name Databricks, and this version speaks to the local lakehouse alone.",
-            where=settings.sources.get("databricks_host", "databricks_host"),
-            hint="Set PIPELINE_MAGIC_LOCAL=1 (or `local=True`) to work on the local lakehouse meanwhile.",
-        )
-
-
 def _on_github(ports: Ports, settings: Settings, repository: str) -> Ports:
     """The ports with GitHub as code host. Who acts there is asked when it is first needed."""
     from pipeline_magic.adapters.github import GitHub
@@ -213,40 +215,94 @@ def _on_github(ports: Ports, settings: Settings, repository: str) -> Ports:
 
 def _local(settings: Settings) -> Ports:
     from pipeline_magic.adapters.clock import SystemClock
-    from pipeline_magic.adapters.database import Database
     from pipeline_magic.adapters.lakehouse import Lakehouse
-    from pipeline_magic.adapters.localgit import LocalGit, system_user
     from pipeline_magic.adapters.localjobs import LocalJobs
     from pipeline_magic.adapters.sail import SailServer
     from pipeline_magic.adapters.sail_engine import SailEngine
 
-    home = settings.home
-    _make_private(home)
+    _make_private(settings.home)
     clock = SystemClock()
-    lakehouse = Lakehouse(home, sample_scale=settings.sample_scale)
-    engine = SailEngine(SailServer(home, lakehouse), lakehouse)
-    code_host = LocalGit(home / "repo.git", author=system_user())
-    url = settings.store_url.get_secret_value() if settings.store_url else f"sqlite:///{home / 'state.db'}"
-    store = Database(url)
-    deployer = LocalJobs(home, engine, lakehouse, clock)
+    lakehouse = Lakehouse(settings.home, sample_scale=settings.sample_scale)
+    engine = SailEngine(SailServer(settings.home, lakehouse), lakehouse)
+    return _named(
+        Ports(
+            catalog=lakehouse,
+            engine=engine,
+            code_host=_local_repository(settings),
+            deployer=LocalJobs(settings.home, engine, lakehouse, clock),
+            store=_store(settings),
+            clock=clock,
+            prepare=lambda say: lakehouse.ensure_samples(say),
+        )
+    )
+
+
+def _on_databricks(settings: Settings) -> Ports:
+    """Catalog, engine and deployer of the workspace; who acts is whom it knows, until GitHub knows better."""
+    from pipeline_magic.adapters.clock import SystemClock
+    from pipeline_magic.workspace import workspace_of
+
+    _make_private(settings.home)
+    clock = SystemClock()
+    made = workspace_of(settings, clock)
+    bounds = (
+        "counts, keys and at most a few rows to look at come back" if made.no_engine is None else "no query can be run"
+    )
+    leaves = (
+        f"To Databricks ({made.server}): table names and the SQL of checks and readings, which runs there; {bounds}.",
+        f"To Databricks ({made.server}), after Approve: the notebook, the job's settings, and the target's comment and "
+        "tags.",
+    )
+    return _named(
+        Ports(
+            catalog=made.catalog,
+            engine=made.engine,
+            code_host=_local_repository(settings, made.identity),
+            deployer=made.deployer,
+            store=_store(settings),
+            clock=clock,
+            place="databricks",
+            leaves_machine=leaves,
+            warnings=tuple(_lost_with_the_cluster(settings)),
+            host=made.host,
+            no_engine=made.no_engine,
+            skew=made.skew,
+        )
+    )
+
+
+def _lost_with_the_cluster(settings: Settings) -> Iterator[str]:
+    """A driver's disk ends with its cluster, and with it runs, approvals and the audit."""
+    lost = "is on the driver's disk, which is lost with the cluster"
+    if settings.databricks_runtime and settings.store_url is None:
+        yield f"The store {lost}: set PIPELINE_MAGIC_STORE_URL to a PostgreSQL database (Lakebase is one)."
+    if settings.databricks_runtime and not settings.github_repo:
+        yield f"The repository {lost}: set GITHUB_REPO and GITHUB_TOKEN."
+
+
+def _local_repository(settings: Settings, identity: Callable[[], str] | None = None) -> CodeHost:
+    from pipeline_magic.adapters.localgit import LocalGit, system_user
+
+    return LocalGit(settings.home / "repo.git", author=system_user(), identity=identity)
+
+
+def _store(settings: Settings) -> Store:
+    from pipeline_magic.adapters.database import Database
+
+    url = settings.store_url.get_secret_value() if settings.store_url else f"sqlite:///{settings.home / 'state.db'}"
+    return Database(url)
+
+
+def _named(ports: Ports) -> Ports:
     names = {
         "parser": "embedded planner",
-        "catalog": lakehouse.name,
-        "engine": engine.name,
-        "code host": code_host.name,
-        "deployer": deployer.name,
-        "store": store.name,
+        "catalog": ports.catalog.name,
+        "engine": ports.engine.name,
+        "code host": ports.code_host.name,
+        "deployer": ports.deployer.name,
+        "store": ports.store.name,
     }
-    return Ports(
-        catalog=lakehouse,
-        engine=engine,
-        code_host=code_host,
-        deployer=deployer,
-        store=store,
-        clock=clock,
-        describe=names,
-        prepare=lambda say: lakehouse.ensure_samples(say),
-    )
+    return replace(ports, describe=names)
 
 
 def _make_private(home: Path) -> None:

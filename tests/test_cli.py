@@ -148,10 +148,10 @@ def test_errors_as_json(run: Run) -> None:
 def test_a_configured_service_is_not_replaced_silently(
     home: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """With a Databricks host set and no `--local`, the command refuses rather than working locally."""
-    monkeypatch.setenv("DATABRICKS_HOST", "adb-1.azuredatabricks.net")
+    """With a Databricks host set, no token and no `--local`, the command refuses rather than working locally."""
+    monkeypatch.setenv("DATABRICKS_HOST", "127.0.0.1:1")
     assert main(["--home", str(home), "list"]) == 2
-    assert "PIPELINE_MAGIC_LOCAL=1" in capsys.readouterr().err
+    assert "DATABRICKS_TOKEN" in capsys.readouterr().err
 
 
 def test_a_persons_own_data(run: Run, data: Callable[..., Any], tmp_path: Path) -> None:

@@ -253,6 +253,9 @@ class Lakehouse:
             with explain(self.home, f"write the description of `{location.name}`", CatalogError):
                 write_json(location.folder / DESCRIBED, merged)
 
+    def cancel(self) -> None:
+        """Nothing to stop: a listing of files ends by itself."""
+
     # --- catalogs and schemas --------------------------------------------------------------------------------------
 
     def has_catalog(self, catalog: str) -> bool:

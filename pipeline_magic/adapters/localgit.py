@@ -42,6 +42,7 @@ class LocalGit:
         path: Folder of the repository.
         base: The branch that changes go into.
         author: ``Name <address>`` of our commits; the operating system user when empty.
+        identity: Who acts here, where something else than the operating system knows it.
         now: Gives the time of commits and comments; the system's clock when None.
         timeout: Seconds for one call of git.
     """
@@ -52,6 +53,7 @@ class LocalGit:
         *,
         base: str = "main",
         author: str = "",
+        identity: Callable[[], str] | None = None,
         now: Callable[[], datetime.datetime] | None = None,
         timeout: float = 60.0,
     ) -> None:
@@ -60,6 +62,7 @@ class LocalGit:
         self.name = f"git repository at {self._path}"
         self.repository = self._path.stem
         self._author = author
+        self._identity = identity or system_user
         self._now = now or (lambda: datetime.datetime.now(datetime.timezone.utc))
         self._git = Git(self._path, timeout=timeout)
         self._records = Records(self._git, self._who)
@@ -111,8 +114,8 @@ class LocalGit:
         return sorted(self._requests.all(), key=lambda record: -record.number)
 
     def identity(self) -> str:
-        """The operating system user."""
-        return system_user()
+        """The operating system user, or whoever the workspace says it is."""
+        return self._identity()
 
     # --- writing -----------------------------------------------------------------------------------------------------
 

@@ -1,0 +1,139 @@
+"""Settings -> the adapters of a Databricks workspace, and what a person should know of them. A part of `wiring`.
+
+Catalog, engine and deployer are chosen together. Importing this loads nothing of the SDK; making the adapters does, and
+asks the workspace nothing but its public configuration: who calls, and whether the host is there, is found out when it
+is first needed.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from pipeline_magic.errors import DeploymentError, EngineUnavailable
+
+if TYPE_CHECKING:
+    from pipeline_magic.config import Settings
+    from pipeline_magic.ports import Catalog, Clock, Deployer, Engine
+
+__all__ = ["SKEW_S", "Workspace", "session_of_notebook", "workspace_of"]
+
+SKEW_S = 120.0
+"""Seconds by which the clocks may differ before it is warned of: tokens and schedules go by them."""
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The adapters of one workspace.
+
+    Attributes:
+        host: Its address.
+        identity: Gives the authenticated user or service principal; asked of the workspace once.
+        skew: Seconds by which this machine's clock is ahead of the workspace's; None when it cannot be told.
+        no_engine: Why nothing can run SQL; None where something can.
+    """
+
+    host: str
+    catalog: Catalog
+    engine: Engine
+    deployer: Deployer
+    identity: Callable[[], str]
+    skew: Callable[[], float | None]
+    no_engine: EngineUnavailable | None = None
+
+    @property
+    def server(self) -> str:
+        """The host alone, for a person."""
+        return urlsplit(self.host).hostname or self.host
+
+
+def workspace_of(settings: Settings, clock: Clock) -> Workspace:
+    """The workspace that the settings name, with its adapters.
+
+    Raises:
+        ConfigurationError: There are no credentials.
+    """
+    from pipeline_magic.adapters.databricks.catalog import UnityCatalog
+    from pipeline_magic.adapters.databricks.client import client_of, clock_skew
+    from pipeline_magic.adapters.databricks.warehouse import Warehouse
+
+    client = client_of(settings, profile=settings.databricks_profile)
+    host = str(client.config.host)
+    engine = _engine(settings, client, host)
+    for_sql: Any = engine if isinstance(engine, Warehouse) else None
+    return Workspace(
+        host=host,
+        catalog=UnityCatalog(client, engine=for_sql),
+        engine=engine,
+        deployer=_deployer(settings, client, clock),
+        identity=_Identity(client, host),
+        skew=lambda: clock_skew(host),
+        no_engine=unavailable() if (unavailable := getattr(engine, "unavailable", None)) else None,
+    )
+
+
+def _engine(settings: Settings, client: Any, host: str) -> Any:
+    from pipeline_magic.adapters.databricks.warehouse import Warehouse
+    from pipeline_magic.adapters.no_engine import NoEngine
+
+    if settings.databricks_warehouse_id:
+        scratch = settings.databricks_scratch_catalog
+        return Warehouse(client, settings.databricks_warehouse_id, scratch_catalog=scratch)
+    return NoEngine(host)
+
+
+class _NoDeployer:
+    """Plans can be made and approved only where something deploys them; until then this says so."""
+
+    name = "none: this version does not deploy to Databricks yet"
+
+    def find(self, pipeline: str, environment: str) -> None:
+        return None
+
+    def deploy(self, request: Any) -> Any:
+        raise DeploymentError("This version does not deploy to Databricks yet.")
+
+    def cancel(self) -> None:
+        pass
+
+
+def _deployer(settings: Settings, client: Any, clock: Clock) -> Any:
+    return _NoDeployer()
+
+
+class _Identity:
+    """Who the workspace says is calling."""
+
+    def __init__(self, client: Any, host: str) -> None:
+        self._client = client
+        self._host = host
+        self._known = ""
+        self._lock = threading.Lock()
+
+    def __call__(self) -> str:
+        from pipeline_magic.adapters.databricks.calls import Calls
+        from pipeline_magic.adapters.databricks.client import clock_skew
+        from pipeline_magic.errors import CatalogError
+
+        with self._lock:
+            if not self._known:
+                calls = Calls(self._client, self._host, skew=lambda: clock_skew(self._host))
+                told = calls.get("asking who the token belongs to", "/api/2.0/preview/scim/v2/Me")
+                self._known = str(told.get("userName") or "")
+                if not self._known:
+                    raise CatalogError("Databricks does not say who the token belongs to.", where=self._host)
+            return self._known
+
+
+def session_of_notebook() -> Any:
+    """The `spark` that a Databricks notebook has; None elsewhere."""
+    if "IPython" not in sys.modules:
+        return None
+    from IPython import get_ipython
+
+    shell = get_ipython()
+    return None if shell is None else getattr(shell, "user_ns", {}).get("spark")

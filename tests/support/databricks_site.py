@@ -1,0 +1,109 @@
+"""A strict workspace and a strict GitHub for the whole flow: `samples.tpch` with real rows, and a catalog to write to.
+
+The rows are those of `tpchgen-cli`, read into the workspace's DuckDB. Not here: what the addresses answer; see
+`databricks_server` and `github_server`.
+"""
+
+from __future__ import annotations
+
+import functools
+import shutil
+import subprocess
+import sys
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pipeline_magic.adapters.samples import TPCH
+from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
+from tests.support.databricks_server import DatabricksServer, World, workspace
+from tests.support.databricks_server.spark import column
+from tests.support.databricks_server.sql import Sql
+from tests.support.databricks_server.world import duck_name
+from tests.support.github_server import FULL, GitHubServer
+
+__all__ = ["ADA", "BOSS", "SEED", "Site", "site"]
+
+ADA, BOSS = "ada@acme.test", "boss@acme.test"
+SCALE = "0.001"
+
+SEED = """Create a daily pipeline that:
+1. Reads customer and order data from Unity Catalog
+2. Joins them and calculates revenue metrics
+3. Segments high-value customers
+4. Validates data quality
+5. Outputs to analytics catalog
+"""
+
+
+@dataclass
+class Site:
+    """Both services, and the settings that lead to them."""
+
+    databricks: DatabricksServer
+    world: World
+    sql: Sql
+    github: GitHubServer
+    folder: Path
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """What a person sets by environment variables."""
+        return {
+            "home": self.folder / "home",
+            "databricks_host": self.databricks.url,
+            "databricks_token": "good-token",
+            "databricks_warehouse_id": "wh1",
+            "github_token": "good-token",
+            "github_repo": FULL,
+            "github_url": self.github.url,
+        }
+
+    def open(self, **settings: Any) -> PipelineBuilderOrchestrator:
+        """An orchestrator as a program makes one; None takes a setting out."""
+        return PipelineBuilderOrchestrator(
+            {name: value for name, value in {**self.settings, **settings}.items() if value is not None}
+        )
+
+    def close(self) -> None:
+        """Stop both."""
+        self.databricks.close()
+        self.github.close()
+
+
+@functools.lru_cache(maxsize=1)
+def _rows() -> Path:
+    """The sample tables as Parquet files; made once for a session."""
+    folder = Path(tempfile.mkdtemp(prefix="pm-tpch-"))
+    import atexit
+
+    atexit.register(shutil.rmtree, folder, ignore_errors=True)
+    made = Path(sys.executable).parent / "tpchgen-cli"
+    subprocess.run(
+        [str(made), "parquet", "-s", SCALE, f"--output-dir={folder}"], check=True, capture_output=True, timeout=120
+    )
+    return folder
+
+
+def site(folder: Path) -> Site:
+    """`samples.tpch` that everybody may read, and a catalog `analytics` in which `ada` may create schemas."""
+    server, world, sql = workspace()
+    world.add_catalog("samples", "System user")
+    world.add_schema("samples", "tpch", "System user")
+    world.grant("catalog", "samples", "account users", "USE_CATALOG", "USE_SCHEMA", "SELECT")
+    for table in TPCH:
+        columns = [column(place, one.name, one.type, comment=one.comment) for place, one in enumerate(table.columns)]
+        listed = ", ".join(f'CAST("{one.name}" AS {_duck(one.type)}) AS "{one.name}"' for one in table.columns)
+        file = _rows() / f"{table.table.rpartition('.')[2]}.parquet"
+        world.duck.execute(f"CREATE TABLE {duck_name(table.table)} AS SELECT {listed} FROM read_parquet('{file}')")
+        made = world.add_table(table.table, columns, "System user", comment=table.comment)
+        world.commit(made, "CREATE TABLE AS SELECT", "System user")
+    world.add_catalog("analytics", BOSS)
+    world.grant("catalog", "analytics", ADA, "USE_CATALOG", "USE_SCHEMA", "CREATE_SCHEMA", "CREATE_TABLE", "SELECT")
+    sql.spark.catalog = "analytics"
+    return Site(server, world, sql, GitHubServer(folder), folder)
+
+
+def _duck(kind: str) -> str:
+    return {"string": "VARCHAR", "int": "INTEGER"}.get(kind, kind)
