@@ -36,7 +36,7 @@ MEANS = {
     "generating": "files, checks and the change are made",
     "planned": "there is a plan, and an approval asked for it",
     "failed": "it stopped with an error, which it names; `resume` goes on",
-    "cancelled": "somebody stopped it; `resume` goes on",
+    "cancelled": "somebody stopped it, or dropped it with its approval; `resume` goes on",
     "superseded": "another run took its place",
     "pending": "nobody has decided",
     "partly_approved": "some have approved, and the policy asks for more people",

@@ -27,7 +27,8 @@ class Transition(NamedTuple):
     """A move that is allowed: every other is refused.
 
     Attributes:
-        who: ``system``, ``author``, ``approver`` (as the environment's policy says) or ``anyone``.
+        who: ``system``, ``approver`` (as the environment's policy says) or ``anyone``. Whoever changes a run becomes
+            an author of its plan, whom a policy may keep from approving it.
     """
 
     machine: Literal["run", "approval", "deployment"]
@@ -40,23 +41,23 @@ class Transition(NamedTuple):
 TRANSITIONS: tuple[Transition, ...] = (
     Transition("run", "parsing", "awaiting_input", "parsed", "system"),
     Transition("run", "parsing", "failed", "fail", "system"),
-    Transition("run", "parsing", "cancelled", "cancel", "author"),
-    Transition("run", "awaiting_input", "parsing", "answer", "author"),
-    Transition("run", "awaiting_input", "generating", "generate", "author"),
-    Transition("run", "awaiting_input", "cancelled", "cancel", "author"),
+    Transition("run", "parsing", "cancelled", "cancel", "anyone"),
+    Transition("run", "awaiting_input", "parsing", "answer", "anyone"),
+    Transition("run", "awaiting_input", "generating", "generate", "anyone"),
+    Transition("run", "awaiting_input", "cancelled", "cancel", "anyone"),
     Transition("run", "awaiting_input", "superseded", "supersede", "system"),
     Transition("run", "generating", "planned", "planned", "system"),
     Transition("run", "generating", "awaiting_input", "ask", "system"),
     Transition("run", "generating", "failed", "fail", "system"),
-    Transition("run", "generating", "cancelled", "cancel", "author"),
-    Transition("run", "planned", "generating", "edit", "author"),
-    Transition("run", "planned", "parsing", "answer", "author"),
+    Transition("run", "generating", "cancelled", "cancel", "anyone"),
+    Transition("run", "planned", "generating", "edit", "anyone"),
+    Transition("run", "planned", "parsing", "answer", "anyone"),
     Transition("run", "planned", "superseded", "supersede", "system"),
-    Transition("run", "planned", "cancelled", "cancel", "author"),
-    Transition("run", "failed", "parsing", "resume", "author"),
-    Transition("run", "failed", "generating", "resume", "author"),
-    Transition("run", "cancelled", "parsing", "resume", "author"),
-    Transition("run", "cancelled", "generating", "resume", "author"),
+    Transition("run", "planned", "cancelled", "cancel", "anyone"),
+    Transition("run", "failed", "parsing", "resume", "anyone"),
+    Transition("run", "failed", "generating", "resume", "anyone"),
+    Transition("run", "cancelled", "parsing", "resume", "anyone"),
+    Transition("run", "cancelled", "generating", "resume", "anyone"),
     Transition("approval", "pending", "partly_approved", "approve", "approver"),
     Transition("approval", "pending", "approved", "approve", "approver"),
     Transition("approval", "pending", "rejected", "reject", "approver"),
@@ -75,6 +76,7 @@ TRANSITIONS: tuple[Transition, ...] = (
     Transition("deployment", "failed", "deploying", "resume", "anyone"),
     Transition("deployment", "deployed", "waiting", "redeploy", "system"),
     Transition("deployment", "failed", "waiting", "redeploy", "system"),
+    Transition("deployment", "deploying", "waiting", "redeploy", "system"),
     Transition("deployment", "rolled_back", "waiting", "redeploy", "system"),
     Transition("deployment", "deployed", "rolling_back", "rollback", "approver"),
     Transition("deployment", "failed", "rolling_back", "rollback", "approver"),

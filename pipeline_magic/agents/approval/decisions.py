@@ -54,6 +54,7 @@ def approve(
     policy: Policy,
     evidence: Evidence,
     now: datetime,
+    authors: Sequence[str] = (),
     observed: Plan | None = None,
     by_policy: bool = False,
 ) -> Approval:
@@ -66,6 +67,7 @@ def approve(
         policy: As the base branch has it now.
         evidence: Findings, clauses not understood, forecast.
         now: With a zone.
+        authors: Who answered, edited or waived in the plan's run, beside the author of the run.
         observed: The plan as it would be made from the world as it is now; None where nothing was observed.
         by_policy: No person decides: the policy must allow that.
 
@@ -75,13 +77,13 @@ def approve(
     _require_open(approval)
     problems = [
         *_binding(approval, decision, plan, policy, observed, now),
-        *(_without_person(policy) if by_policy else _person(approval, decision, policy, evidence)),
+        *(_without_person(policy) if by_policy else _person(approval, decision, policy, (evidence.author, *authors))),
         *missing(plan, policy, evidence, confirmed=decision.confirmed),
     ]
     if problems:
         raise ApprovalRefused(_listed(approval.id, problems), hint="Mend what is named, then approve again.")
     decisions = (*approval.decisions, decision)
-    people = {one.identity.casefold() for one in decisions if one.verb == "approve"}
+    people = {_key(one.identity) for one in decisions if one.verb == "approve"}
     state = "approved" if by_policy or len(people) >= max(approval.needed, policy.needed) else "partly_approved"
     return approval.model_copy(update={"state": state, "decisions": decisions})
 
@@ -206,15 +208,15 @@ def _binding(
     return problems
 
 
-def _person(approval: Approval, decision: Decision, policy: Policy, evidence: Evidence) -> list[str]:
+def _person(approval: Approval, decision: Decision, policy: Policy, authors: Sequence[str]) -> list[str]:
     identity = decision.identity
     if not identity.strip():
         return ["nobody is authenticated"]
     problems = []
     if not _may(policy, identity):
         problems.append(f"`{identity}` is not among the approvers ({_names(policy)})")
-    if policy.not_author and _key(identity) == _key(evidence.author):
-        problems.append(f"`{identity}` made this plan, and somebody else must approve it")
+    if policy.not_author and _key(identity) in {_key(author) for author in authors}:
+        problems.append(f"`{identity}` made this plan, or a part of it, and somebody else must approve it")
     if any(_key(one.identity) == _key(identity) and one.verb == "approve" for one in approval.decisions):
         problems.append(f"`{identity}` has approved it already; {approval.needed} different people are needed")
     if len(decision.comment) > LONGEST:

@@ -27,6 +27,9 @@ from pipeline_magic.runs import Approval, AuditDraft, Decision, Finding, Plan, P
 
 __all__ = ["ApprovalOrchestrator"]
 
+_CHANGES = ("question.answer", "spec.edit", "finding.waive")
+"""What makes somebody an author of a plan, beside building it."""
+
 _TRIES = 25
 """Lost compare-and-sets before we give up; each means that somebody else's decision was written."""
 
@@ -227,7 +230,7 @@ class ApprovalOrchestrator:
             decision = self._decision("approve", identity, name, comment, now, plan_digest(shown), confirmed)
             decided = decisions.approve(
                 approval, decision, plan=stored, policy=self.policy(stored.environment), evidence=evidence, now=now,
-                observed=observed, by_policy=by_policy,
+                authors=self._authors(approval.run_id), observed=observed, by_policy=by_policy,
             )  # fmt: skip
             detail: dict[str, JsonValue] = {"state": decided.state, "comment": decision.comment}
             if confirmed:
@@ -472,6 +475,10 @@ class ApprovalOrchestrator:
             raise StoreUnavailable(
                 f"What was measured for approval `{approval_id}` cannot be read.", hint="Make a new plan."
             ) from None
+
+    def _authors(self, run_id: str) -> tuple[str, ...]:
+        """Who changed what the run's plan says, by the audit."""
+        return tuple({entry.identity: None for entry in self._store.audit(run_id) if entry.event in _CHANGES})
 
     def _plan_of(self, approval: Approval) -> Plan | None:
         try:

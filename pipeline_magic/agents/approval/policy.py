@@ -7,7 +7,7 @@ of a policy (`decisions`), and the keys of an environment that are no policy (`p
     [environments.prod]
     approvers = ["ada", "bob"]     # who may approve; left out: anybody
     needed = 2                     # how many different people
-    not_author = true              # the author of the run is not one of them
+    not_author = true              # nor the author of the run, nor who answered, edited or waived in it
     merge = false                  # default: true in dev and staging, false in prod
     first_run = false              # default: true in dev and staging, false in prod
     waivers_allowed = false        # default: true in dev and staging, false in prod
@@ -49,7 +49,8 @@ class Policy(Model):
     Attributes:
         approvers: Authenticated identities that may approve and reject; anybody when empty.
         needed: Different people who must approve.
-        not_author: The author of the run is not counted, whatever `approvers` says.
+        not_author: The author of the run, and whoever answered, edited or waived in it, may not approve, whatever
+            `approvers` says.
         merge: Merge the pull request on approval; otherwise a person merges, and the deployment waits.
         first_run: Run the pipeline once after deploying it.
         waivers_allowed: A red finding may be waived by name with a reason.
