@@ -6,6 +6,7 @@ BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 MARK ?= not full
 RESUME ?=
+WORKERS ?= 2
 
 .PHONY: help demo notebook test test-full test-spark lint format bench clean
 
@@ -29,7 +30,7 @@ notebook: $(READY)  ## Open the quickstart in JupyterLab, with the extension rea
 	  $(BIN)/jupyter lab examples/quickstart.ipynb $$(test "$$(id -u)" != 0 || echo --allow-root) $(ARGS)
 
 test: $(READY)  ## Run the tests (under 15 minutes on two cores)
-	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest $(RESUME) -m "$(MARK)" $(ARGS)
+	@PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(RESUME) -m "$(MARK)" $(ARGS)
 	@home=$$(mktemp -d); PATH="$(CURDIR)/$(BIN):$$PATH" PIPELINE_MAGIC_LOCAL=1 PIPELINE_MAGIC_HOME=$$home \
 	  $(BIN)/python -m pytest $(RESUME) --nbval-lax --nbval-cell-timeout=300 examples; status=$$?; rm -rf $$home; exit $$status
 	@$(MAKE) --no-print-directory lint

@@ -29,10 +29,30 @@ def _no_settings_from_outside() -> Iterator[None]:
     os.environ.update(kept)
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """What the random tests of a run without bounds have counted."""
+_FIGURES: list[str] = []
+"""What the random tests of a run without bounds have counted, wherever they ran."""
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """A worker tells the one process that prints what it has counted."""
     counted = sys.modules.get("tests.support.random_runs")
-    for line in counted.FIGURES if counted else ():
+    figures = counted.FIGURES if counted else []
+    output = getattr(session.config, "workeroutput", None)
+    if output is None:
+        _FIGURES.extend(figures)
+    else:
+        output["figures"] = list(figures)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any) -> None:
+    """What a worker has counted."""
+    _FIGURES.extend(getattr(node, "workeroutput", {}).get("figures", []))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """The figures, at the end."""
+    for line in _FIGURES:
         terminalreporter.write_line(line)
 
 

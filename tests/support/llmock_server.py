@@ -9,17 +9,16 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import shutil
 import socket
 import subprocess
-import sys
-import tempfile
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from tests.support.environments import cache, virtual
 
 VERSION = "0.2.2"
 
@@ -30,24 +29,11 @@ def environment() -> Path:
     Raises:
         RuntimeError: pip could not install it.
     """
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pipeline_magic"
-    place = cache / f"llmock-{VERSION}"
-    if (place / "bin/llmock").exists() and (place / "bin/python").exists():
-        return place
-    cache.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=f"{place.name}.making.", dir=cache))
-    try:
-        pip = [str(making / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
-        for command in ([sys.executable, "-m", "venv", str(making)], [*pip, f"llmock=={VERSION}"]):
-            done = subprocess.run(command, capture_output=True, text=True, check=False)
-            if done.returncode:
-                raise RuntimeError(f"llmock {VERSION} could not be installed: {done.stderr.strip()[-800:]}")
-        shutil.rmtree(place, ignore_errors=True)
-        with contextlib.suppress(OSError):  # another session was faster
-            making.rename(place)
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-    return place
+    return virtual(cache() / f"llmock-{VERSION}", _whole, f"llmock=={VERSION}")
+
+
+def _whole(folder: Path) -> bool:
+    return (folder / "bin/llmock").exists() and (folder / "bin/python").exists()
 
 
 class Llmock:

@@ -1,10 +1,9 @@
 """Apache Spark for the tests: an environment of its own, made once, and one JVM that answers jobs for a whole session.
 
 PyPI's `pyspark` and the local engine's `pyspark-client` overwrite each other, so Apache Spark lives in a virtual
-environment outside the tree: `$XDG_CACHE_HOME` (or `~/.cache`) `/pipeline_magic/spark-<version>`, or where
-PIPELINE_MAGIC_SPARK_ENV says. It is made on first use, beside its place and then renamed, so that a killed test leaves
-nothing half made. The worker (`tests/spark/worker.py`) is a child process that reads a job a line and answers a line.
-Not here: what is asked of it, and what the answers must be.
+environment outside the tree, made on first use: `$XDG_CACHE_HOME` (or `~/.cache`) `/pipeline_magic/spark-<version>`, or
+where PIPELINE_MAGIC_SPARK_ENV says. The worker (`tests/spark/worker.py`) is a child process that reads a job a line and
+answers a line. Not here: what is asked of it, and what the answers must be.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ import os
 import re
 import shutil
 import subprocess
-import sys
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
+
+from tests.support.environments import cache, virtual
 
 SPARK = "4.3.0"
 DELTA_SPARK, DELTA = "4.2.0", "io.delta:delta-spark_2.13:4.4.0"
@@ -51,11 +50,6 @@ def why_not() -> str | None:
     return None
 
 
-def cache() -> Path:
-    """The folder outside the tree in which environments and jars are kept."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "pipeline_magic"
-
-
 def environment(version: str = SPARK) -> Path:
     """The folder of the virtual environment with that Apache Spark; made when it is not there.
 
@@ -64,35 +58,16 @@ def environment(version: str = SPARK) -> Path:
     """
     named = Path(_NAMED) if _NAMED and version == SPARK else None
     place = named or cache() / f"spark-{version}"
-    if _whole(place):
-        return place
-    if named is not None and place.exists():
+    if named is not None and place.exists() and not _whole(place):
         raise RuntimeError(f"PIPELINE_MAGIC_SPARK_ENV names {place}, which holds no Apache Spark {version}")
-    place.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix=f"{place.name}.making.", dir=place.parent))
-    try:
-        _install(making, version)
-        shutil.rmtree(place, ignore_errors=True)  # only one whose interpreter is gone comes here
-        try:
-            making.rename(place)
-        except OSError:  # another session was faster
-            if not _whole(place):
-                raise
-    finally:
-        shutil.rmtree(making, ignore_errors=True)
-    return place
-
-
-def _install(folder: Path, version: str) -> None:
     wanted = f"pyspark[pipelines]=={version}" if version == SPARK else f"pyspark=={version}"
-    pip = [str(folder / "bin/python"), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", wanted]
-    for command in ([sys.executable, "-m", "venv", str(folder)], pip):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise RuntimeError(
-                f"Apache Spark {version} could not be installed for the tests. Install {wanted} into a virtual "
-                f"environment and name it in PIPELINE_MAGIC_SPARK_ENV. {done.stderr.strip()[-800:]}"
-            )
+    try:
+        return virtual(place, _whole, wanted)
+    except RuntimeError as error:
+        raise RuntimeError(
+            f"Apache Spark could not be installed for the tests. Install {wanted} into a virtual environment and name "
+            f"it in PIPELINE_MAGIC_SPARK_ENV. {error}"
+        ) from None
 
 
 def _whole(folder: Path) -> bool:
