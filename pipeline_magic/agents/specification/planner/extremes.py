@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import re
 
+from pipeline_magic.agents.specification.planner.adjectives import meant_by
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.counts import counted
-from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Kind, TableInfo
 from pipeline_magic.agents.specification.planner.grouping import entity_columns
 from pipeline_magic.agents.specification.planner.idioms import state_at
 from pipeline_magic.agents.specification.planner.intent import (
@@ -30,13 +31,14 @@ from pipeline_magic.agents.specification.planner.measures import read_measure
 from pipeline_magic.agents.specification.planner.periods import date_column
 from pipeline_magic.agents.specification.planner.predicates import condition_at
 from pipeline_magic.agents.specification.planner.ranking import PER, amounts, finish, number_at
+from pipeline_magic.agents.specification.planner.superlatives import read_superlative
 
 __all__ = ["read_extreme"]
 
 
 def read_extreme(c: Context, i: int) -> Found | None:
     """One of the ways to say it."""
-    for read in (_most, _extreme, _extreme_of_groups, _rows_before, _rows_behind):
+    for read in (_most, _extreme, _extreme_of_groups, _rows_before, _rows_behind, read_superlative):
         found = read(c, i)
         if found is not None:
             return found
@@ -87,37 +89,74 @@ def _subject(c: Context, i: int, end: int, other: str) -> Group | None:
 
 
 _HIGHEST = (
-    "with the highest|with highest|having the highest|with the largest|with the biggest|with the "
-    "greatest|with the longest|with the maximum|with the latest|with the most recent"
+    "highest|largest|biggest|greatest|longest|maximum|latest|most recent|newest|most|heaviest|oldest|"
+    "highest number of|most number of"
 )
-_LOWEST = (
-    "with the lowest|with lowest|having the lowest|with the smallest|with the shortest|with the "
-    "minimum|with the earliest|with the least"
+_LOWEST = "lowest|smallest|shortest|minimum|earliest|least|fewest|lowest number of|least number of"
+_WITH = (
+    "with|with the|having|having the|has|has the|have the|had|had the|that has the|that had the|which has the|"
+    "which had the|who has the|who had the|that have the|who have the|who got the|received the|got the|earns the|"
+    "who earns the|that received the|recorded the|with a|offers the|that offers the|charges the"
 )
+
+
+def _opened(c: Context, i: int) -> tuple[int, bool] | None:
+    """``with the highest``, ``has the fewest``: where the words for what is most go on, and whether most is meant."""
+    at = c.match(i, _WITH)
+    if at is None:
+        return None
+    high, low = c.match(at, _HIGHEST), c.match(at, _LOWEST)
+    end = high or low
+    return (end, high is not None) if end is not None else None
 
 
 def _extreme(c: Context, i: int) -> Found | None:
-    """``the car with the highest sale price``: the one row that has it."""
-    high, low = c.match(i, _HIGHEST), c.match(i, _LOWEST)
-    at = high or low
-    link = c.linker.column_at(at, kinds=("number", "date", "timestamp"), least=0.8) if at is not None else None
-    if link is None or link.end > c.end(i) or any(isinstance(item, (Measure, Group)) for item in c.items):
+    """``the car with the highest sale price``, ``which course has the fewest credits``: the one row that has it."""
+    opened = _opened(c, i)
+    if opened is None or any(isinstance(item, (Measure, Group)) for item in c.items):
         return None
-    return Found(link.end, "measure", (Top(i, link.end, 1, col(link.ref), high is not None, (), link.ref.table),))
+    at, high = opened
+    named = _number_named(c, i, at)
+    if named is None:
+        return None
+    end, column = named
+    ranked = Filter(i, end, f"{col(column.ref)} IS NOT NULL", "an unknown value is not ranked")
+    return finish(c, i, end, 1, c.linker.tables[column.ref.table], col(column.ref), high, [ranked])
+
+
+_SIZES_OF: tuple[Kind, ...] = ("number", "date", "timestamp")
+
+
+def _number_named(c: Context, i: int, at: int) -> tuple[int, ColumnInfo] | None:
+    """The column that words behind a superlative name: of the rows that are asked for, else the only one."""
+    last = next((item for item in reversed(c.items) if isinstance(item, (Use, Selected))), None)
+    subject = last.table if isinstance(last, Use) else last.ref.table if isinstance(last, Selected) else ""
+    at = c.skip(at, "ever|overall")
+    for names in ((subject,), ()) if subject else ((),):
+        link = c.linker.column_at(at, kinds=_SIZES_OF, tables=names, least=0.8)
+        if link is not None and link.end <= c.end(i) and not link.others:
+            return link.end, link.column
+        for size in (3, 2, 1) if names else ():
+            tokens = c.tokens[at : at + size]
+            if at + size > c.end(i) or not all(token.kind == "word" for token in tokens):
+                continue
+            like = column_like(c.linker.tables[subject], tuple(token.stem for token in tokens))
+            if like is not None and like.kind in _SIZES_OF and not like.is_key_like:
+                return at + size, like
+    return None
 
 
 def _extreme_of_groups(c: Context, i: int) -> Found | None:
     """``the technician with the highest total cost``: the one group whose measure is the largest."""
-    high, low = c.match(i, _HIGHEST), c.match(i, _LOWEST)
-    at = high or low
-    found = read_measure(c, at) if at is not None else None
+    opened = _opened(c, i)
+    found = read_measure(c, opened[0]) if opened is not None else None
     made = [item for item in found.items if isinstance(item, Measure)] if found is not None else []
-    if found is None or len(made) != 1 or any(isinstance(item, Measure) for item in c.items):
+    if opened is None or found is None or len(made) != 1 or any(isinstance(item, Measure) for item in c.items):
         return None
     group = _subject(c, i, found.end, made[0].table)
     if group is None:
         return None
-    top = Top(i, found.end, 1, measure_ref(made[0].name), high is not None, (), group.entity)
+    top = Top(i, found.end, 1, measure_ref(made[0].name), opened[1], (), group.entity)
     return Found(found.end, "measure", (*found.items, group, top))
 
 
@@ -162,10 +201,12 @@ def _rows_before(c: Context, i: int) -> Found | None:
             if link is not None and link.end <= c.end(i) and link.column.kind in {"date", "timestamp", "number"}:
                 order, end = link.column, link.end
             else:
-                order = _date(c, i, table) if timely else _size(table)
+                meant = meant_by(c, at, after, table)
+                order = meant[0] if meant is not None else _date(c, i, table) if timely else _size(table)
+                descending = meant[1] if meant is not None else descending
             if order is None:
                 return None
-            if not timely:
+            if not timely or order.kind == "number":
                 unknown = f"{col(order.ref)} IS NOT NULL"
                 items.append(Filter(i, end, unknown, "an unknown amount is not ranked"))
             return finish(c, i, end, n, table, col(order.ref), descending, items)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from pipeline_magic.agents.specification.planner.adjectives import meant_by
 from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.counts import counted
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref, TableInfo
@@ -97,8 +98,12 @@ def _superlative_n(c: Context, i: int) -> Found | None:
     for descending, words in _TIME.items():
         after = c.match(found[0], words)
         link = c.table_at(after) if after is not None else None
-        if link is not None:
-            date = date_column(c, after or i, link.table)
+        if link is not None and after is not None:
+            meant = meant_by(c, found[0], after, link.table)
+            if meant is not None and meant[0].kind == "number":
+                return None  # `the 3 oldest employees` are so by their age
+            date = (meant[0], ()) if meant is not None else date_column(c, after or i, link.table)
+            descending = meant[1] if meant is not None else descending
             if date is not None:
                 return finish(
                     c,
