@@ -15,17 +15,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from pipeline_magic.adapters.databricks.calls import Calls, Refusal, segment
+from pipeline_magic.adapters.spark_work import shorten
 from pipeline_magic.errors import Cancelled, EngineError, EngineUnavailable, NotFound, PipelineMagicError, QueryFailed
 from pipeline_magic.redact import redact
 
-__all__ = ["Answer", "Statements", "shorten"]
+__all__ = ["DENIED", "Answer", "Statements", "words_of"]
 
 _PATH = "/api/2.0/sql/statements"
 _WAREHOUSES = "/api/2.0/sql/warehouses"
 _TRACE = re.compile(r"\s*(== SQL|JVM stacktrace|at (org|com|java|scala)\.)")
 _STATE_CODE = re.compile(r"\s*SQLSTATE: \w{5}\b")
 _BUSY = frozenset({"TEMPORARILY_UNAVAILABLE", "WORKSPACE_TEMPORARILY_UNAVAILABLE", "SERVICE_UNDER_MAINTENANCE"})
-_DENIED = re.compile(r"INSUFFICIENT_PERMISSIONS|PERMISSION_DENIED|UNAUTHORIZED_ACCESS|SQLSTATE: 42501|does not have")
+DENIED = re.compile(r"INSUFFICIENT_PERMISSIONS|PERMISSION_DENIED|UNAUTHORIZED_ACCESS|SQLSTATE: 42501|does not have")
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 _LATE = 15.0
 """Seconds after which a statement that still waits is looked into."""
@@ -274,12 +275,6 @@ class Statements:
         )
 
 
-def shorten(text: str, most: int) -> str:
-    """Text in one line, of at most that many characters."""
-    text = " ".join(text.split())
-    return text if len(text) <= most else text[: most - 1] + "…"
-
-
 def _failed(status: Mapping[str, Any], sql: str) -> PipelineMagicError:
     """What a statement that did not end well means."""
     state, error = str(status.get("state") or "no state"), status.get("error") or {}
@@ -292,16 +287,18 @@ def _failed(status: Mapping[str, Any], sql: str) -> PipelineMagicError:
     if state != "FAILED":
         return EngineError(f"The warehouse told of a query that it is in `{shorten(state, 40)}`.", where=where)
     if code in _BUSY:
-        return EngineUnavailable(f"The SQL warehouse is not available now: {_words(said) or code}.", hint="Try again.")
+        return EngineUnavailable(
+            f"The SQL warehouse is not available now: {words_of(said) or code}.", hint="Try again."
+        )
     hint = ""
-    if _DENIED.search(said) or status.get("sql_state") == "42501":
+    if DENIED.search(said) or status.get("sql_state") == "42501":
         hint = "Ask the owner of the object or an administrator for the privilege that is named."
     elif code == "RESOURCE_EXHAUSTED" or re.search(r"inline.*(limit|exceed)|25 ?MiB|26214400", said, re.I):
         hint = "Ask for fewer rows or columns."
-    return QueryFailed(f"The query failed: {_words(said) or code or 'no reason was given'}.", where=where, hint=hint)
+    return QueryFailed(f"The query failed: {words_of(said) or code or 'no reason was given'}.", where=where, hint=hint)
 
 
-def _words(said: str) -> str:
+def words_of(said: str) -> str:
     """The first lines of a message, without what is for the developers of the engine."""
     kept = _TRACE.split(said, maxsplit=1)[0]
     return shorten(redact(_STATE_CODE.sub("", kept)), 400).rstrip(". ")

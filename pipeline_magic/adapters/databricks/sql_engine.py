@@ -1,7 +1,8 @@
-"""Scratch schemas, history, restore and drop by Spark SQL: the same statements on a SQL warehouse and in a session.
+"""What the engines of Databricks do alike: scratch schemas, history, restore, drop and statistics by Spark SQL, and
+notebooks as one-off runs.
 
 Here: the text of the statements, what their rows mean, and the look at the newest commit before anything is put back or
-removed. Not here: how a statement is run; `warehouse` and `session` each give an `Ask`.
+removed. Not here: how a statement is run (`warehouse`, `session`), how a notebook is (`oneoff`).
 """
 
 from __future__ import annotations
@@ -9,40 +10,37 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import threading
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timezone
-from typing import Any, NamedTuple, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
-from pipeline_magic.errors import EngineError, ForeignWrite, QueryFailed, TableNotFound
-from pipeline_magic.ports import TableVersion
+from pipeline_magic.errors import EngineError, EngineUnavailable, ForeignWrite, QueryFailed, TableNotFound
+from pipeline_magic.ports import Rows, TableVersion
+from pipeline_magic.runs import NotebookRun
 from pipeline_magic.spec.names import join_table, quote, quote_table, slug
 
-__all__ = ["Ask", "TableSql", "iso"]
+if TYPE_CHECKING:
+    from pipeline_magic.adapters.databricks.oneoff import OneOffRuns
+
+__all__ = ["SqlEngine", "Statistics"]
 
 _NOT_THERE = re.compile(
     r"TABLE_OR_VIEW_NOT_FOUND|SCHEMA_NOT_FOUND|NO_SUCH_CATALOG|CATALOG_NOT_FOUND|DELTA_(MISSING|TABLE_NOT_FOUND)"
 )
+_STATISTICS = re.compile(r"(\d+) bytes(?:, (\d+) rows)?")
 _OWN = "pipeline_magic_"
 
 
-class Ask(Protocol):
-    """Runs our own statements."""
+class Statistics(NamedTuple):
+    """What SQL tells of a table and the catalog's REST does not; None where it is not known."""
 
-    def rows_of(self, sql: str) -> list[dict[str, Any]]:
-        """The rows of a statement that reads, by column."""
-        ...
-
-    def execute(self, sql: str, *, timeout: float = 600.0, again: bool = True) -> None:
-        """Run one statement that writes.
-
-        Args:
-            again: Whether it may be sent a second time when the first answer was lost.
-        """
-        ...
-
-    def restore_with_note(self, sql: str, key: str) -> None:
-        """Run a RESTORE once, with the key as the note of its commit where the engine can keep one."""
-        ...
+    rows: int | None = None
+    bytes: int | None = None
+    version: str | None = None
+    last_modified: str | None = None
 
 
 class _Surroundings(NamedTuple):
@@ -50,20 +48,87 @@ class _Surroundings(NamedTuple):
     user: str
 
 
-class TableSql:
-    """What an engine does with schemas and tables by SQL alone.
+class SqlEngine(ABC):
+    """An engine that runs one statement at a time; fulfils `ports.Engine` with what its own kind adds.
 
     Args:
-        ask: Runs the statements.
         where: Host of the workspace, for errors.
         scratch_catalog: Where scratch schemas are made; the engine's own default catalog when empty.
+        notebooks: Runs notebooks; None where they may not be run.
+        no_notebooks: Why not, to end "The notebook was not executed: ".
     """
 
-    def __init__(self, ask: Ask, where: str, *, scratch_catalog: str = "") -> None:
-        self._ask = ask
+    def __init__(
+        self,
+        where: str,
+        *,
+        scratch_catalog: str = "",
+        notebooks: OneOffRuns | None = None,
+        no_notebooks: str = "one-off runs are switched off (`one_off_runs`)",
+    ) -> None:
         self._where = where
         self._scratch_catalog = scratch_catalog
+        self._notebooks = notebooks
+        self._no_notebooks = no_notebooks
         self._around: _Surroundings | None = None
+        self._of_thread = threading.local()
+
+    @property
+    @abstractmethod
+    def name(self) -> str:
+        """For a person."""
+
+    @abstractmethod
+    def query(self, sql: str, *, limit: int = 1000, timeout: float = 600.0) -> Rows:
+        """Run one SELECT (or WITH … SELECT) and return at most `limit` rows."""
+
+    @abstractmethod
+    def execute(self, sql: str, *, timeout: float = 600.0, again: bool = True) -> None:
+        """Run one statement that writes; for our own statements, never for a person's or a model's.
+
+        Args:
+            again: Whether it may be sent a second time when the first answer was lost.
+        """
+
+    @abstractmethod
+    def rows_of(self, sql: str) -> list[dict[str, Any]]:
+        """The rows of one of our own statements that reads, by column."""
+
+    @abstractmethod
+    def restore_with_note(self, sql: str, key: str) -> None:
+        """Run a RESTORE once, with the key as the note of its commit where the engine can keep one."""
+
+    def cancel(self) -> None:
+        """Stop every notebook that runs now; each raises Cancelled in its own thread."""
+        if self._notebooks is not None:
+            self._notebooks.cancel()
+
+    def close(self) -> None:
+        """Stop what runs."""
+        self.cancel()
+
+    # --- notebooks ---------------------------------------------------------------------------------------------------
+
+    @property
+    def no_notebooks(self) -> str:
+        """Why `run_notebook` cannot be used here; empty where it can be, as far as it is known now."""
+        return self._no_notebooks if self._notebooks is None else self._notebooks.refused
+
+    def run_notebook(self, notebook: str, parameters: Mapping[str, str], *, timeout: float = 3600.0) -> NotebookRun:
+        """Run a notebook as a one-off run of the workspace; see `oneoff`.
+
+        Raises:
+            EngineUnavailable: Notebooks may not be run; `no_notebooks` says why from then on.
+            EngineError: It is no notebook, or the run could not be followed.
+            Cancelled: `cancel` was called meanwhile.
+        """
+        if self._notebooks is None:
+            raise EngineUnavailable(
+                f"Notebooks are not run here: {self._no_notebooks}.",
+                where=self._where,
+                hint="Allow one-off runs (`one_off_runs`), and give credentials that may submit them.",
+            )
+        return self._notebooks.run(notebook, parameters, timeout=timeout, name=getattr(self._of_thread, "scratch", ""))
 
     # --- scratch -----------------------------------------------------------------------------------------------------
 
@@ -73,9 +138,9 @@ class TableSql:
         Raises:
             EngineError: It may not be made; the message names the privilege.
         """
-        catalog, schema = self.scratch(run_id)
+        catalog, schema = self._scratch(run_id)
         try:
-            self._ask.execute(
+            self.execute(
                 f"CREATE SCHEMA IF NOT EXISTS {quote(catalog)}.{quote(schema)} "
                 "COMMENT 'Scratch tables of one run; removed when it ends'"
             )
@@ -85,27 +150,33 @@ class TableSql:
                 where=self._where,
                 hint="It needs USE CATALOG and CREATE SCHEMA on that catalog.",
             ) from None
+        self._of_thread.scratch = schema  # the notebooks of this thread are of this run from now on
         return join_table(catalog, schema, "t")[: -len(".t")]
 
     def drop_scratch(self, run_id: str) -> None:
-        """Remove it and everything in it; nothing happens when it is not there."""
-        catalog, schema = self.scratch(run_id)
-        self._ask.execute(f"DROP SCHEMA IF EXISTS {quote(catalog)}.{quote(schema)} CASCADE")
+        """Remove it and everything in it, and what a killed run has left in the workspace; it may be gone already."""
+        catalog, schema = self._scratch(run_id)
+        if getattr(self._of_thread, "scratch", "") == schema:
+            self._of_thread.scratch = ""
+        if self._notebooks is not None:
+            self._notebooks.clean(schema)
+        self.execute(f"DROP SCHEMA IF EXISTS {quote(catalog)}.{quote(schema)} CASCADE")
 
     def left_scratch(self, run_ids: Sequence[str]) -> Sequence[str]:
-        """The runs among these whose scratch schema is still there."""
-        wanted = {self.scratch(run_id): run_id for run_id in run_ids}
+        """The runs among these whose scratch schema is still there, or whose folder in the workspace."""
+        wanted = {self._scratch(run_id): run_id for run_id in run_ids}
         if not wanted:
             return ()
         catalog = next(iter(wanted))[0]
-        found = self._ask.rows_of(f"SHOW SCHEMAS IN {quote(catalog)} LIKE '{_OWN}*'")
+        found = self.rows_of(f"SHOW SCHEMAS IN {quote(catalog)} LIKE '{_OWN}*'")
         names = {str(next(iter(row.values()), "") or "").casefold() for row in found}
+        if self._notebooks is not None:
+            names |= {name.casefold() for name in self._notebooks.left()}
         return tuple(run_id for (_, schema), run_id in wanted.items() if schema.casefold() in names)
 
-    def scratch(self, run_id: str) -> tuple[str, str]:
-        """Catalog and name of a run's scratch schema, whether it is there or not."""
+    def _scratch(self, run_id: str) -> tuple[str, str]:
         if self._around is None:
-            [row] = self._ask.rows_of("SELECT current_catalog() AS catalog, current_user() AS user") or [{}]
+            [row] = self.rows_of("SELECT current_catalog() AS catalog, current_user() AS user") or [{}]
             self._around = _Surroundings(str(row.get("catalog") or ""), str(row.get("user") or ""))
         # Two people with stores of their own may have runs of the same id.
         user = hashlib.sha256(self._around.user.encode()).hexdigest()[:6]
@@ -117,7 +188,7 @@ class TableSql:
         """Commits of a Delta table, newest first; empty when the table does not exist."""
         return tuple(_commit(row) for row in self._commits(table))
 
-    def newest(self, table: str) -> dict[str, Any] | None:
+    def _newest(self, table: str) -> dict[str, Any] | None:
         """The newest commit, as DESCRIBE HISTORY has it; None when the table does not exist."""
         found = self._commits(table, limit=1)
         return found[0] if found else None
@@ -129,7 +200,7 @@ class TableSql:
             return []
         last = f" LIMIT {limit}" if limit is not None else ""
         try:
-            rows = self._ask.rows_of(f"DESCRIBE HISTORY {name}{last}")
+            rows = self.rows_of(f"DESCRIBE HISTORY {name}{last}")
         except QueryFailed as error:
             if _NOT_THERE.search(error.message):
                 return []
@@ -148,16 +219,16 @@ class TableSql:
         """
         if not re.fullmatch(r"\d{1,18}", version):
             raise EngineError(f"`{version}` is not a version of a Delta table.", where=table, hint="Give a number.")
-        newest = self.newest(table)
+        newest = self._newest(table)
         if newest is None:
             raise TableNotFound(table)
         if str(newest["version"]) == str(int(version)) or _puts_back(newest, version, key):
             return
         _require(table, newest, seen)
         try:
-            self._ask.restore_with_note(f"RESTORE TABLE {quote_table(table)} TO VERSION AS OF {int(version)}", key)
+            self.restore_with_note(f"RESTORE TABLE {quote_table(table)} TO VERSION AS OF {int(version)}", key)
         except EngineError as error:
-            after = self.newest(table)  # the answer may have been lost, or somebody was faster
+            after = self._newest(table)  # the answer may have been lost, or somebody was faster
             if after is not None and _puts_back(after, version, key) and after["version"] != newest["version"]:
                 return
             if after is not None:
@@ -175,13 +246,33 @@ class TableSql:
             ForeignWrite: Somebody has written since `seen`; nothing was touched.
             EngineError: The caller may not drop it.
         """
-        newest = self.newest(table) if seen else None
+        newest = self._newest(table) if seen else None
         if newest is not None:
             _require(table, newest, seen)
-        self._ask.execute(f"DROP TABLE IF EXISTS {quote_table(table)}")
+        self.execute(f"DROP TABLE IF EXISTS {quote_table(table)}")
+
+    def statistics(self, table: str) -> Statistics:
+        """What is known of a table's rows, bytes and newest commit, without reading it.
+
+        Raises:
+            EngineError: Nothing could be asked.
+        """
+        with ThreadPoolExecutor(1, thread_name_prefix="pm-statistics") as pool:  # two statements at once
+            asked = pool.submit(self._newest, table)
+            extended = self.rows_of(f"DESCRIBE TABLE EXTENDED {quote_table(table)}")
+            newest = asked.result()
+        pairs = (list(row.values())[:2] for row in extended)
+        told = next((str(pair[1] or "") for pair in pairs if str(pair[0] or "").strip() == "Statistics"), "")
+        match = _STATISTICS.search(told)
+        return Statistics(
+            rows=int(match[2]) if match and match[2] else None,
+            bytes=int(match[1]) if match else None,
+            version=str(newest["version"]) if newest else None,
+            last_modified=_iso(newest.get("timestamp")) if newest else None,
+        )
 
 
-def iso(moment: Any) -> str | None:
+def _iso(moment: Any) -> str | None:
     """A time of a commit in UTC, as text; None when there is none."""
     if isinstance(moment, datetime):
         moment = moment.astimezone(timezone.utc) if moment.tzinfo else moment.replace(tzinfo=timezone.utc)
@@ -193,7 +284,7 @@ def _commit(row: Mapping[str, Any]) -> TableVersion:
     job = row.get("job")
     return TableVersion(
         version=str(row["version"]),
-        at=iso(row.get("timestamp")) or "",
+        at=_iso(row.get("timestamp")) or "",
         operation=str(row.get("operation") or ""),
         by=str(row.get("userName") or row.get("userId") or row.get("engineInfo") or ""),
         note=str(row.get("userMetadata") or ""),
