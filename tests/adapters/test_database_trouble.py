@@ -6,6 +6,7 @@ Every failure is a sentence with what to do, nothing is half written, and what p
 from __future__ import annotations
 
 import contextlib
+import gzip
 import json
 import os
 import sqlite3
@@ -20,7 +21,7 @@ import sqlalchemy as sa
 
 from pipeline_magic.adapters import database_engine, database_schema
 from pipeline_magic.adapters.database import Database
-from pipeline_magic.agents.approval.audit import verify
+from pipeline_magic.agents.approval.audit import Head, verify
 from pipeline_magic.digests import GENESIS, chain_hash
 from pipeline_magic.errors import StaleState, StoreUnavailable
 from pipeline_magic.runs import AuditDraft, Exchange
@@ -215,6 +216,38 @@ def test_store_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
         append(store)
     assert file.read_bytes() == before
     assert [path.name for path in tmp_path.iterdir()] == ["state.db"]
+
+
+# --- a store that an older version really wrote ------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "file", sorted((Path(__file__).parent / "stores").glob("*.sql.gz")), ids=lambda file: file.name
+)
+def test_store_that_an_older_version_wrote(tmp_path: Path, file: Path) -> None:
+    """A kept file, not written by this test's own code: every row is read, every digest still fits (of plans, of what
+    was shown, of the chain), and the run is drawn and goes on."""
+    from pipeline_magic.agents.approval.records import verify_records
+    from pipeline_magic.flow.replay import replay
+
+    with contextlib.closing(sqlite3.connect(tmp_path / "state.db")) as old:
+        old.executescript(gzip.decompress(file.read_bytes()).decode())
+    with opened(tmp_path / "state.db") as store:
+        (kept,) = store.runs()
+        states = [one.state for one in store.approvals(kept.id)]
+        deployment = store.deployment(kept.id)
+        assert (kept.state, states) == ("planned", ["pending", "void", "void"])
+        assert deployment is not None and (deployment.state, deployment.rows) == ("deployed", 2)
+        assert store.audit_head()[0] == 20 and verify(store.audit_stream(), [Head(*store.audit_head())]) == ()
+        assert list(verify_records(store)) == []
+        assert len(store.exchanges(kept.id)) == 1 and all(one.status == "done" for one in store.effects(kept.id))
+        replay(store, kept.id)
+        moved = store.update_run(kept, state="generating")
+        append(store)
+        assert store.run(kept.id) == moved and verify(store.audit_stream()) == ()
+        with store._db.read() as connection:
+            found = connection.execute(sa.select(database_schema.versions.c.version)).scalar()
+        assert found == len(database_schema.MIGRATIONS)
 
 
 # --- locked files ----------------------------------------------------------------------------------------------------
