@@ -45,6 +45,7 @@ __all__ = ["main"]
 
 FRAME = "Build a table that answers: {}"
 NOW = datetime(2025, 6, 30, 12, tzinfo=timezone.utc)
+_SECONDS = {"SECOND": 1, "MINUTE": 60, "HOUR": 3600}
 
 
 def lines(path: Path) -> Iterator[dict[str, Any]]:
@@ -136,6 +137,15 @@ def sqlite_text(tree: Any, sqlglot: Any) -> str:
             exp.DataType.Type.TIMESTAMPTZ,
         ):
             return exp.Anonymous(this="date", expressions=[node.this])
+        if isinstance(node, exp.TimeToStr):  # what sqlglot notes of Spark's patterns is no word of SQLite
+            node.set("format", exp.Literal.string(node.args["format"].name.replace("strict", "")))
+        if isinstance(node, exp.StrToUnix):
+            return exp.Anonymous(this="seconds_of", expressions=[node.this])
+        if isinstance(node, (exp.TimestampDiff, exp.DateDiff)) and node.unit and node.unit.name.upper() in _SECONDS:
+            seconds = exp.Literal.number(_SECONDS[node.unit.name.upper()])
+            return exp.Anonymous(this="whole_units", expressions=[node.this, node.expression, seconds])
+        if isinstance(node, exp.DateDiff) and node.text("unit").upper() in {"", "DAY"}:  # midnights, whatever the hours
+            return exp.Anonymous(this="datediff", expressions=[node.this, node.expression])
         if isinstance(node, (exp.TimestampTrunc, exp.DateTrunc)):
             return exp.Anonymous(this="date_trunc", expressions=[exp.Literal.string(node.unit.name), node.this])
         if isinstance(node, (exp.TsOrDsAdd, exp.DateAdd, exp.DateSub)):
@@ -196,8 +206,27 @@ def functions(connection: sqlite3.Connection) -> None:
     def weekday(text: Any) -> Any:
         return None if text is None else datetime.fromisoformat(str(text)[:10]).isoweekday() % 7 + 1
 
+    def moment(text: Any) -> Any:
+        return (
+            None
+            if text is None
+            else round(datetime.fromisoformat(str(text)[:19]).replace(tzinfo=timezone.utc).timestamp())
+        )
+
+    def whole(later: Any, earlier: Any, seconds: int) -> Any:
+        return None if later is None or earlier is None else int((moment(later) - moment(earlier)) / seconds)
+
+    def piece(start: int) -> Any:
+        return lambda text: None if text is None else int(str(text)[start : start + 2] or 0)
+
     for name, count, function in (
         ("to_date", 1, day),
+        ("seconds_of", 1, moment),
+        ("whole_units", 3, whole),
+        ("day", 1, piece(8)),
+        ("day_of_month", 1, piece(8)),
+        ("hour", 1, piece(11)),
+        ("minute", 1, piece(14)),
         ("date_trunc", 2, trunc),
         ("timestamp_trunc", 2, trunc),
         ("add_months", 2, months),
