@@ -40,6 +40,7 @@ ENVIRONMENT: dict[str, str] = {
     "databricks_runtime": "DATABRICKS_RUNTIME_VERSION",
     "databricks_scratch_catalog": "PIPELINE_MAGIC_SCRATCH_CATALOG",
     "databricks_workspace_root": "PIPELINE_MAGIC_WORKSPACE_ROOT",
+    "one_off_runs": "PIPELINE_MAGIC_ONE_OFF_RUNS",
     "planner": "PIPELINE_MAGIC_PLANNER",
     "send_sample_values": "PIPELINE_MAGIC_SEND_SAMPLE_VALUES",
     "openai_api_key": "OPENAI_API_KEY",
@@ -81,6 +82,7 @@ class Settings(BaseModel):
         databricks_runtime: Version of the runtime this process is in; set by Databricks, not by people.
         databricks_scratch_catalog: Where the scratch schema of a run is made; the engine's own default when empty.
         databricks_workspace_root: Workspace folder that notebooks are deployed below; the deployer's own when empty.
+        one_off_runs: Before approval the notebook may be run once in the workspace, as a one-off run that is removed.
         openai_base_url: Any address that speaks OpenAI's API; OpenAI's own when None.
         databricks_model: Name of a model serving endpoint of the workspace.
         model_timeout: Seconds for one request to a language model.
@@ -131,6 +133,7 @@ class Settings(BaseModel):
     databricks_runtime: str | None = None
     databricks_scratch_catalog: str = Field(default="", max_length=255)
     databricks_workspace_root: str = Field(default="", max_length=500)
+    one_off_runs: bool = True
     openai_api_key: SecretStr | None = None
     openai_base_url: str | None = None
     openai_model: str = Field(default="gpt-4.1", min_length=1, max_length=200)

@@ -29,7 +29,7 @@ from pipeline_magic.spec.schema import TableSchema
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
-    from pipeline_magic.adapters.databricks.warehouse import Warehouse
+    from pipeline_magic.adapters.databricks.sql_engine import SqlEngine
 
 __all__ = ["UnityCatalog"]
 
@@ -56,7 +56,7 @@ class UnityCatalog:
         self,
         client: WorkspaceClient,
         *,
-        engine: Warehouse | None = None,
+        engine: SqlEngine | None = None,
         create_catalog: bool = False,
         at_once: int = 12,
         keys_up_to: int = 200,

@@ -72,6 +72,6 @@ def engine_of(settings: Settings, client: WorkspaceClient | None, *, spark: Any 
 
 
 def _notebooks(settings: Settings, client: WorkspaceClient | None) -> OneOffRuns | None:
-    if client is None or not getattr(settings, "one_off_runs", True):
+    if client is None or not settings.one_off_runs:
         return None
     return OneOffRuns(client, cluster=settings.databricks_cluster_id or "")

@@ -121,6 +121,10 @@ class OneOffRuns:
         except _Denied as denied:
             self._refused = f"Databricks does not allow a one-off run ({denied.message.rstrip('.')})"
             raise
+        except NotFound as error:
+            raise EngineUnavailable(
+                f"The notebook could not be run: {error.message}", where=self._host, hint=_COMPUTE
+            ) from None
         except BaseException:
             self._stop_named(folder)  # one whose answer never came
             raise
@@ -202,10 +206,6 @@ class OneOffRuns:
         }
         try:
             return int(self._calls.send("submitting a one-off run", "POST", f"{_RUNS}/submit", body)["run_id"])
-        except NotFound as error:
-            raise EngineUnavailable(
-                f"The one-off run could not be submitted: {error.message}", where=self._host, hint=_COMPUTE
-            ) from None
         except Refusal as refusal:
             if "serverless" in refusal.said.casefold():
                 self._refused = f"the workspace has no serverless compute for it ({refusal.said})"

@@ -94,6 +94,8 @@ def run_sample(
             with suppress(EngineError):
                 engine.drop_scratch(run_id)
     except EngineError as error:
+        if engine.no_notebooks:  # it was only found out when it was tried
+            return not_executed(engine.no_notebooks)
         seen.problem = message_of(error)
     return _outcome(seen, round(time.monotonic() - started, 3))
 

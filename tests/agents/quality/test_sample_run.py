@@ -12,7 +12,7 @@ import pytest
 from pipeline_magic.agents.quality.compare import same_but_for_rounding, schema_differences
 from pipeline_magic.agents.quality.sample_run import gate_differences, run_sample, scratch_quarantine, scratch_table
 from pipeline_magic.compiler.sql import target_query
-from pipeline_magic.errors import Cancelled, EngineError
+from pipeline_magic.errors import Cancelled, EngineError, EngineUnavailable
 from pipeline_magic.runs import CheckResult, File, Finding, Generated, NotebookRun, SampleRun
 from pipeline_magic.spec.names import quote_table
 from pipeline_magic.spec.schema import Column
@@ -235,6 +235,21 @@ def test_an_engine_without_notebooks(engine: DuckEngine) -> None:
     assert (
         finding.message == "The notebook was not executed: a warehouse runs SQL alone." and finding.severity == "info"
     )
+
+
+def test_notebooks_that_are_refused_when_they_are_tried(engine: DuckEngine) -> None:
+    """An engine that learns only from the first run that it may run none: not executed, and nothing is red."""
+    typed = typed_over(engine)
+
+    def refused(engine: DuckEngine, parameters: Mapping[str, str]) -> NotebookRun:
+        engine.no_notebooks = "one-off runs are not allowed"
+        raise EngineUnavailable("Databricks does not allow it.")
+
+    engine.notebook = refused
+    sample, [finding] = both(engine, typed)
+    assert (sample.status, sample.message) == ("not_executed", "one-off runs are not allowed")
+    assert finding.severity == "info"
+    assert list(engine.left_scratch(["r-1"])) == []
 
 
 def test_dropped_rows_are_kept_in_the_scratch_schema(engine: DuckEngine) -> None:
