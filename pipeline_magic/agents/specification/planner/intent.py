@@ -36,6 +36,7 @@ __all__ = [
     "Segment",
     "Selected",
     "Shape",
+    "Tally",
     "Timing",
     "Top",
     "Use",
@@ -235,6 +236,13 @@ class Outer(Item):
     function: str
     inner: tuple[str, ...]
     periods: bool = False
+
+
+@dataclass(frozen=True)
+class Tally(Item):
+    """``how many stores have more than 3 employees``: the groups that are left are counted."""
+
+    name: str
 
 
 @dataclass(frozen=True)

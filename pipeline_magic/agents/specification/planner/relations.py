@@ -264,6 +264,8 @@ def _of_third(c: Context, end: int, other: TableInfo, subject: str) -> tuple[int
     link = c.table_at(at) or (c.table_at(c.skip(state.end, "risk")) if state is not None else None)
     if link is None or link.table.name in {other.name, subject}:
         return end, []
+    if link.start == at and c.low(at - 1) in {"a", "an", "any"} and _closed(c, link.end):
+        return link.end, []  # `enrolled in any course`: the rows between say that there is one
     path = c.graph.path([other.name], link.table.name)
     if not path or not all(each.one in {"right", "both"} for each in path):
         return end, []

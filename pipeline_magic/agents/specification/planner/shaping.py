@@ -10,6 +10,7 @@ from pipeline_magic.agents.specification.planner.groups import on_rows
 from pipeline_magic.agents.specification.planner.intent import (
     Derive,
     Filter,
+    Tally,
     measures_in,
     refs_in,
 )
@@ -83,6 +84,7 @@ def add_rest(made: Assembly, plan: Plan, layout: Layout) -> None:
             if late & set(measures_in(item.expression)):
                 continue
             _add_having(made, plan, layout, item)
+    _add_tally(made, plan)
     for flag in plan.flags:
         column = {"name": flag.name, "expression": f"coalesce({sql(layout, flag.expression)}, false)"}
         identity = made.step({"id": "flag_rows", "kind": "derive", "columns": [column]})
@@ -99,6 +101,16 @@ def add_rest(made: Assembly, plan: Plan, layout: Layout) -> None:
     if plan.selected and not plan.measures:
         _add_select(made, plan, layout)
     add_changes(made, plan, layout, renames=True)
+
+
+def _add_tally(made: Assembly, plan: Plan) -> None:
+    """The number of groups that are left."""
+    for item in plan.of(Tally):
+        measures = [{"name": item.name, "expression": "count(*)"}]
+        identity = made.step({"id": "over_groups", "kind": "aggregate", "group_by": [], "measures": measures})
+        made.said(f"steps.{identity}.group_by", plan.clauses(item))
+        made.said(f"steps.{identity}.measures.{item.name}", plan.clauses(item))
+        made.columns = [item.name]
 
 
 def _add_having(made: Assembly, plan: Plan, layout: Layout, item: Filter) -> None:

@@ -299,6 +299,9 @@ def aged(c: Context, i: int, about: TableInfo | None, least: float) -> Condition
 _DONE = re.compile(r"\w{2,}(?:ed|en)")
 
 
+_SOME = "any|a|an|at least one|no|some|one|more than one|the most|most|the fewest|fewest|their|a single"
+
+
 def done_or_not(c: Context, i: int, about: TableInfo | None) -> Condition | None:
     """``unpaid invoices``, ``cancelled``, ``delivered``: whether the date that is called by the verb is filled."""
     low = c.low(i)
@@ -306,6 +309,8 @@ def done_or_not(c: Context, i: int, about: TableInfo | None) -> Condition | None
     verb = low[2:] if negated else low
     if not _DONE.fullmatch(verb) and verb not in _IRREGULAR:
         return None
+    if about is None and c.table_at(behind := c.skip(i + 1, _SOME)) is not None and behind > i + 1:
+        return None  # `have not released any album` is about albums: whether there are some
     forms = {form for form in lemmas(verb) if len(form) > 2} | {_IRREGULAR.get(verb, verb)}
     for table in (about,) if about else c.focus(i)[:2]:
         hits = [

@@ -18,6 +18,7 @@ from pipeline_magic.agents.specification.planner.intent import (
     Group,
     Item,
     Latest,
+    Measure,
     Selected,
     Top,
     col,
@@ -77,7 +78,8 @@ def _ties(c: Context, item: Item) -> list[ColumnLink]:
             others = tuple(
                 other
                 for other in link.others
-                if other.ref.table == link.ref.table or not _partners(c, link.column, other)
+                if other.ref.table == link.ref.table
+                or not _partners(c, link.column, other, one=isinstance(item, Group))
             )
             skip_to = max(skip_to, link.end)
             if others:
@@ -85,9 +87,10 @@ def _ties(c: Context, item: Item) -> list[ColumnLink]:
     return list(found.values())
 
 
-def _partners(c: Context, one: ColumnInfo, other: ColumnInfo) -> bool:
-    """Both sides of a join hold the same values: it does not matter which is meant."""
-    return any((one.name, other.name) in link.keys for link in c.graph.links(one.ref.table, other.ref.table))
+def _partners(c: Context, first: ColumnInfo, other: ColumnInfo, *, one: bool) -> bool:
+    """Both sides of a join hold the same values: it does not matter which is meant; of groups, only over a key."""
+    links = c.graph.links(first.ref.table, other.ref.table)
+    return any((first.name, other.name) in link.keys and (link.one != "none" or not one) for link in links)
 
 
 def _decide(c: Context, items: Sequence[Item], item: Item, link: ColumnLink) -> ColumnInfo | None:
@@ -99,6 +102,9 @@ def _decide(c: Context, items: Sequence[Item], item: Item, link: ColumnLink) -> 
     answer = c.answers.get(_id(c, link))
     if answer in options:
         return options[answer]
+    measured = {other.table for other in items if isinstance(other, Measure)}
+    if isinstance(item, Group) and len(measured & set(options)) > 1:
+        return None  # `per city the number of customers and of stores`: each has a city of its own
     subjects = [other.subject for other in items if isinstance(other, Exists)]
     if isinstance(item, Selected) and subjects and subjects[-1] in options:
         return options[subjects[-1]]

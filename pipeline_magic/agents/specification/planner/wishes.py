@@ -25,6 +25,7 @@ from pipeline_magic.agents.specification.planner.intent import (
     Measure,
     Outer,
     Selected,
+    Tally,
     Top,
     Use,
     Windowed,
@@ -49,7 +50,7 @@ def completed(c: Context, items: Sequence[Item]) -> list[Item]:
     made = _sums_under_windows(made)
     made = _counts_beside_groups(c, made)
     made = _one_kind(_lost_formulas(made))
-    made = _conditions_of_counts(c, made)
+    made = _groups_counted(c, _conditions_of_counts(c, made))
     return pointers(c, keys_instead(c, made))
 
 
@@ -330,6 +331,28 @@ def _one_kind(items: list[Item]) -> list[Item]:
         else:
             made.append(item)
     return made
+
+
+def _groups_counted(c: Context, items: list[Item]) -> list[Item]:
+    """``how many stores have more than 3 employees``: stores are measured first, and those that are left counted."""
+    for measure in items:
+        if not isinstance(measure, Measure) or measure.expression != counted(c, c.linker.tables[measure.table]):
+            continue
+        bounds = [
+            item
+            for item in items
+            if isinstance(item, Filter) and item.start == measure.end and measures_in(item.expression)
+        ]
+        groups = [item for item in items if isinstance(item, Group)]
+        shown = any(isinstance(item, (Selected, Top, Outer, Windowed)) for item in items)
+        rest = {name for item in bounds for name in measures_in(item.expression)}
+        if not bounds or shown or len(groups) != 1 or groups[0].entity != measure.table or measure.name in rest:
+            continue
+        if groups[0].start not in {item.start for item in bounds}:
+            continue  # `number of stores with … per store`: the groups were asked for
+        tally = Tally(measure.start, measure.end, measure.name)
+        return [tally if item is measure else item for item in items]
+    return items
 
 
 _OPENS_OWN = {"with", "that", "who", "which", "having", "where", "whose", "not", "without"}
