@@ -1,0 +1,394 @@
+"""Lakeflow pipelines: the kind of a ``declarative`` deployment, fulfilling `kinds.Kind`.
+
+A deployment is a pipeline and the job whose ``pipeline_task`` runs it; both have the same tags. The job's id stands for
+the deployment. The pipeline is found through its job, and where the job is gone by its own tags: the list of pipelines
+has none, so that candidates are taken by name and their settings read; a name alone decides nothing.
+
+What holds when a call is repeated or cut off: Databricks takes a name for one pipeline only, so that a creation whose
+answer was lost is found and not made twice; an edit says which state of the settings it replaces, so that nobody's
+change in between is lost; a run is the job's, which has an idempotency token. An update of a continuous pipeline is
+begun by Databricks, and only followed.
+
+Deleting leaves the tables, as with every kind: they can be read, and nothing refreshes them any more. Not here: the
+update itself (`updates`), a trial before approval (`dry_runs`).
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+
+from pydantic import JsonValue
+
+from pipeline_magic.adapters.databricks.calls import Calls, Refusal, segment
+from pipeline_magic.adapters.databricks.client import clock_skew
+from pipeline_magic.adapters.databricks.kinds import ENVIRONMENT, PIPELINE, JobKeeper
+from pipeline_magic.adapters.databricks.pipeline_settings import (
+    direct_grants,
+    folder_of,
+    has_settings,
+    placed_at,
+    principal_of,
+    resource_of_kind,
+    same_settings,
+)
+from pipeline_magic.adapters.databricks.updates import ENDED, PATH, NotAllowed, Updates
+from pipeline_magic.errors import DeploymentError, NotFound, PipelineMagicError
+from pipeline_magic.ports import DeployRequest
+from pipeline_magic.runs import NotebookRun
+
+if TYPE_CHECKING:
+    from databricks.sdk import WorkspaceClient
+
+__all__ = ["Pipelines"]
+
+_CANDIDATES = 100
+"""Pipelines whose settings are read at most when one is looked for by its tags."""
+_BY_JOB = ("JOB_TASK", "RETRY_ON_FAILURE")
+
+
+class Pipelines:
+    """Puts pipelines in place, and their jobs by `jobs`; fulfils `kinds.Kind`.
+
+    Args:
+        client: Of the workspace.
+        jobs: Keeps the job of each pipeline.
+        wait: Waits for an event or so many seconds.
+        clock: Seconds that only go on.
+        options: Of `Calls`.
+    """
+
+    def __init__(
+        self,
+        client: WorkspaceClient,
+        jobs: JobKeeper,
+        *,
+        wait: Callable[[threading.Event, float], object] = threading.Event.wait,
+        clock: Callable[[], float] = time.monotonic,
+        **options: Any,
+    ) -> None:
+        self._host = str(client.config.host).rstrip("/")
+        given: dict[str, Any] = {"skew": lambda: clock_skew(self._host), **options}
+        self._calls = Calls(client, self._host, error=DeploymentError, denied=NotAllowed, **given)
+        self._jobs = jobs
+        self._updates = Updates(self._calls, wait=wait, clock=clock)
+        self._wait = wait
+        self._clock = clock
+        self._running: set[threading.Event] = set()
+
+    def __repr__(self) -> str:
+        return f"Pipelines({self._host!r})"
+
+    # --- placing -----------------------------------------------------------------------------------------------------
+
+    def place(self, request: DeployRequest, folder: str, owned: str | None, tags: Mapping[str, str]) -> str:
+        """Create, or set to these settings, the pipeline and the job that runs it.
+
+        Args:
+            folder: Workspace folder that holds the pipeline's source.
+            owned: Id of the job that is there.
+            tags: Laid over those of the resource.
+
+        Returns:
+            Id of the job.
+
+        Raises:
+            DeploymentError: Databricks refuses the settings, or somebody changed them in the same moment.
+        """
+        [(name, resource)] = resource_of_kind(request, "pipelines")
+        [(_, job)] = resource_of_kind(request, "jobs")
+        granted = resource.pop("permissions", ())
+        settings = placed_at(resource, folder) | {"tags": {**resource.get("tags", {}), **tags}}
+        pipeline = self._placed(request, owned, settings)
+        self._grant(pipeline, granted)
+        reference = f"${{resources.pipelines.{name}.id}}"
+        for task in job.get("tasks", ()):
+            if (task.get("pipeline_task") or {}).get("pipeline_id") == reference:
+                task["pipeline_task"] = {**task["pipeline_task"], "pipeline_id": pipeline}
+        of_job = job.pop("permissions", ())
+        return self._jobs.put(job, owned=owned, tags=tags, permissions=of_job)
+
+    def _placed(self, request: DeployRequest, owned: str | None, settings: dict[str, Any]) -> str:
+        """Id of the pipeline, with these settings."""
+        found = self._of_job(owned) if owned else None
+        found = found or self._tagged(request.pipeline, request.environment, settings["name"])
+        if found is None:
+            try:
+                return str(self._send("creating the pipeline", "POST", PATH, settings)["pipeline_id"])
+            except Refusal as refusal:
+                if not _name_taken(refusal):
+                    raise _refused(refusal, settings["name"]) from None
+            # A creation whose answer was lost, or somebody else's pipeline.
+            found = self._tagged(request.pipeline, request.environment, settings["name"], patient=True)
+            if found is None:
+                raise DeploymentError(
+                    f"A pipeline named `{settings['name']}` is there already, and is not of this deployment.",
+                    where=self._host,
+                    hint="Rename or remove it, or give this pipeline another name; then resume the run.",
+                )
+        self._edit(found, settings)
+        return str(found["pipeline_id"])
+
+    def _edit(self, found: dict[str, Any], settings: dict[str, Any]) -> None:
+        """Give a pipeline these settings, unless it has them; what is not in them goes back to its default."""
+        if same_settings(found, settings):
+            return
+        pipeline = str(found["pipeline_id"])
+        body = {**settings, "id": pipeline}
+        if found.get("last_modified") is not None:
+            body["expected_last_modified"] = found["last_modified"]
+        try:
+            self._send("setting the pipeline", "PUT", f"{PATH}/{segment(pipeline)}", body)
+        except Refusal as refusal:
+            if refusal.status == 409 and not _name_taken(refusal) and has_settings(self._get(pipeline), settings):
+                return  # the answer to the first attempt was lost
+            raise _refused(refusal, pipeline) from None
+
+    def _grant(self, pipeline: str, wanted: Any) -> None:
+        """Exactly the permissions that the settings name, beside its owner's; untouched where they name none."""
+        if not wanted:
+            return
+        path = f"/api/2.0/permissions/pipelines/{segment(pipeline)}"
+        what = "setting the permissions of the pipeline"
+        entries = [{"permission_level": one["level"], **principal_of(one)} for one in wanted]
+        try:
+            if not any(one["permission_level"] == "IS_OWNER" for one in entries):
+                direct = direct_grants(self._calls.get(what, path))
+                entries += [one for one in direct if one["permission_level"] == "IS_OWNER"]
+            self._calls.send(what, "PUT", path, {"access_control_list": entries})
+        except Refusal as refusal:
+            raise DeploymentError(
+                f"The permissions of the pipeline are refused: {refusal.said}.",
+                where=pipeline,
+                hint="Look at `permissions` of this environment in pipeline_magic.toml.",
+            ) from None
+
+    # --- finding -----------------------------------------------------------------------------------------------------
+
+    def find(self, pipeline: str, environment: str) -> str | None:
+        """Id of the job with these two tags that runs a pipeline; None when there is none."""
+        job = self._jobs.find(pipeline, environment)
+        return job if job is not None and self._pipeline_of(job) else None
+
+    def _pipeline_of(self, job: str) -> str:
+        """Id of the pipeline that a job runs; empty when it runs none."""
+        for task in _list(self._jobs.settings(job).get("tasks")):
+            told = task.get("pipeline_task") if isinstance(task, dict) else None
+            if isinstance(told, dict) and told.get("pipeline_id"):
+                return str(told["pipeline_id"])
+        return ""
+
+    def _of_job(self, job: str) -> dict[str, Any] | None:
+        try:
+            pipeline = self._pipeline_of(job)
+            return self._get(pipeline) if pipeline else None
+        except NotFound:
+            return None
+
+    def _tagged(self, pipeline: str, environment: str, name: str, *, patient: bool = False) -> dict[str, Any] | None:
+        """The pipeline with these tags, among those whose name holds the deployment's.
+
+        One that was renamed by hand to something else altogether, and has lost its job, is not found: the settings of
+        every pipeline of the workspace would have to be read for it.
+
+        Args:
+            name: The name it is deployed under.
+            patient: It is surely there; the list may only not show it yet.
+        """
+        wanted = {PIPELINE: pipeline, ENVIRONMENT: environment}
+        for pause in (0.0, 1.0, 3.0) if patient else (0.0,):
+            self._wait(threading.Event(), pause)
+            named = list(islice(self._named(pipeline), _CANDIDATES))
+            for one in sorted(named, key=lambda one: one.get("name") != name):
+                try:
+                    found = self._get(str(one["pipeline_id"]))
+                except (NotFound, NotAllowed):
+                    continue  # removed meanwhile, or another's
+                tags = (found.get("spec") or {}).get("tags") or {}
+                if wanted.items() <= tags.items():
+                    return found
+        return None
+
+    def _named(self, part: str) -> Iterator[dict[str, Any]]:
+        query = {"filter": f"name LIKE '%{part}%'", "max_results": 100}
+        try:
+            for one in self._calls.pages("listing the pipelines", PATH, query, "statuses"):
+                if part in str(one.get("name")):  # `_` stands for any character in the filter
+                    yield one
+        except Refusal as refusal:
+            raise DeploymentError(f"The pipelines cannot be listed: {refusal.said}.", where=self._host) from None
+
+    # --- looking -----------------------------------------------------------------------------------------------------
+
+    def settings(self, id: str) -> dict[str, JsonValue]:
+        """Those of the job, and under ``pipeline`` those of the pipeline with its permissions.
+
+        Raises:
+            NotFound: There is no such job, or its pipeline is gone.
+        """
+        job = self._jobs.settings(id)
+        told = self._get(self._pipeline_of(id))
+        spec = {name: value for name, value in (told.get("spec") or {}).items() if name != "id"}
+        if told.get("run_as"):
+            spec["run_as"] = told["run_as"]
+        try:
+            path = f"/api/2.0/permissions/pipelines/{segment(str(told['pipeline_id']))}"
+            spec["permissions"] = direct_grants(self._calls.get("reading the permissions of the pipeline", path))
+        except (NotAllowed, Refusal):
+            spec["permissions"] = "not visible"
+        return {**job, "pipeline": spec}
+
+    def folder(self, id: str) -> str:
+        """The folder that holds the pipeline's source; empty when its settings name none.
+
+        Raises:
+            NotFound: There is no such job, or its pipeline is gone.
+        """
+        return folder_of(self._get(self._pipeline_of(id)))
+
+    def url(self, id: str) -> str:
+        """The pipeline's page; the job's where it cannot be told."""
+        try:
+            pipeline = self._pipeline_of(id)
+        except PipelineMagicError:
+            pipeline = ""
+        return f"{self._host}/pipelines/{pipeline}" if pipeline else self._jobs.url(id)
+
+    def _get(self, pipeline: str) -> dict[str, Any]:
+        try:
+            return self._calls.get("reading the settings of the pipeline", f"{PATH}/{segment(pipeline)}")
+        except Refusal as refusal:
+            raise DeploymentError(f"The pipeline cannot be read: {refusal.said}.", where=pipeline) from None
+
+    # --- running -----------------------------------------------------------------------------------------------------
+
+    def run(self, id: str, *, key: str, timeout: float) -> NotebookRun:
+        """Run the pipeline once for each key, by its job; of a continuous one, see that its update runs.
+
+        Where it fails, the errors of its update are told, from the events; where it ends well, `exit_value` holds what
+        they say of rows and expectations.
+
+        Raises:
+            NotFound: There is no such job, or its pipeline is gone.
+            DeploymentError: It could not be started, or has not ended in time.
+            Cancelled: `cancel` was called.
+        """
+        pipeline = self._pipeline_of(id)
+        spec = self._get(pipeline).get("spec") or {}
+        if spec.get("continuous"):
+            return self._kept_running(pipeline, timeout)
+        before = self._updates.newest(pipeline)
+        done = self._jobs.run(id, key=key, timeout=timeout)
+        begun = [one for one in self._updates.newer(pipeline, before) if one.get("cause") in _BY_JOB]
+        # The run may have begun before a crash of ours: then its update is not new, and surely known only by its end.
+        update = str(begun[0]["update_id"]) if begun else ""
+        if not done.succeeded:
+            return self._explained(done, pipeline, update or before)
+        target = str((spec.get("configuration") or {}).get("target") or "").rpartition(".")[2]
+        counted = self._updates.counted(pipeline, update, target) if update and target else ""
+        return done.model_copy(update={"exit_value": counted, "url": self._page(pipeline, update) or done.url})
+
+    def _kept_running(self, pipeline: str, timeout: float) -> NotebookRun:
+        """A continuous pipeline: its update is begun by Databricks, and goes on."""
+        deadline = self._clock() + timeout
+        with self._counted() as stop:
+            newest = self._updates.newest(pipeline)
+            if not newest:
+                newest = self._updates.start(pipeline, before="", stop=stop, deadline=deadline)
+            ended = self._updates.follow(pipeline, newest, stop=stop, deadline=deadline, endless=True, ours=False)
+        done = NotebookRun(
+            succeeded=ended.state in ("RUNNING", "COMPLETED"),
+            error="" if ended.state in ("RUNNING", "COMPLETED") else f"the update is {ended.state.lower()}",
+            seconds=ended.seconds,
+            url=self._page(pipeline, ended.id),
+        )
+        return done if done.succeeded else self._explained(done, pipeline, ended.id)
+
+    def _explained(self, done: NotebookRun, pipeline: str, update: str) -> NotebookRun:
+        """A failed run with what the events of its update say."""
+        errors = self._updates.errors(pipeline, update) if update else ()
+        if not errors:
+            return done
+        told = {"error": errors[0], "trace": "\n".join(errors), "url": self._page(pipeline, update)}
+        return done.model_copy(update=told)
+
+    def _page(self, pipeline: str, update: str) -> str:
+        return f"{self._host}/pipelines/{pipeline}/updates/{update}" if update else ""
+
+    @contextmanager
+    def _counted(self) -> Iterator[threading.Event]:
+        mine = threading.Event()
+        self._running.add(mine)
+        try:
+            yield mine
+        finally:
+            self._running.discard(mine)
+
+    def cancel(self) -> None:
+        """Stop what is followed now; each raises Cancelled in its own thread."""
+        self._jobs.cancel()
+        for one in list(self._running):
+            one.set()
+
+    # --- deleting ----------------------------------------------------------------------------------------------------
+
+    def delete(self, id: str) -> None:
+        """Remove the pipeline and its job; the tables stay. Nothing happens when they are not there."""
+        try:
+            pipeline = self._pipeline_of(id)
+        except NotFound:
+            return
+        if pipeline:
+            self._remove(pipeline)
+        self._jobs.delete(id)
+
+    def _remove(self, pipeline: str, *, cascade: bool = False) -> None:
+        path = f"{PATH}/{segment(pipeline)}"
+        try:
+            active = next(
+                (one for one in self._get(pipeline).get("latest_updates") or () if one["state"] not in ENDED), None
+            )
+            if active is not None:
+                self._updates.stop(pipeline)
+                with self._counted() as stop:
+                    deadline = self._clock() + 300
+                    self._updates.follow(pipeline, str(active["update_id"]), stop=stop, deadline=deadline, ours=False)
+            # Without this Databricks removes every table that the pipeline made.
+            self._calls.send("removing the pipeline", "DELETE", path, {}, cascade="true" if cascade else "false")
+        except NotFound:
+            return
+        except Refusal as refusal:
+            raise DeploymentError(f"The pipeline cannot be removed: {refusal.said}.", where=pipeline) from None
+
+    def _send(self, what: str, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        return self._calls.send(what, method, path, body)
+
+
+def _list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else []
+
+
+def _name_taken(refusal: Refusal) -> bool:
+    return "already used by another pipeline" in refusal.said
+
+
+def _refused(refusal: Refusal, where: str) -> DeploymentError:
+    if _name_taken(refusal):
+        return DeploymentError(
+            f"The pipeline cannot be renamed: {refusal.said}.", where=where, hint="Rename or remove the other one."
+        )
+    if refusal.status == 409:
+        return DeploymentError(
+            f"Somebody changed the pipeline while it was deployed: {refusal.said}.",
+            where=where,
+            hint="Look at the pipeline's settings; resume the run to set it as it was approved.",
+        )
+    return DeploymentError(
+        f"Databricks refuses the settings of the pipeline: {refusal.said}.",
+        where=where,
+        hint="Look at this environment in pipeline_magic.toml, then plan again.",
+    )
