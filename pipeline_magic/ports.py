@@ -22,6 +22,7 @@ from pipeline_magic.runs import (
     Exchange,
     NotebookRun,
     Plan,
+    PlanReport,
     PullRequest,
     Run,
     Stage,
@@ -270,6 +271,19 @@ class CodeHost(Protocol):
 
     def comments(self, number: int) -> Sequence[str]:
         """Texts of the comments, oldest first."""
+        ...
+
+    def report(self, number: int, report: PlanReport) -> str:
+        """Say on the plan's commit how the plan stands, in place of what was said before; the same twice changes
+        nothing.
+
+        Returns:
+            What is missing, where the code host does not let us say it; empty otherwise. Nothing depends on it.
+        """
+        ...
+
+    def reported(self, number: int) -> str:
+        """What stands on the head commit of a pull request, as ``state: text``; empty where nothing does."""
         ...
 
     def merge(self, number: int, *, message: str) -> PullRequest:

@@ -24,7 +24,7 @@ from pipeline_magic.adapters.git import ABSENT, Git, LostRace, Refused
 from pipeline_magic.adapters.localgit_records import ATTEMPTS, Comment, Record, Records
 from pipeline_magic.adapters.repository import TRAILER, branch_name, file_path
 from pipeline_magic.errors import CodeHostError, MergeConflict
-from pipeline_magic.runs import Change, File, PullRequest
+from pipeline_magic.runs import Change, File, PlanReport, PullRequest
 
 __all__ = ["LocalGit", "system_user"]
 
@@ -164,6 +164,18 @@ class LocalGit:
     def comments(self, number: int) -> Sequence[str]:
         """Texts of the comments, oldest first."""
         return tuple(comment.body for comment in self._requests.get(number).comments)
+
+    def report(self, number: int, report: PlanReport) -> str:
+        """Keep in the record how the plan stands; nothing refuses it, so that nothing is ever missing."""
+        self._requests.change(number, lambda r: r.changed(report=report))
+        return ""
+
+    def reported(self, number: int) -> str:
+        """What was said last of the commit that is the head; empty where nothing was."""
+        record = self._requests.get(number)
+        said = record.report
+        head = record.commit if record.state == "merged" else self._git.resolve(f"refs/heads/{record.branch}")
+        return f"{said.state}: {said.text}" if said is not None and said.commit == (head or record.commit) else ""
 
     def merge(self, number: int, *, message: str) -> PullRequest:
         """Merge into the base branch by a real three-way merge; returns the merged one when it already is.

@@ -16,6 +16,7 @@ from pydantic import ValidationError
 
 from pipeline_magic.adapters.git import ABSENT, Git, LostRace
 from pipeline_magic.errors import CodeHostError, NotFound
+from pipeline_magic.runs import PlanReport
 from pipeline_magic.spec.schema import Model
 
 __all__ = ["ATTEMPTS", "Comment", "Record", "Records"]
@@ -43,6 +44,7 @@ class Record(Model):
         before: What the base branch held before it was merged; the merge's first parent when empty.
         reverts: Number of the pull request that this one undoes.
         closed_because: Reason of the last closing.
+        report: What was said last of its plan, with the commit that it was said of.
     """
 
     number: int
@@ -57,6 +59,7 @@ class Record(Model):
     reverts: int | None = None
     closed_because: str = ""
     comments: tuple[Comment, ...] = ()
+    report: PlanReport | None = None
 
     def changed(self, **changes: Any) -> Record:
         """The record with other values, checked."""

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from pipeline_magic.errors import CodeHostError, MergeConflict, NotFound, PipelineMagicError
-from pipeline_magic.runs import File
+from pipeline_magic.runs import File, PlanReport, PullRequest
 from tests.support.github_server import Fault, GitHubServer, github_at
 from tests.support.trust import change
 
@@ -225,6 +225,75 @@ def test_a_conflict_of_undoing_is_known_before(server: GitHubServer) -> None:
     assert len(server.pulls) == 1
 
 
+# --- what is said of a plan ------------------------------------------------------------------------------------------
+
+
+def report_of(opened: PullRequest, state: str, summary: str = "Waits for approval.") -> PlanReport:
+    return PlanReport(commit=opened.commit, state=state, digest="d" * 64, verdict="green", summary=summary)
+
+
+def test_a_status_is_written_once(server: GitHubServer) -> None:
+    """A token writes commit statuses of one context; the same words again write nothing."""
+    host = github_at(server)
+    opened = host.open_pull_request(change())
+    for state in ("pending", "pending", "success", "success"):
+        assert host.report(opened.number, report_of(opened, state)) == ""
+    assert [one["state"] for one in server.said] == ["pending", "success"]
+    assert {one["context"] for one in server.said} == {"pipeline_magic/plan"} and server.checks == {}
+
+
+def test_an_app_writes_a_check_run(server: GitHubServer) -> None:
+    """An App writes check runs: one that goes on is changed, one that has ended is followed by a new one."""
+    host = github_at(server, "app-token", app="our-app[bot]")
+    opened = host.open_pull_request(change())
+    for state in ("pending", "pending", "success", "failure", "failure", "pending", "success"):
+        assert host.report(opened.number, report_of(opened, state)) == ""
+        assert host.reported(opened.number).startswith(f"{state}: ")
+    runs = server.checks[opened.commit]
+    assert [run["conclusion"] for run in runs] == ["failure", "success"] and server.said == []
+    assert {(run["name"], run["external_id"]) for run in runs} == {("pipeline_magic/plan", "d" * 64)}
+    assert [one.name for one in host._access.repo.get_commit(opened.commit).get_check_runs()] == ["pipeline_magic/plan"]
+
+
+@pytest.mark.parametrize(
+    ("token", "app", "part", "needed"),
+    [
+        ("good-token", "", "statuses", "Commit statuses: read and write"),
+        ("app-token", "our-app[bot]", "check-runs", "Checks: read and write"),
+    ],
+)
+def test_a_missing_scope_is_said(server: GitHubServer, token: str, app: str, part: str, needed: str) -> None:
+    """Who may not write it is told which permission is missing; nothing else is refused for it."""
+    host = github_at(server, token, app=app)
+    server.lacking[server.users[token]] = part
+    opened = host.open_pull_request(change())
+    assert needed in host.report(opened.number, report_of(opened, "success"))
+    assert host.reported(opened.number) == "" and host.merge(opened.number, message="m").state == "merged"
+
+
+def test_a_required_report(server: GitHubServer) -> None:
+    """A rule of the branch may ask for it: then nobody merges what is not approved."""
+    server.required_checks = ("pipeline_magic/plan",)
+    host = github_at(server)
+    opened = host.open_pull_request(change())
+    host.report(opened.number, report_of(opened, "pending"))
+    with pytest.raises(CodeHostError, match=r"status `pipeline_magic/plan` is pending"):
+        host.merge(opened.number, message="m")
+    host.report(opened.number, report_of(opened, "success", "Approved."))
+    assert host.merge(opened.number, message="m").state == "merged"
+
+
+def test_a_commit_of_somebody_else_is_not_reported(server: GitHubServer) -> None:
+    """What is pushed on top of the plan has no report: a rule that asks for it then lets nobody merge it."""
+    server.required_checks = ("pipeline_magic/plan",)
+    host = github_at(server)
+    opened = host.open_pull_request(change())
+    head = server.push(opened.branch, {"evil.py": b"import os\n"})
+    host.report(opened.number, report_of(opened, "success", "Approved."))
+    assert host.reported(opened.number) == "" and head not in server.statuses
+    assert server._missing({**server.pulls[1], "sha": head})
+
+
 # --- faults ----------------------------------------------------------------------------------------------------------
 
 
@@ -236,6 +305,7 @@ def flow(server: GitHubServer) -> None:
     opened = host.open_pull_request(wanted, draft=True)
     host.mark_ready(opened.number)
     host.comment(opened.number, "approved", key="decision")
+    assert host.report(opened.number, report_of(opened, "success", "Approved.")) == ""
     host.merge(opened.number, message="merge it")
     assert host.last_generated(NOTEBOOK) == "1\n"
     undo = host.revert(opened.number, title="Undo")
@@ -249,6 +319,7 @@ def expect_once(server: GitHubServer) -> None:
         ("pipeline/daily/abc", True),
         ("revert-1-pipeline/daily/abc", True),
     ]
+    assert {one["state"] for one in server.said} == {"success"} and len(server.statuses) == 1
     assert len(server.comments[1]) == 1 and server.labels[1] == ["pipeline"]
     assert server.git("rev-list", "--count", "--first-parent", "main") == "3"
 
@@ -266,7 +337,7 @@ def _requests_of_the_flow(folder: Path) -> int:
 @pytest.mark.parametrize("part", [0.1, 0.35, 0.55, 0.8])
 def test_one_fault(server: GitHubServer, tmp_path: Path, kind: str, part: float) -> None:
     """Whatever goes wrong with one request, the flow ends with everything done once."""
-    run_with_fault(server, kind, 1 + round(part * 75))
+    run_with_fault(server, kind, 1 + round(part * 79))
 
 
 @pytest.mark.full

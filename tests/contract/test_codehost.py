@@ -10,7 +10,7 @@ import pytest
 from pipeline_magic.adapters.localgit import LocalGit
 from pipeline_magic.errors import CodeHostError, MergeConflict, NotFound
 from pipeline_magic.ports import CodeHost
-from pipeline_magic.runs import File
+from pipeline_magic.runs import File, PlanReport, PullRequest
 from tests.support.emulate_server import DEVIATIONS, Emulate
 from tests.support.github_server import GitHubServer, github_at
 from tests.support.trust import change
@@ -123,6 +123,40 @@ def test_comments(host: CodeHost) -> None:
     assert list(host.comments(number)) == ["first `1:f`\n\né", "second"]
 
 
+def said(host: CodeHost, opened: PullRequest, state: str, summary: str, verdict: str = "green") -> PlanReport:
+    made = PlanReport(commit=opened.commit, state=state, digest="d" * 64, verdict=verdict, summary=summary)
+    assert host.report(opened.number, made) == ""
+    return made
+
+
+def test_a_report_stands_on_the_plans_commit(host: CodeHost) -> None:
+    """Digest, verdict and state stand on the head commit; the latest alone; and the same twice is the same."""
+    opened = host.open_pull_request(change())
+    assert host.reported(opened.number) == ""
+    for state, summary, verdict in (
+        ("pending", "Waits for approval.", "amber"),
+        ("pending", "Waits for approval.", "amber"),
+        ("success", "Approved.", "amber"),
+        ("failure", "Rejected.", "red"),
+        ("pending", "Asked for again.", "green"),
+    ):
+        made = said(host, opened, state, summary, verdict)
+        assert host.reported(opened.number) == f"{state}: {summary} Quality {verdict}. Plan {'d' * 64}"
+        assert len(made.text) <= 140
+    assert host.find_pull_request(opened.branch) == opened
+    host.merge(opened.number, message="m")
+    said(host, opened, "success", "Deployed.")
+    assert host.reported(opened.number).startswith("success: Deployed.")
+
+
+def test_a_report_of_another_plan_is_its_own(host: CodeHost) -> None:
+    """What is said of one plan's commit says nothing of another's; a longer sentence is cut."""
+    one = host.open_pull_request(change("b/one", files=files("1\n")))
+    two = host.open_pull_request(change("b/two", files=files("2\n")))
+    said(host, one, "failure", "x" * 500)
+    assert host.reported(two.number) == "" and host.reported(one.number).endswith("d" * 64)
+
+
 def test_unknown_number(host: CodeHost) -> None:
     """A number nobody gave is NotFound for every verb."""
     for call in (
@@ -132,6 +166,8 @@ def test_unknown_number(host: CodeHost) -> None:
         lambda: host.merge(99, message="m"),
         lambda: host.close_pull_request(99, reason="r"),
         lambda: host.revert(99, title="t"),
+        lambda: host.report(99, PlanReport(commit="c", state="pending", digest="d", verdict="green", summary="s")),
+        lambda: host.reported(99),
     ):
         with pytest.raises(NotFound):
             call()
@@ -280,6 +316,19 @@ def test_an_app_is_itself(emulate: Emulate) -> None:
     assert host.read("README.md")
     with pytest.raises(CodeHostError, match="may not do this"):
         host.open_pull_request(change())
+
+
+def test_check_runs_over_a_third_party(emulate: Emulate) -> None:
+    """Where an App acts, how the plan stands is a check run; later words are in its place.
+
+    emulate takes check runs from users, which GitHub does not, and from no App, which GitHub does.
+    """
+    emulate.reset()
+    host = github_at(emulate, app="our-app[bot]")
+    opened = host.open_pull_request(change())
+    for state, summary in (("pending", "Waits."), ("pending", "Waits."), ("success", "Approved."), ("pending", "New.")):
+        said(host, opened, state, summary)
+        assert host.reported(opened.number) == f"{state}: {summary} Quality green. Plan {'d' * 64}"
 
 
 def test_a_key_that_is_none() -> None:

@@ -31,6 +31,8 @@ DEVIATIONS = {
     "test_merge_is_three_way": "its merge takes the branch's tree whole, so that what was merged meanwhile is lost",
     "test_conflict_names_the_paths": "it never sees a conflict",
     "test_same_change_after_its_undo": "it answers 404 to moving a branch",
+    "test_a_report_stands_on_the_plans_commit": "it has no commit statuses: 404 to writing one",
+    "test_a_report_of_another_plan_is_its_own": "it has no commit statuses: 404 to writing one",
 }
 """Test of the contract suite -> what emulate does otherwise than GitHub."""
 

@@ -19,11 +19,15 @@ import requests
 from pipeline_magic.errors import CodeHostError, NotFound, PipelineMagicError
 from pipeline_magic.redact import redact
 
-__all__ = ["Calls", "says"]
+__all__ = ["Calls", "Forbidden", "says"]
 
 _T = TypeVar("_T")
 
 _AGAIN = frozenset({429, 500, 502, 503, 504})
+
+
+class Forbidden(CodeHostError):
+    """The token or the app lacks a permission."""
 
 
 class Calls:
@@ -61,6 +65,7 @@ class Calls:
 
         Raises:
             NotFound: 404.
+            Forbidden: 403, where it is neither a rate limit nor single sign-on.
             CodeHostError: Any other refusal, or no usable answer after the last attempt.
             github.GithubException: 405, 409 and 422, which mean something else for every call: the caller says what.
         """
@@ -118,7 +123,7 @@ class Calls:
         if status == 403:
             needed = headers.get("x-accepted-github-permissions") or headers.get("x-accepted-oauth-scopes") or ""
             lacking = f" It needs: {needed}." if needed else ""
-            return CodeHostError(
+            return Forbidden(
                 f"The token may not do this, while {what}: {said}.{lacking}",
                 where=self._where,
                 hint="Give the token `contents: write` and `pull requests: write` here (classic: `repo`).",

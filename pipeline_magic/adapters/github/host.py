@@ -3,8 +3,8 @@
 A change is one commit, made by the Git Data API (blobs, tree, commit, reference), so that a branch appears whole or
 not at all. Nothing is remembered here: every verb looks at what GitHub has, and then does what is missing, so that a
 verb that was cut off is simply called again. Not here: repeating and the words of refusals (`calls`), single steps
-(`access`), why something cannot be merged (`merging`), the inverse commit (`revert`), what stands in a pull request
-(`agents.github`).
+(`access`), what is said of a plan (`reporting`), why something cannot be merged (`merging`), the inverse commit
+(`revert`), what stands in a pull request (`agents.github`).
 """
 
 from __future__ import annotations
@@ -21,10 +21,11 @@ import github
 from pipeline_magic.adapters.github.access import Access
 from pipeline_magic.adapters.github.calls import Calls, says
 from pipeline_magic.adapters.github.merging import blocked, checks, conflict, moved, require_ours
+from pipeline_magic.adapters.github.reporting import report_plan, reported_plan
 from pipeline_magic.adapters.github.revert import Inverse
 from pipeline_magic.adapters.repository import TRAILER, branch_name, file_path
 from pipeline_magic.errors import CodeHostError
-from pipeline_magic.runs import Change, PullRequest
+from pipeline_magic.runs import Change, PlanReport, PullRequest
 
 if TYPE_CHECKING:
     from github.PullRequest import PullRequest as Request
@@ -98,6 +99,7 @@ class GitHub:
         self._access = Access(self._client, repository, self._calls)
         self._base = base
         self._login = app
+        self._app = bool(app)
 
     # --- reading -----------------------------------------------------------------------------------------------------
 
@@ -227,6 +229,19 @@ class GitHub:
         request = self._access.pull(number)
         listed = self._access.ask("reading the comments", lambda: list(request.get_issue_comments()))
         return tuple(_MARKER.sub("", one.body or "") for one in listed)
+
+    def report(self, number: int, report: PlanReport) -> str:
+        """Say on the plan's commit how the plan stands: as a commit status, or as a check run where an App acts.
+
+        Returns:
+            The scope that is missing; empty where it was said.
+        """
+        self._access.pull(number)
+        return report_plan(self._access, report, app=self._app)
+
+    def reported(self, number: int) -> str:
+        """What stands on the head commit, as ``state: text``; empty where nothing does."""
+        return reported_plan(self._access, self._access.pull(number).head.sha, app=self._app)
 
     def merge(self, number: int, *, message: str) -> PullRequest:
         """Merge into the base branch; returns the merged one when it already is.

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tests.support.github_server.answers import Refusal, invalid
+from tests.support.github_server.answers import FULL, Refusal, invalid
 from tests.support.github_server.objects import Objects
 
 __all__ = ["Protection"]
+
+_CONCLUSIONS = (
+    "action_required", "cancelled", "failure", "neutral", "success", "skipped", "stale", "timed_out"
+)  # fmt: skip
 
 
 class Protection(Objects):
@@ -17,6 +21,7 @@ class Protection(Objects):
     Attributes:
         required_checks: Status contexts that the base branch asks for.
         required_reviews: Approving reviews that it asks for.
+        said: Every status that was written, in their order.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -27,6 +32,7 @@ class Protection(Objects):
         self.reviews: dict[int, list[dict[str, Any]]] = {}
         self.statuses: dict[str, dict[str, dict[str, Any]]] = {}
         self.checks: dict[str, list[dict[str, Any]]] = {}
+        self.said: list[dict[str, Any]] = []
 
     def _known(self, number: str) -> int:
         if int(number) not in self.pulls:
@@ -60,6 +66,7 @@ class Protection(Objects):
             "id": next(self._ids)
         }
         self.statuses.setdefault(sha, {})[body.get("context", "default")] = made
+        self.said.append(made)
         return 201, made
 
     def combined_status(self, sha: str, **_: Any) -> Any:
@@ -67,6 +74,55 @@ class Protection(Objects):
         bad = [one for one in found if one["state"] != "success"]
         return {"sha": sha, "state": "pending" if bad else "success", "statuses": found, "total_count": len(found)}
 
-    def check_runs(self, sha: str, **_: Any) -> Any:
-        found = self.checks.get(sha, [])
+    def check_runs(self, sha: str, *, query: dict[str, str], **_: Any) -> Any:
+        """Those of a name alone where one is asked for; of each name the newest, unless all are asked for."""
+        found = [run for run in self.checks.get(sha, []) if query.get("check_name", run["name"]) == run["name"]]
+        if query.get("filter", "latest") == "latest":
+            found = list({run["name"]: run for run in found}.values())
         return {"total_count": len(found), "check_runs": found}
+
+    def create_check_run(self, *, body: Any, login: str, **_: Any) -> Any:
+        self._require_app(login)
+        if not body.get("name") or self.resolve(body.get("head_sha") or "") is None:
+            raise Refusal(422, f"No commit found for SHA: {body.get('head_sha')}")
+        made = {
+            "id": next(self._ids),
+            "status": "queued",
+            "conclusion": None,
+            "output": {},
+            "head_sha": body["head_sha"],
+        }
+        made |= {"name": body["name"], "url": f"{self.url}/repos/{FULL}/check-runs/{made['id']}"}
+        self._write_check_run(made, body)
+        self.checks.setdefault(body["head_sha"], []).append(made)
+        return 201, made
+
+    def update_check_run(self, number: str, *, body: Any, login: str, **_: Any) -> Any:
+        self._require_app(login)
+        for run in (run for runs in self.checks.values() for run in runs):
+            if run["id"] == int(number):
+                if run["status"] == "completed" and body.get("status", "completed") != "completed":
+                    raise Refusal(
+                        422, "A check run that has ended is not opened again."
+                    )  # nothing documents that it is
+                self._write_check_run(run, body)
+                return run
+        raise Refusal(404, "Not Found")
+
+    def _write_check_run(self, run: dict[str, Any], body: Any) -> None:
+        if body.get("status") not in (None, "queued", "in_progress", "completed"):
+            raise Refusal(422, "Invalid request. status")
+        if body.get("status") == "completed" and not body.get("conclusion"):
+            raise Refusal(422, "Invalid request. conclusion is needed when the status is completed")
+        if body.get("conclusion") not in (None, *_CONCLUSIONS):
+            raise Refusal(422, "Invalid request. conclusion")
+        output = body.get("output")
+        if output is not None and not (output.get("title") and output.get("summary")):
+            raise Refusal(422, "Invalid request. output needs title and summary")
+        run.update({key: body[key] for key in ("external_id", "details_url", "output", "status") if key in body})
+        if body.get("conclusion"):
+            run.update(status="completed", conclusion=body["conclusion"])
+
+    def _require_app(self, login: str) -> None:
+        if not login.endswith("[bot]"):
+            raise Refusal(403, "You must authenticate via a GitHub App.")

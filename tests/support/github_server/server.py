@@ -25,6 +25,7 @@ class GitHubServer(Pulls):
         url: Base address, as `GitHub(base_url=...)` takes it.
         users: Login of each token that is known.
         scopes: ``write`` or ``read`` of each token.
+        lacking: Of a login, the first part of the path that it may not write, though it may write others.
         faults: Taken one by one: each waits for its number of requests.
         requests: Method and path of every request.
         page: Items a page at most.
@@ -37,8 +38,9 @@ class GitHubServer(Pulls):
 
     def __init__(self, folder: Path, *, enterprise: bool = False) -> None:
         super().__init__(folder)
-        self.users = {"good-token": "ada", "other-token": "bob", "read-token": "eve"}
-        self.scopes = {"good-token": "write", "other-token": "write", "read-token": "read"}
+        self.users = {"good-token": "ada", "other-token": "bob", "read-token": "eve", "app-token": "our-app[bot]"}
+        self.scopes = {"good-token": "write", "other-token": "write", "read-token": "read", "app-token": "write"}
+        self.lacking: dict[str, str] = {}
         self.faults: list[Fault] = []
         self.requests: list[tuple[str, str]] = []
         self.page = 100
@@ -78,6 +80,9 @@ class GitHubServer(Pulls):
                     "Resource not accessible by personal access token",
                     X_Accepted_GitHub_Permissions="contents=write; pull_requests=write",
                 )
+            if method != "GET" and (part := self.lacking.get(login)) and path[len(prefix) :].startswith(part):
+                needed = "statuses=write" if part == "statuses" else "checks=write"
+                raise Refusal(403, "Resource not accessible by integration", X_Accepted_GitHub_Permissions=needed)
             for verb, pattern, action in _ROUTES:
                 match = re.fullmatch(pattern, path[len(prefix) :])
                 if match and verb == method:
@@ -133,6 +138,8 @@ _ROUTES: list[tuple[str, str, Callable[..., Any]]] = [
     ("DELETE", r"issues/comments/(\d+)", _S.delete_comment),
     ("POST", r"issues/(\d+)/labels", _S.add_labels),
     ("POST", r"statuses/([0-9a-f]{40})", _S.create_status),
+    ("POST", r"check-runs", _S.create_check_run),
+    ("PATCH", r"check-runs/(\d+)", _S.update_check_run),
 ]
 
 
