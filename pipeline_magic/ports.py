@@ -521,6 +521,14 @@ class Store(Protocol):
         """
         ...
 
+    def beat(self, worker: str) -> None:
+        """Remember that a worker lives at this moment, by the store's own clock."""
+        ...
+
+    def last_beat(self, worker: str) -> float | None:
+        """Seconds since it was last said to live, by the store's own clock; None where it never was."""
+        ...
+
     def compact(self) -> None:
         """Give the space of what was removed back to the disk, and leave nothing of it there; as far as possible."""
         ...

@@ -573,7 +573,7 @@ class Run(Model):
         wish: Words of a change that may mean several things; it is made once the questions about it are answered.
         changes: Id of the run whose spec this one changes by words; empty for a run of its own.
         message: The last thing a person should know of it: why it failed, what it waits for.
-        worker: ``host:pid`` of the process that works on it now; empty when none does.
+        worker: Name of the process that works on it now (`flow.workers`); empty when none does.
     """
 
     id: str

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Iterator, Sequence
 from typing import Any, TypeVar
 
@@ -46,6 +47,9 @@ M = TypeVar("M", bound=Model)
 
 _PAGE = 500
 """Runs that are read at once."""
+
+_FORGOTTEN = 7 * 24 * 3600.0
+"""Seconds of silence after which a worker's row goes."""
 
 
 class Database:
@@ -385,6 +389,24 @@ class Database:
             append(connection, audit)
         return cleaned
 
+    def beat(self, worker: str) -> None:
+        """Remember that a worker lives at this moment; those that have been silent for a week are forgotten."""
+        table = tables.workers
+
+        def write(connection: Connection) -> None:
+            now = _seconds(connection)
+            if not connection.execute(sa.update(table).where(table.c.worker == worker).values(seen=now)).rowcount:
+                connection.execute(sa.insert(table).values(worker=worker, seen=now))
+                connection.execute(sa.delete(table).where(table.c.seen < now - _FORGOTTEN))
+
+        self._db.write_again(write)
+
+    def last_beat(self, worker: str) -> float | None:
+        """Seconds since it was last said to live, by the database's clock; None where it never was."""
+        with self._db.read() as connection:
+            row = _one(connection, sa.select(tables.workers.c.seen).where(tables.workers.c.worker == worker))
+            return None if row is None else _seconds(connection) - float(row.seen)
+
     def compact(self) -> None:
         """Give the space of what was removed back to the disk, and leave nothing of it there; as far as possible."""
         self._db.compact()
@@ -479,6 +501,13 @@ class Database:
             where=self.name,
             hint="Put back a copy of the store, or upgrade pipeline_magic.",
         )
+
+
+def _seconds(connection: Connection) -> float:
+    """Now: by the clock of the server, or of this machine where the store is a file."""
+    if connection.dialect.name == "sqlite":
+        return time.time()
+    return float(connection.execute(sa.select(sa.extract("epoch", sa.func.clock_timestamp()))).scalar_one())
 
 
 def _run_row(run: Run) -> dict[str, Any]:

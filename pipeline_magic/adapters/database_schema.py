@@ -112,6 +112,12 @@ exchanges = sa.Table(
     sa.Column("status", sa.Text, nullable=False),
     sa.Column("body", sa.Text, nullable=False),
 )
+workers = sa.Table(
+    "pm_workers",
+    metadata,
+    sa.Column("worker", sa.Text, primary_key=True),
+    sa.Column("seen", sa.Double, nullable=False),
+)
 
 
 def _first(connection: Connection) -> None:
@@ -126,7 +132,12 @@ def _second(connection: Connection) -> None:
     exchanges.create(connection)
 
 
-MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first, _second)
+def _third(connection: Connection) -> None:
+    """Version 3: heartbeats of the processes that work on runs."""
+    workers.create(connection)
+
+
+MIGRATIONS: tuple[Callable[[Connection], None], ...] = (_first, _second, _third)
 """The n-th brings a store from version n to n + 1. Never change one that was released: add another."""
 
 

@@ -1,6 +1,6 @@
 """The way of a run through the six stages: `flow` is the order, the other modules are what it does between the agents.
 
-    stages        reuse of results, states, progress
+    stages        reuse of results, states, progress            workers   who works on a run, and lives
     planning      what a plan depends on          observing     the same, as the world is now
     remembering   answers given before            changing, wishing   changes in words
     drafts        pull requests before Approve    landing       from an approved plan to a merged one

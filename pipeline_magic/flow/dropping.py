@@ -17,7 +17,8 @@ from pipeline_magic.agents.operations.effects import Effects
 from pipeline_magic.errors import StaleState, UsageError
 from pipeline_magic.flow import drafts, planning
 from pipeline_magic.flow.snapshots import approval_of
-from pipeline_magic.flow.stages import Work, worker_alive
+from pipeline_magic.flow.stages import Work
+from pipeline_magic.flow.workers import worker_alive
 from pipeline_magic.runs import Approval, Deployment, PullRequest, Run
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def drop(ports: Ports, approvals: ApprovalOrchestrator, run: Run) -> Run:
         return run
     approval, deployment = approval_of(ports.store, run), ports.store.deployment(run.id)
     _require_not_begun(run, approval, deployment)
-    if run.state == "planned" and run.worker and worker_alive(run.worker):
+    if run.state == "planned" and run.worker and worker_alive(run.worker, ports.store):
         raise StaleState(
             f"Run `{run.id}` is being decided on or deployed by another process ({run.worker}).",
             hint=f"Stop it there, or wait; `%pipeline review {run.id}` shows how it went.",

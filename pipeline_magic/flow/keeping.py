@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from pipeline_magic.agents.operations.retention import Leftovers, Removed, Retention, age
 from pipeline_magic.errors import PipelineMagicError, UsageError
-from pipeline_magic.flow.stages import this_worker, worker_alive
+from pipeline_magic.flow.workers import beating, this_worker, worker_alive
 
 if TYPE_CHECKING:
     from pipeline_magic.config import Settings
@@ -46,14 +46,15 @@ def clean(
         ports.deployer,
         ports.clock,
         identity=ports.code_host.identity(),
-        alive=worker_alive,
+        alive=lambda worker: worker_alive(worker, ports.store),
         worker=this_worker(),
         texts=settings.retention_texts,
     )
     found = retention.find(age(bound), failed=failed)
     if not remove:
         return found, None
-    removed = retention.remove(found, failed=failed)
+    with beating(ports.store):
+        removed = retention.remove(found, failed=failed)
     if removed.runs:
         ports.store.compact()
     return found, removed

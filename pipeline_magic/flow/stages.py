@@ -7,10 +7,10 @@ run's state is a compare-and-set along the table of `runs`.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
-import socket
 import threading
 import time
 from collections import deque
@@ -22,13 +22,14 @@ from pydantic import BaseModel, ValidationError
 from pipeline_magic.agents.approval.attest import doubted_stages
 from pipeline_magic.digests import digest_of
 from pipeline_magic.errors import Cancelled, PipelineMagicError, StaleState
+from pipeline_magic.flow.workers import beating, this_worker, worker_alive
 from pipeline_magic.logs import current_run
 from pipeline_magic.ports import Clock, Progress, Store
 from pipeline_magic.redact import redact
 from pipeline_magic.runs import AuditDraft, Run, Stage, StageEvent, StageState
 from pipeline_magic.states import TRANSITIONS
 
-__all__ = ["Work", "load_event", "load_result", "this_worker", "worker_alive"]
+__all__ = ["Work", "load_event", "load_result"]
 
 Result = TypeVar("Result", bound=BaseModel)
 
@@ -73,7 +74,9 @@ class Work:
                     hint=f"Wait for it, then look at it with `%pipeline review {self.run.id}`.",
                 )
             _in_hand.add(self._here)
+        self._held = contextlib.ExitStack()
         try:
+            self._held.enter_context(beating(self._store))
             self._take()
         except BaseException:
             self._let_go()
@@ -83,7 +86,7 @@ class Work:
 
     def _take(self) -> None:
         holder = self.run.worker
-        if holder and holder != this_worker() and worker_alive(holder):
+        if holder and holder != this_worker() and worker_alive(holder, self._store):
             raise StaleState(
                 f"Run `{self.run.id}` is being worked on by another process ({holder}).",
                 hint=f"Wait for it, or look at it with `%pipeline review {self.run.id}`.",
@@ -94,6 +97,7 @@ class Work:
             self._doubted = doubted_stages(self._store, self.run.id, self.run.approval_id)
 
     def _let_go(self) -> None:
+        self._held.close()
         with _lock:
             _in_hand.discard(self._here)
 
@@ -221,25 +225,6 @@ def load_event(stored: str, stage: Stage) -> StageEvent:
         return StageEvent.model_validate(json.loads(stored)["event"])
     except (ValidationError, ValueError, KeyError, TypeError):
         return StageEvent(stage=stage, state="done")
-
-
-def this_worker() -> str:
-    """Name of this process, as a run holds it: ``host:pid``."""
-    return f"{socket.gethostname()}:{os.getpid()}"
-
-
-def worker_alive(worker: str) -> bool:
-    """Whether the process of that name lives; of another host nothing can be said, so it is taken to live."""
-    host, _, pid = worker.rpartition(":")
-    if host != socket.gethostname() or not pid.isdigit():
-        return True
-    try:
-        os.kill(int(pid), 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 def _way(source: str, target: str) -> tuple[str, ...]:

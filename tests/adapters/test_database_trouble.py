@@ -159,6 +159,7 @@ OLD_ROWS: tuple[tuple[int, str, dict[str, Any]], ...] = (
     (2, "pm_exchanges", {"seq": 5, "id": "x-1", "run_id": "r-1", "status": "sent",
                          "body": json.dumps({"id": "x-1", "run_id": "r-1", "at": AT, "model": "m", "host": "h",
                                              "request": "r", "request_sha256": "0"})}),
+    (3, "pm_workers", {"worker": "h:1", "seen": 1.5}),
 )  # fmt: skip
 """A row of each table, as the version that brought the table wrote it."""
 
@@ -218,7 +219,7 @@ def test_store_of_a_newer_version_is_not_touched(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.iterdir()] == ["state.db"]
 
 
-# --- a store that an older version really wrote ------------------------------------------------------------------------
+# --- a store that an older version really wrote ----------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(

@@ -325,6 +325,22 @@ def test_effect_is_said_once(store: Database) -> None:
 # --- retention -------------------------------------------------------------------------------------------------------
 
 
+def test_heartbeats(store: Database) -> None:
+    """A worker that never spoke is not known; one that did was silent since then by the store's own clock, and is
+    forgotten after a week."""
+    assert store.last_beat("h:1") is None
+    store.beat("h:1")
+    silent = store.last_beat("h:1")
+    assert silent is not None and 0 <= silent < 5
+    with store._db.write() as connection:
+        connection.exec_driver_sql("UPDATE pm_workers SET seen = seen - 600")
+    assert 600 <= (store.last_beat("h:1") or 0) < 610
+    with store._db.write() as connection:
+        connection.exec_driver_sql("UPDATE pm_workers SET seen = seen - 700000")
+    store.beat("h:2")
+    assert store.last_beat("h:1") is None and store.last_beat("h:2") is not None
+
+
 def test_clean_run(store: Database) -> None:
     """Stages, evidence and, when told, texts go in one write with the audit entry; other runs keep theirs."""
     for number in (1, 2):
