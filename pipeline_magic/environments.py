@@ -15,6 +15,7 @@ Here: the keys that say where, as whom and how a pipeline runs. Not here: the ke
     paused = false              # default: false in prod and where there is one environment, true elsewhere
     mode = "production"         # default: development in dev, production elsewhere
     deploy_via = "bundle"       # default: sdk
+    create_catalog = true       # default: false, a missing catalog of the target is never created
 
 Environments are promoted in the order of the file.
 """
@@ -182,9 +183,10 @@ _READERS: dict[str, Callable[[Any], dict[str, Any]]] = {
     "paused": _as("paused", _flag),
     "mode": _as("mode", _one_of("development", "production")),
     "deploy_via": _as("deploy_via", _one_of("sdk", "bundle")),
+    "create_catalog": _as("create_catalog", _flag),
 }
 
-KEYS = frozenset(_READERS) | {"create_catalog", "warehouse_id", "description"}
+KEYS = frozenset(_READERS) | {"warehouse_id", "description"}
 """Keys of an environment that are settings of deployment, not policy."""
 
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from pydantic import Field, JsonValue
 
@@ -38,6 +38,7 @@ __all__ = [
     "Completion",
     "Deployer",
     "DeployRequest",
+    "DryRun",
     "Engine",
     "LanguageModel",
     "Ledger",
@@ -46,6 +47,7 @@ __all__ = [
     "Rows",
     "Store",
     "TableVersion",
+    "ValidatesPipelines",
     "WorkingData",
 ]
 
@@ -110,8 +112,8 @@ class Catalog(Protocol):
 
     def has_catalog(self, catalog: str) -> bool: ...
 
-    def create_schema(self, catalog: str, schema: str) -> None:
-        """Create the schema (locally its catalog too); nothing happens when it exists."""
+    def create_schema(self, catalog: str, schema: str, *, with_catalog: bool = False) -> None:
+        """Create the schema (locally its catalog too, elsewhere only `with_catalog`); nothing happens when it exists."""
         ...
 
     def privileges(self, sources: Sequence[str], target: str) -> Privileges: ...
@@ -219,6 +221,48 @@ class Engine(Protocol):
         ...
 
     def close(self) -> None: ...
+
+
+class DryRun(Model):
+    """What Lakeflow says of a declarative pipeline that it was only to validate: nothing was computed or written.
+
+    Attributes:
+        valid: It found no error.
+        errors: What it found, the first cause first, each in one line.
+        seconds: Wall time.
+    """
+
+    valid: bool
+    errors: tuple[str, ...] = ()
+    seconds: float = 0.0
+
+
+@runtime_checkable
+class ValidatesPipelines(Protocol):
+    """What an engine may offer beside `Engine`: to have Lakeflow validate a declarative pipeline."""
+
+    @property
+    def no_dry_runs(self) -> str:
+        """Why `validate_pipeline` cannot be used here, to end "Lakeflow did not validate the pipeline: "; or empty."""
+        ...
+
+    def validate_pipeline(
+        self, run_id: str, sources: Mapping[str, str], settings: Mapping[str, JsonValue], *, timeout: float = 1800.0
+    ) -> DryRun:
+        """Validate a pipeline by a temporary one, which `Engine.drop_scratch` removes too where a crash left it.
+
+        Args:
+            run_id: Whose scratch schema, already created, the pipeline is said to publish to.
+            sources: Text of each source file by its name.
+            settings: In the words of the Pipelines API, with the paths of the sources by their names.
+            timeout: Seconds, the start of the compute among them.
+
+        Raises:
+            EngineUnavailable: It may not be done here; `no_dry_runs` says why from then on.
+            EngineError: It was not found out.
+            Cancelled: `cancel` was called meanwhile.
+        """
+        ...
 
 
 class CodeHost(Protocol):

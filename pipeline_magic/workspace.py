@@ -59,31 +59,22 @@ def workspace_of(settings: Settings, clock: Clock) -> Workspace:
     """
     from pipeline_magic.adapters.databricks.catalog import UnityCatalog
     from pipeline_magic.adapters.databricks.client import client_of, clock_skew
-    from pipeline_magic.adapters.databricks.warehouse import Warehouse
+    from pipeline_magic.adapters.databricks.engines import engine_of
 
     client = client_of(settings, profile=settings.databricks_profile)
     host = str(client.config.host)
-    engine = _engine(settings, client, host)
-    for_sql: Any = engine if isinstance(engine, Warehouse) else None
+    spark = session_of_notebook() if settings.databricks_runtime else None
+    engine: Any = engine_of(settings, client, spark=spark)
+    unavailable = getattr(engine, "unavailable", None)
     return Workspace(
         host=host,
-        catalog=UnityCatalog(client, engine=for_sql),
+        catalog=UnityCatalog(client, engine=None if unavailable else engine),
         engine=engine,
         deployer=_deployer(settings, client, clock),
         identity=_Identity(client, host),
         skew=lambda: clock_skew(host),
-        no_engine=unavailable() if (unavailable := getattr(engine, "unavailable", None)) else None,
+        no_engine=unavailable() if unavailable else None,
     )
-
-
-def _engine(settings: Settings, client: Any, host: str) -> Any:
-    from pipeline_magic.adapters.databricks.warehouse import Warehouse
-    from pipeline_magic.adapters.no_engine import NoEngine
-
-    if settings.databricks_warehouse_id:
-        scratch = settings.databricks_scratch_catalog
-        return Warehouse(client, settings.databricks_warehouse_id, scratch_catalog=scratch)
-    return NoEngine(host)
 
 
 class _NoDeployer:

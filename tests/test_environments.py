@@ -33,6 +33,7 @@ tags = { team = "data" }
 timeout_seconds = 3600
 retries = 2
 deploy_via = "bundle"
+create_catalog = true
 """
 
 
@@ -71,6 +72,7 @@ def test_every_key() -> None:
         timeout_seconds=3600,
         retries=2,
         deploy_via="bundle",
+        create_catalog=True,
     )
 
 

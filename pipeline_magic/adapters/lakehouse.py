@@ -267,7 +267,7 @@ class Lakehouse:
         found = _child(self.root, catalog)
         return found is not None and _child(found, schema) is not None
 
-    def create_schema(self, catalog: str, schema: str) -> None:
+    def create_schema(self, catalog: str, schema: str, *, with_catalog: bool = True) -> None:
         """Make the schema's folder, and the catalog's.
 
         Raises:

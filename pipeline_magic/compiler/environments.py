@@ -58,6 +58,7 @@ class Environment(Model):
         retries: Attempts after a failed one.
         mode: Of the bundle's target; ``development`` gives everybody a copy of their own.
         deploy_via: Who deploys: we, by the SDK, or the repository's own CI, by the bundle.
+        create_catalog: A missing catalog of the target is created after Approve; else it keeps the plan from it.
     """
 
     name: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,30}$")]
@@ -80,6 +81,7 @@ class Environment(Model):
     retries: int = 1
     mode: Literal["development", "production"] = "production"
     deploy_via: Literal["sdk", "bundle"] = "sdk"
+    create_catalog: bool = False
 
 
 class Environments(Model):

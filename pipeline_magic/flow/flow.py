@@ -33,12 +33,24 @@ from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.compiler import VERSION
 from pipeline_magic.config import Settings
 from pipeline_magic.errors import ApprovalRefused, UsageError
-from pipeline_magic.flow import changing, drafts, observing, planning, remembering, wishing, words
+from pipeline_magic.flow import arriving, changing, drafts, observing, permitted, planning, remembering, wishing, words
 from pipeline_magic.flow.landing import Landing
 from pipeline_magic.flow.stages import Work
 from pipeline_magic.flow.undoing import Rollback
 from pipeline_magic.local_zone import local_zone
-from pipeline_magic.runs import Approval, Generated, Parsed, Plan, Prepared, PullRequest, QualityReport, Run, Validated
+from pipeline_magic.runs import (
+    Approval,
+    Deployment,
+    Finding,
+    Generated,
+    Parsed,
+    Plan,
+    Prepared,
+    PullRequest,
+    QualityReport,
+    Run,
+    Validated,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -76,6 +88,7 @@ class Flow:
         )
         self.approvals = ApprovalOrchestrator(ports.store, ports.clock, ports.code_host)
         self.rollback = Rollback(ports, self.approvals, self._github)
+        self._arrival = arriving.Arrival(ports)
         self._landing = Landing(ports, self.approvals, self._github)
 
     def understand(self, work: Work, *, adopt: bool = False) -> Validated:
@@ -145,7 +158,9 @@ class Flow:
         return work.stage("parse", inputs, Parsed, gone, during="parsing", done=words.parsed_in_words)
 
     def _validate(self, work: Work, parsed: Parsed) -> Validated:
-        """Stage 2, up to the pause."""
+        """Stage 2, up to the pause. Without an engine it is not begun: nothing could be measured or checked."""
+        if self._ports.no_engine is not None:
+            raise self._ports.no_engine
         ports, run, now = self._ports, work.run, self._ports.clock.now()
         tables = self._catalog.tables(parsed, run.answers, run.edits)
 
@@ -171,6 +186,7 @@ class Flow:
                 "answers": run.answers,
                 "edits": run.edits,
                 "tables": observing.catalog_state(ports, run, tables),
+                **({"missing": missing} if (missing := self._catalog.missing(parsed, run.answers, run.edits)) else {}),
                 **({"zone": self._zone} if self._zone else {}),
                 **({"wish": run.wish} if run.wish else {}),
             },
@@ -213,11 +229,15 @@ class Flow:
             during="generating",
             done=words.generated_in_words,
         )
+        environment = observing.environment_of(environments, run.environment)
+        kept_from = permitted.hindrances(ports, typed.spec, environment, observing.parameters_of(typed, environment))
+        own = permitted.for_whom_it_runs(validated.findings, environment)
+        found = (*generated.findings, *kept_from, *planning.blocking(own))
         quality = work.stage(
             "quality",
-            {"files": files, "typed": typed, "data": observing.data_state(validated), "findings": generated.findings},
+            {"files": files, "typed": typed, "data": observing.data_state(validated), "findings": found},
             QualityReport,
-            lambda: self._check(work, validated, generated),
+            lambda: self._check(work, typed, generated, found),
             during="generating",
             done=words.quality_in_words,
         )
@@ -302,15 +322,20 @@ class Flow:
             lambda: github.comment_decision(request.number, approval, audit_head=head),
         )
         begun = self._operator.begin(run.id, prepared, run.approval_id, request)
+        ci = arriving.by_bundle(prepared.plan)
+        if ci and not self._landing.landed(request, effects):
+            self._require_still(run, approval, prepared, begun, request)  # what is merged is deployed by others
+            self._operator.expect(prepared, effects, tell)
         landed = self._landing.land(work, prepared, begun, request, effects, merge=policy.merge)
         if landed is None:
             return
-        if begun.state == "waiting":  # for days, it may be
-            try:
-                self._require_unchanged(run, approval, prepared)
-            except ApprovalRefused as error:
-                self._landing.end(begun, landed, error.message)
-                raise
+        if begun.state == "waiting" and not ci:  # for days, it may be
+            self._require_still(run, approval, prepared, begun, landed)
+        arrived = None
+        if ci and begun.state != "deployed":
+            arrived = self._arrival.look(work, prepared, begun, landed)
+            if arrived is None:
+                return
         deployment = self._operator.deploy(
             run.id,
             prepared,
@@ -320,9 +345,20 @@ class Flow:
             first_run=policy.first_run,
             pull_request=landed,
             say=tell,
+            arrived=arrived,
         )
         work.update(message=words.deployed_in_words(deployment, landed))
         work.say(work.run.message, state="done", stage="approval")
+
+    def _require_still(
+        self, run: Run, approval: Approval, prepared: Prepared, begun: Deployment, request: PullRequest
+    ) -> None:
+        """As `_require_unchanged`; where it refuses, the deployment comes to nothing."""
+        try:
+            self._require_unchanged(run, approval, prepared)
+        except ApprovalRefused as error:
+            self._landing.end(begun, request, error.message)
+            raise
 
     def _require_deployable(self, plan: Plan) -> None:
         """Refuse an environment that is deployed by a bundle where there is none to run it."""
@@ -372,8 +408,7 @@ class Flow:
         request = self._github.open(prepared.change)
         return self._github.ready(request.number) if request.state == "draft" else request
 
-    def _check(self, work: Work, validated: Validated, generated: Generated) -> QualityReport:
-        typed = planning.require_complete(validated)
+    def _check(self, work: Work, typed: TypedSpec, generated: Generated, found: tuple[Finding, ...]) -> QualityReport:
         report = self._quality.check(
             typed,
             generated,
@@ -383,8 +418,7 @@ class Flow:
             timeout=self._settings.query_timeout,
             say=lambda message: work.say(message, stage="quality"),
         )
-        others = (*generated.findings, *planning.blocking(validated.findings))
-        return report.model_copy(update={"findings": (*report.findings, *others)})
+        return report.model_copy(update={"findings": (*report.findings, *found)})
 
 
 def model_parser(ports: Ports, settings: Settings) -> Callable[[], ModelParser] | None:

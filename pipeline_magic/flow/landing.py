@@ -41,6 +41,10 @@ class Landing:
         self._approvals = approvals
         self._github = github
 
+    def landed(self, request: PullRequest, effects: Effects) -> bool:
+        """Whether it was found merged, and what was merged was found to be what was approved."""
+        return ("pull_request.land", str(request.number)) in effects.finished()
+
     def land(
         self,
         work: Work,

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from pipeline_magic.agents.catalog import UnityCatalogAgent
 from pipeline_magic.compiler.describe import describe_pipeline
 from pipeline_magic.compiler.environments import Environments
 from pipeline_magic.errors import ApprovalRefused, NotFound, Problem, SpecError, UsageError
+from pipeline_magic.flow import permitted
 from pipeline_magic.flow.observing import (
     Own,
     base_now,
@@ -155,7 +156,10 @@ def make_plan(
     parameters = parameters_of(typed, environment)
 
     def upon(own: Own, base: dict[str, str | None]) -> Plan:
-        found = (own, ports.deployer, spec, generated.files, environment, run.environment, validated.creates)
+        creates = permitted.creates(ports, spec, parameters, validated.creates)
+        if own.plan is not None and own.begun("schema.create"):  # what this plan created counts as missing still
+            creates = tuple(map(str, cast("list[str]", own.plan.settings.get("creates") or [])))
+        found = (own, ports.deployer, spec, generated.files, environment, run.environment, creates)
         return Plan(
             spec=spec,
             files=generated.files,

@@ -238,7 +238,7 @@ class UnityCatalog:
             return False
         return True
 
-    def create_schema(self, catalog: str, schema: str) -> None:
+    def create_schema(self, catalog: str, schema: str, *, with_catalog: bool = False) -> None:
         """Create the schema, and its catalog where that is allowed; nothing happens when it exists.
 
         Raises:
@@ -247,7 +247,7 @@ class UnityCatalog:
         """
         _check_names(catalog, schema)
         if not self.has_catalog(catalog):
-            if not self._may_create_catalog:
+            if not (with_catalog or self._may_create_catalog):
                 raise CatalogError(
                     f"There is no catalog `{catalog}`, and it is not made without being allowed to.",
                     where=self.name,

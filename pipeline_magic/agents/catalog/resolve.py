@@ -54,12 +54,13 @@ def privilege_findings(catalog: Catalog, draft: Draft) -> tuple[Finding, ...]:
     if draft.target.table is None:
         return ()
     privileges = catalog.privileges([source.table for source in draft.sources], draft.target.table)
+    place = ".".join(split_table(draft.target.table)[:2])
     return tuple(
         Finding(
             id=f"privilege:{index}",
             severity="red",
             message=message,
-            where="target.table" if draft.target.table in message else "sources",
+            where="target.table" if place in message else "sources",
             hint="Ask the owner for the privilege, or choose another table.",
         )
         for index, message in enumerate(privileges.missing, start=1)

@@ -51,6 +51,11 @@ class UnityCatalogAgent:
         found, _ = source_tables(self._catalog, draft)
         return {**found, "": target_table(self._catalog, draft)}
 
+    def missing(self, parsed: Parsed, answers: Sequence[Answer], edits: Sequence[Edit]) -> tuple[str, ...]:
+        """What the caller may not do, in words: a grant that was given is seen, though no table has changed."""
+        draft = self._answering(ANY).apply(parsed, answers, edits).draft
+        return tuple(finding.message for finding in privilege_findings(self._catalog, draft))
+
     def validate(
         self,
         parsed: Parsed,

@@ -14,7 +14,7 @@ from pipeline_magic.ports import Catalog, Clock, Deployer, DeployRequest, Engine
 from pipeline_magic.runs import Deployment, NotebookRun, Plan, Prepared, PullRequest
 from pipeline_magic.spec.names import split_table
 
-__all__ = ["HEAD_TAG", "OUR_TAGS", "PipelineOperator", "kept_tables", "notebook_path"]
+__all__ = ["BY_CI", "HEAD_TAG", "OUR_TAGS", "PipelineOperator", "approved_resource", "kept_tables", "notebook_path"]
 
 HEAD_TAG = "pipeline_magic_audit_head"
 """Tag of the job that holds the audit's last entry when it was deployed, outside the store."""
@@ -22,6 +22,10 @@ HEAD_TAG = "pipeline_magic_audit_head"
 
 OUR_TAGS = ("pipeline_magic.pipeline", "pipeline_magic.digest")
 """Tags of a target: the pipeline that writes it, and the plan by which that was deployed."""
+
+
+BY_CI = "the repository's CI deployed it, and deploys what was before when the revert is merged"
+"""Why we do not put back the settings of a job that a bundle deployed."""
 
 
 class PipelineOperator:
@@ -59,6 +63,7 @@ class PipelineOperator:
         first_run: bool,
         pull_request: PullRequest | None,
         say: Callable[[str], None],
+        arrived: Deployment | None = None,
     ) -> Deployment:
         """Bring the deployment of this plan to ``deployed``; a call after a crash goes on where it stopped.
 
@@ -73,6 +78,7 @@ class PipelineOperator:
             first_run: Run it once after deploying.
             pull_request: Kept with the deployment.
             say: Told what is being done.
+            arrived: The job as somebody else deployed it, and as it was compared with the plan; None: we deploy it.
 
         Raises:
             DeploymentError: The job could not be created or its first run failed; the deployment is then ``failed``.
@@ -84,7 +90,7 @@ class PipelineOperator:
             going = {"state": "deploying", "message": "", "pull_request": pull_request}
             record = self._store.save_deployment(record.model_copy(update=going), expected_state=record.state)
         try:
-            return self._steps(record, prepared, notebook, effects, first_run=first_run, say=say)
+            return self._steps(record, prepared, notebook, effects, first_run=first_run, say=say, arrived=arrived)
         except PipelineMagicError as error:
             # The error's words may hold values of the data, which are no part of an audit.
             said = effects.draft("deployment.fail", {"error": type(error).__name__})
@@ -119,16 +125,12 @@ class PipelineOperator:
         *,
         first_run: bool,
         say: Callable[[str], None],
+        arrived: Deployment | None,
     ) -> Deployment:
         spec, digest = prepared.plan.spec, prepared.digest
         target = _target(prepared)
-        catalog, schema, _ = split_table(target)
-        # Killed between the creation and its record, the schema is there, and the record is still owed.
-        owed = effects.begun("schema.create", f"{catalog}.{schema}")
-        if owed or not self._catalog.has_schema(catalog, schema):
-            say(f"Creating schema {catalog}.{schema}")
-            effects.once("schema.create", f"{catalog}.{schema}", lambda: self._create(catalog, schema))
-        say("Deploying the job")
+        self._make_schema(prepared, effects, say)
+        say("Deploying the job" if arrived is None else "Taking the job that was deployed")
         path = notebook_path(spec.name, notebook)
         request = DeployRequest(
             pipeline=spec.name,
@@ -141,11 +143,13 @@ class PipelineOperator:
             key=f"deploy-{record.approval_id}",
             paused=_paused(prepared),
             tags={HEAD_TAG: "{}:{}".format(*self._store.audit_head())},
-            resource=_resource(prepared.plan),
+            resource=approved_resource(prepared.plan),
             files=_sources(prepared.plan),
         )
         before = _mapping(effects.once("tables.before", digest, lambda: self._tables(prepared)))
-        placed = _mapping(effects.once("job.deploy", digest, lambda: self._place(request)))
+        placed = _mapping(
+            effects.once("job.deploy", digest, lambda: self._place(request) if arrived is None else self._take(arrived))
+        )
         made = Deployment.model_validate(
             {
                 **{name: value for name, value in placed.items() if name in Deployment.model_fields},
@@ -175,6 +179,26 @@ class PipelineOperator:
             expected_state="deploying",
             audit=effects.draft("deployment.done", {"job": made.id, "rows": rows}),
         )
+
+    def expect(self, prepared: Prepared, effects: Effects, say: Callable[[str], None]) -> None:
+        """What must be there, and be known, before somebody else deploys the job."""
+        self._make_schema(prepared, effects, say)
+        effects.once("tables.before", prepared.digest, lambda: self._tables(prepared))
+        effects.begin("job.deploy", prepared.digest)
+
+    def _make_schema(self, prepared: Prepared, effects: Effects, say: Callable[[str], None]) -> None:
+        catalog, schema, _ = split_table(_target(prepared))
+        # Killed between the creation and its record, the schema is there, and the record is still owed.
+        owed = effects.begun("schema.create", f"{catalog}.{schema}")
+        if owed or not self._catalog.has_schema(catalog, schema):
+            say(f"Creating schema {catalog}.{schema}")
+            with_catalog = _environment(prepared.plan).get("create_catalog") is True
+            effects.once("schema.create", f"{catalog}.{schema}", lambda: self._create(catalog, schema, with_catalog))
+
+    def _take(self, arrived: Deployment) -> dict[str, Any]:
+        """As `_place`, of a job that the repository's CI deployed: it puts back what was there before, not we."""
+        kept = {**arrived.model_dump(mode="json"), "settings": self._deployer.settings(arrived.id)}
+        return {**kept, "previous": None, "previous_lost": BY_CI}
 
     def _first_run(self, deployment_id: str, record: Deployment, target: str, effects: Effects) -> int | None:
         failed = [result for (kind, _), result in effects.finished().items() if kind == "job.run" and _failed(result)]
@@ -224,8 +248,11 @@ class PipelineOperator:
             found[target].update(comment=schema.comment or "", tags=tags)
         return found
 
-    def _create(self, catalog: str, schema: str) -> None:
-        self._catalog.create_schema(catalog, schema)
+    def _create(self, catalog: str, schema: str, with_catalog: bool) -> None:
+        if with_catalog:
+            self._catalog.create_schema(catalog, schema, with_catalog=True)
+        else:
+            self._catalog.create_schema(catalog, schema)
 
     def _shape(self, target: str) -> dict[str, Any] | None:
         """What the run left of the target: a later plan finds it unchanged."""
@@ -266,7 +293,7 @@ def _target(prepared: Prepared) -> str:
     return prepared.plan.parameters.get("target") or prepared.plan.spec.target.table
 
 
-def _resource(plan: Plan) -> dict[str, Any]:
+def approved_resource(plan: Plan) -> dict[str, Any]:
     """Settings of the job in this environment, from the plan's own files; none where it has no resource file."""
     files = {file.path: file.content for file in plan.files}
     if not any(path.startswith("resources/") for path in files):
@@ -286,6 +313,11 @@ def _paused(prepared: Prepared) -> bool:
     """Whether the plan says that the schedule is kept and does not fire."""
     written = prepared.plan.settings.get("written")
     return isinstance(written, dict) and written.get("paused") is True
+
+
+def _environment(plan: Plan) -> dict[str, Any]:
+    """The environment as the plan holds it."""
+    return _mapping(_mapping(plan.settings.get("written")).get("environment"))
 
 
 def _failed(result: object) -> bool:

@@ -38,6 +38,10 @@ class Effects:
         self._digest = digest
         self._prefix = f"{run_id}/{approval_id}/" if approval_id else f"{run_id}/"
 
+    def begin(self, kind: str, subject: str) -> None:
+        """Note that somebody else may do it from now on: what is then found in the world may be its result."""
+        self._store.begin_effect(f"{self._prefix}{kind}/{subject}", self._run_id, kind, self._now())
+
     def once(self, kind: str, subject: str, action: Callable[[], JsonValue]) -> JsonValue:
         """Do `action` unless it was done.
 

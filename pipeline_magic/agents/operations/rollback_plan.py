@@ -16,7 +16,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from pipeline_magic.agents.operations.deploy import kept_tables
+from pipeline_magic.agents.operations.deploy import BY_CI, kept_tables
 from pipeline_magic.compiler.tables import STAGING
 from pipeline_magic.errors import DeploymentError, NotFound
 from pipeline_magic.ports import Deployer, DeployRequest, Engine, TableVersion
@@ -102,6 +102,10 @@ def _job(
         return
     if not job:
         found.left.append(f"There is no job `{deployment.name}` to undo.")
+        return
+    placed = results.get("job.deploy")
+    if isinstance(placed, dict) and placed.get("previous_lost") == BY_CI:
+        found.left.append(f"The job `{job}` stays until then: {BY_CI}.")
         return
     try:
         present = deployer.settings(job).get("digest")
