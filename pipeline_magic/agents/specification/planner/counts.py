@@ -82,7 +82,7 @@ def _one_more_state(c: Context, i: int) -> bool:
 def _count_from(c: Context, i: int, at: int) -> Found | None:
     """The rows or values from `at` on, counted; the words that ask for it start at `i`."""
     distinct = c.match(at, _DISTINCT)
-    at = c.skip(distinct or at, "the|all|total|different|distinct|unique|of")
+    at = c.skip(distinct or at, "the|all|total|different|distinct|unique|of|their|its|his|her")
     them = _of_them(c, i, at)
     if them is not None:
         return them

@@ -120,8 +120,11 @@ def _key(c: Context, i: int, avoid: str = "") -> tuple[int, list[tuple[str, str]
         for size in (len(words), 1):
             if [token.stem for token in c.tokens[i : i + size]] == words[-size:] and i + size <= c.end(i - 1):
                 return i + size, [(segment.column, measure_ref(segment.column))], "", []
-    exact = c.linker.column_at(i, tables=c.linker.scope, least=0.95) if c.linker.scope else None
     table = c.table_at(i)
+    if table is not None and c.tokens[table.end - 1].text.endswith(("'s", "’s", "s'", "s’")) and table.table.key:
+        own = [(column.name, col(column.ref)) for column in entity_columns(table.table)]
+        return table.end, own, table.table.name, [Use(table.start, table.end, table.table.name)]
+    exact = c.linker.column_at(i, tables=c.linker.scope, least=0.95) if c.linker.scope else None
     if exact is not None and exact.end <= c.end(i - 1) and (table is None or exact.end > table.end):
         return exact.end, [(exact.column.name, col(exact.ref))], "", []
     timed = _part_of_time(c, i)

@@ -302,9 +302,11 @@ def _present(plan: Plan, layout: Layout, table: str) -> tuple[str, bool]:
         for left, right in joined.link.keys
         if layout.name(Ref(table, right)) != layout.name(Ref(joined.link.left, left))
     ]
+    merged = {Ref(table, right) for _, right in joined.link.keys} - set(keys)
     rest = [column.ref for column in plan.tables[table].columns if not column.nullable] + [
         column.ref for column in plan.tables[table].columns[1:]
     ]
+    rest = [ref for ref in rest if ref not in merged] or rest
     certain = bool(keys) or any(not column.nullable for column in plan.tables[table].columns)
     return layout.name((keys or rest)[0]), certain
 

@@ -50,7 +50,9 @@ from pipeline_magic.agents.specification.planner.states import find_states, read
 from pipeline_magic.agents.specification.planner.text import Token
 from pipeline_magic.agents.specification.planner.timing import read_timing
 from pipeline_magic.agents.specification.planner.unions import read_together
+from pipeline_magic.agents.specification.planner.verbs import read_their_deed
 from pipeline_magic.agents.specification.planner.windows import read_window
+from pipeline_magic.agents.specification.planner.zeros import read_how_often, read_with_none
 from pipeline_magic.runs import Question
 from pipeline_magic.spec.names import slug
 from pipeline_magic.spec.provenance import Clause
@@ -64,6 +66,9 @@ READERS: tuple[Reader, ...] = (
     read_definition,
     read_pivot,
     read_kept,
+    read_with_none,
+    read_how_often,
+    read_their_deed,
     read_both_sides,
     read_relation,
     read_among,

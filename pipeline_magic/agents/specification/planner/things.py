@@ -49,6 +49,8 @@ _PART = {"code", "id", "number", "name", "text", "key", "at", "on", "date", "use
 def possessed(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
     """``used a coupon``, ``did not leave a note``, ``has no email``: a column is filled, or is empty."""
     at = i
+    if i == c.starts[i]:
+        return None  # `Show its title` asks for the title
     while at - i < _HELPERS and (after := c.match(at, _AUX)) is not None:
         at = after
     negated = any(c.low(j) in _NOT for j in range(i, at))

@@ -41,7 +41,7 @@ def resolve(c: Context, items: Sequence[Item]) -> tuple[list[Item], list[Questio
     made: list[Item] = []
     questions: list[Question] = []
     for item in items:
-        for link in _ties(c, item):
+        for link in _ties(c, item, items):
             if {column.ref for column in (link.column, *link.others)} <= _used_beside(items, item):
                 continue  # `first and last name` uses both
             winner = _decide(c, items, item, link)
@@ -62,7 +62,7 @@ def _used_beside(items: Sequence[Item], item: Item) -> set[Ref]:
     return {ref for other in items if (other.start, other.end) == (item.start, item.end) for ref in _used(other)}
 
 
-def _ties(c: Context, item: Item) -> list[ColumnLink]:
+def _ties(c: Context, item: Item, items: Sequence[Item] = ()) -> list[ColumnLink]:
     if isinstance(item, Latest):
         return []
     used = _used(item)
@@ -79,12 +79,18 @@ def _ties(c: Context, item: Item) -> list[ColumnLink]:
                 other
                 for other in link.others
                 if other.ref.table == link.ref.table
-                or not _partners(c, link.column, other, one=isinstance(item, Group))
+                or not _partners(c, link.column, other, one=_both_counted(items, item, link, other))
             )
             skip_to = max(skip_to, link.end)
             if others:
                 found.setdefault(link.ref, replace(link, others=others))
     return list(found.values())
+
+
+def _both_counted(items: Sequence[Item], item: Item, link: ColumnLink, other: ColumnInfo) -> bool:
+    """Rows are grouped by one of two columns, and rows of both tables are measured."""
+    measured = {each.table for each in items if isinstance(each, Measure)}
+    return isinstance(item, Group) and {link.ref.table, other.ref.table} <= measured
 
 
 def _partners(c: Context, first: ColumnInfo, other: ColumnInfo, *, one: bool) -> bool:

@@ -144,16 +144,23 @@ def _with_head(c: Context, items: list[Item]) -> list[Item]:
     return [*items[:place], *own, *items[place:]]
 
 
+_WITH_THEIR = "with their|and their|with its|and its|, with their|together with their|along with their|, their|, its"
+_WITH_THE = (
+    "and the number of|with the number of|and how many|together with the number of|along with the number of|"
+    "and the total|with the total|and the average|with the average|, the number of|and number of|and how often|"
+    "with how many|, how many|and the total number of|with the total number of|and the count of|with the count of"
+)
+_EACH = {"each", "every", "all"}
+
+
 def _groups_of_head(c: Context, items: list[Item]) -> list[Item]:
     """``orders with their number of line items``: measured for each row of the table that they belong to."""
     measured = [item for item in items if isinstance(item, Measure)]
     if not measured or any(isinstance(item, (Group, Top, Latest, Outer)) for item in items):
         return items
     for use in (item for item in items if isinstance(item, Use)):
-        if (
-            c.match(use.end, "with their|and their|with its|and its|, with their|together with their|along with their")
-            is None
-        ):
+        each = c.low(use.start) in _EACH or c.low(use.start - 1) in _EACH
+        if c.match(use.end, _WITH_THEIR) is None and not (each and c.match(use.end, _WITH_THE) is not None):
             continue
         table = c.linker.tables[use.table]
         following = min((item.start for item in measured if item.start >= use.end), default=None)
