@@ -20,7 +20,7 @@ from pipeline_magic.errors import NotFound, UsageError
 if TYPE_CHECKING:
     from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
     from pipeline_magic.ports import Progress
-    from pipeline_magic.runs import Deployment, Exchange, RollbackPlan, Snapshot
+    from pipeline_magic.runs import Deployment, Exchange, PullRequest, RollbackPlan, Snapshot
 
 __all__ = [
     "VERBS",
@@ -144,6 +144,8 @@ def _status(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace,
     lines += [f"  {event.stage:<13} {event.state:<10} {event.message}" for event in snapshot.stages]
     if snapshot.approval:
         lines.append(f"  approval {snapshot.approval.id}: {snapshot.approval.state}")
+    if snapshot.pull_request:
+        lines.append(_reported(snapshot.pull_request))
     if deployment:
         lines.append(f"  deployment {deployment.id}: {deployment.state}" + _next_run(deployment.next_run))
         lines.append(_waiting(orchestrator, deployment))
@@ -152,8 +154,14 @@ def _status(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace,
         "stages": [event.model_dump(mode="json") for event in snapshot.stages],
         "approval": snapshot.approval and snapshot.approval.model_dump(mode="json"),
         "deployment": deployment and deployment.model_dump(mode="json"),
+        "pull_request": snapshot.pull_request and snapshot.pull_request.model_dump(mode="json"),
     }
     return Outcome(text="\n".join(line for line in lines if line), data=data)
+
+
+def _reported(request: PullRequest) -> str:
+    """What stands on the commit of its pull request."""
+    return f"  on pull request {request.number}: {request.report}" if request.report else ""
 
 
 def _waiting(orchestrator: PipelineBuilderOrchestrator, deployment: Deployment) -> str:

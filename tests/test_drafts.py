@@ -112,3 +112,32 @@ def test_closing_is_finished_later(desk: Desk, monkeypatch: pytest.MonkeyPatch) 
     desk.generate()
     assert states(desk) == ["closed", "draft"]
     assert desk.events().count("pull_request.close") == 1
+
+
+def reports(desk: Desk) -> list[str]:
+    """What stands on the commit of each pull request."""
+    return [f"{one.report.state}: {one.report.summary}" if one.report else "" for one in requests(desk)]
+
+
+def test_the_commit_says_how_the_plan_stands(desk: Desk) -> None:
+    """It waits, is refused, waits anew, is approved and deployed, rolled back; with digest and verdict of the plan."""
+    assert reports(desk) == ["pending: Waits for approval."]
+    desk.it.reject(desk.asked, "Ada", "Not this week")
+    assert reports(desk) == ["failure: Rejected."]
+    desk.generate()
+    assert reports(desk) == ["pending: Waits for approval."]
+    desk.it.approve(desk.it.snapshot(desk.run_id).approval_id, "Ada")
+    snapshot = desk.it.snapshot(desk.run_id)
+    approval, request = snapshot.approval, snapshot.pull_request
+    assert approval is not None and request is not None
+    assert request.report == f"success: Deployed. Quality green. Plan {approval.digest}"
+    assert request.report == desk.it.ports.code_host.reported(request.number)
+    desk.it.rollback(desk.run_id, "Ada")
+    assert reports(desk)[0] == "failure: Deployed, and rolled back."
+
+
+def test_another_plan_takes_back_what_was_said(desk: Desk) -> None:
+    """An edit makes another plan: the old commit is refused, the new one waits."""
+    desk.it.edit(desk.run_id, [Edit(path="description", value="Another")])
+    desk.generate()
+    assert reports(desk) == ["failure: Not approved any more.", "pending: Waits for approval."]

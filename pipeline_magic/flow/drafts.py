@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from pipeline_magic.agents.github import GitHubAgent
 from pipeline_magic.agents.github.agent import branch_of
 from pipeline_magic.agents.operations.effects import Effects
+from pipeline_magic.flow import reporting
 from pipeline_magic.runs import Approval, Effect, Prepared, PullRequest, Run
 
 if TYPE_CHECKING:
@@ -33,7 +34,9 @@ def open_draft(ports: Ports, run: Run, approval: Approval, prepared: Prepared) -
     opened = _effects(ports, run, approval).once(
         _OPENED, approval.id, lambda: github.open(prepared.change, draft=True).model_dump(mode="json")
     )
-    return PullRequest.model_validate(opened)
+    request = PullRequest.model_validate(opened)
+    reporting.report(ports, approval, request, "waiting")
+    return request
 
 
 def close_drafts(ports: Ports, run: Run) -> None:
@@ -59,6 +62,7 @@ def _close(ports: Ports, run: Run, approval: Approval, reason: str) -> None:
         request = ports.code_host.find_pull_request(branch)
         if request is None or request.state in {"merged", "closed"}:
             return None if request is None else request.model_dump(mode="json")
+        reporting.report(ports, approval, request, "refused")
         return github.close(request.number, reason).model_dump(mode="json")
 
     _effects(ports, run, approval).once(_CLOSED, approval.id, close)  # type: ignore[arg-type]  # plain JSON

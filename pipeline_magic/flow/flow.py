@@ -35,6 +35,7 @@ from pipeline_magic.config import Settings
 from pipeline_magic.errors import ApprovalRefused, UsageError
 from pipeline_magic.flow import arriving, changing, drafts, observing, permitted, planning, remembering, wishing, words
 from pipeline_magic.flow.landing import Landing
+from pipeline_magic.flow.reporting import refuse_voided, report
 from pipeline_magic.flow.stages import Work
 from pipeline_magic.flow.undoing import Rollback
 from pipeline_magic.local_zone import local_zone
@@ -266,6 +267,7 @@ class Flow:
         if self._settings.open_pull_request == "build":
             drafts.open_draft(ports, work.run, approval, prepared)
         drafts.close_drafts(ports, work.run)
+        refuse_voided(ports, work.run)
         work.say(work.run.message, state="done" if approval.state == "approved" else "waiting", stage="approval")
 
     def decide(
@@ -321,6 +323,7 @@ class Flow:
             prepared.digest,
             lambda: github.comment_decision(request.number, approval, audit_head=head),
         )
+        report(ports, approval, request, "approved", tell)
         begun = self._operator.begin(run.id, prepared, run.approval_id, request)
         ci = arriving.by_bundle(prepared.plan)
         if ci and not self._landing.landed(request, effects):
@@ -347,6 +350,7 @@ class Flow:
             say=tell,
             arrived=arrived,
         )
+        report(ports, approval, request, "deployed", tell)
         work.update(message=words.deployed_in_words(deployment, landed))
         work.say(work.run.message, state="done", stage="approval")
 

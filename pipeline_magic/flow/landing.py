@@ -19,7 +19,7 @@ from pipeline_magic.agents.approval import ApprovalOrchestrator
 from pipeline_magic.agents.github import GitHubAgent
 from pipeline_magic.agents.operations.effects import Effects
 from pipeline_magic.errors import ApprovalRefused
-from pipeline_magic.flow import words
+from pipeline_magic.flow import reporting, words
 from pipeline_magic.flow.stages import Work
 from pipeline_magic.redact import redact
 from pipeline_magic.runs import AuditDraft, Deployment, Prepared, PullRequest
@@ -113,7 +113,9 @@ class Landing:
             ended = deployment.model_copy(update={"state": "failed", "pull_request": request, "message": message})
             said = self._draft(deployment, "deployment.fail", message.splitlines()[0])
             self._ports.store.save_deployment(ended, expected_state=deployment.state, audit=said)
-        self._approvals.void(deployment.approval_id, message)
+        over = self._approvals.void(deployment.approval_id, message)
+        if request.state != "merged":  # of what was merged it says nothing any more: it is there
+            reporting.report(self._ports, over, request, "refused")
 
     def _require_approved(
         self, work: Work, prepared: Prepared, deployment: Deployment, opened: PullRequest, merged: PullRequest

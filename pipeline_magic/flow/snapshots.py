@@ -10,6 +10,7 @@ from pipeline_magic.agents.approval.decisions import Evidence, over_budget
 from pipeline_magic.agents.approval.policy import policy_of_plan
 from pipeline_magic.errors import NotFound
 from pipeline_magic.flow.drafts import draft_of_run
+from pipeline_magic.flow.reporting import missing_scopes, with_report
 from pipeline_magic.flow.stages import load_event, load_result
 from pipeline_magic.ports import Store
 from pipeline_magic.runs import (
@@ -56,7 +57,7 @@ def load(ports: Ports, run_id: str) -> Snapshot:
         generated=None if stale else generated,
         quality=None if stale else quality,
         change=None if stale or prepared is None else prepared.change,
-        pull_request=deployment.pull_request if deployment else draft_of_run(store, run),
+        pull_request=with_report(store, run_id, deployment.pull_request if deployment else draft_of_run(store, run)),
         approval=None if stale else approval,
         deployment=deployment,
         audit=tuple(store.audit(run_id)),
@@ -66,7 +67,7 @@ def load(ports: Ports, run_id: str) -> Snapshot:
         leaves_machine=ports.leaves_machine
         if run.planner not in {"embedded", "repository"}
         else ports.leaves_otherwise,
-        warnings=ports.warnings,
+        warnings=(*ports.warnings, *missing_scopes(store, run_id)),
         error=run.message if run.state == "failed" else "",
     )
     return snapshot.model_copy(update={"stages": _stages(store, snapshot)})

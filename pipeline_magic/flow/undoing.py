@@ -17,7 +17,7 @@ from pipeline_magic.agents.github import GitHubAgent
 from pipeline_magic.agents.operations.effects import Effects
 from pipeline_magic.agents.operations.rollback import RollbackOperator, latest_plan
 from pipeline_magic.errors import ApprovalRefused, NotFound, PipelineMagicError, RollbackRefused
-from pipeline_magic.flow import words
+from pipeline_magic.flow import reporting, words
 from pipeline_magic.flow.stages import Work
 from pipeline_magic.redact import redact
 from pipeline_magic.runs import (
@@ -205,6 +205,7 @@ class Rollback:
             str(request.number),
             lambda: self._github.comment_rollback(request.number, start, plan, audit_head=head),
         )
+        reporting.report(self._ports, store.approval(deployment.approval_id), request, "rolled_back")
 
     def _revert(self, step: RollbackStep, deployment: Deployment, merge: bool, effects: Effects) -> PullRequest:
         github, number = self._github, int(step.subject)

@@ -219,11 +219,12 @@ def _missing(snapshot: Snapshot) -> tuple[str, ...]:
 def _outcomes(snapshot: Snapshot) -> tuple[Outcome, ...]:
     made = []
     pull, deployment = snapshot.pull_request, snapshot.deployment
-    if deployment is not None and deployment.pull_request is not None:
+    if pull is None and deployment is not None:
         pull = deployment.pull_request
     if pull is not None:
         commit = pull.merge_commit or pull.commit
         text = f"#{pull.number} {pull.state}, branch {pull.branch}" + (f", commit {commit[:10]}" if commit else "")
+        text += f" · {pull.report}" if pull.report else ""
         made.append(Outcome("Pull request", text, pull.url, "✓" if pull.state == "merged" else "◐", "done"))
     if deployment is not None:
         icon, kind = _DEPLOYED.get(deployment.state, ("◐", "waiting"))
