@@ -19,7 +19,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
@@ -27,6 +26,7 @@ from pydantic import JsonValue
 from pipeline_magic.adapters.databricks.calls import Calls, Refusal, segment
 from pipeline_magic.adapters.databricks.client import clock_skew
 from pipeline_magic.adapters.databricks.kinds import ENVIRONMENT, PIPELINE, JobKeeper
+from pipeline_magic.adapters.databricks.pipeline_calls import PipelineCalls, name_taken
 from pipeline_magic.adapters.databricks.pipeline_settings import (
     direct_grants,
     folder_of,
@@ -36,7 +36,7 @@ from pipeline_magic.adapters.databricks.pipeline_settings import (
     resource_of_kind,
     same_settings,
 )
-from pipeline_magic.adapters.databricks.updates import ENDED, PATH, NotAllowed, Updates
+from pipeline_magic.adapters.databricks.updates import PATH, NotAllowed, Updates
 from pipeline_magic.errors import DeploymentError, NotFound, PipelineMagicError
 from pipeline_magic.ports import DeployRequest
 from pipeline_magic.runs import NotebookRun
@@ -46,8 +46,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Pipelines"]
 
-_CANDIDATES = 100
-"""Pipelines whose settings are read at most when one is looked for by its tags."""
 _BY_JOB = ("JOB_TASK", "RETRY_ON_FAILURE")
 
 
@@ -76,6 +74,7 @@ class Pipelines:
         self._calls = Calls(client, self._host, error=DeploymentError, denied=NotAllowed, **given)
         self._jobs = jobs
         self._updates = Updates(self._calls, wait=wait, clock=clock)
+        self._pipelines = PipelineCalls(self._calls, self._updates, clock)
         self._wait = wait
         self._clock = clock
         self._running: set[threading.Event] = set()
@@ -120,7 +119,7 @@ class Pipelines:
             try:
                 return str(self._send("creating the pipeline", "POST", PATH, settings)["pipeline_id"])
             except Refusal as refusal:
-                if not _name_taken(refusal):
+                if not name_taken(refusal):
                     raise _refused(refusal, settings["name"]) from None
             # A creation whose answer was lost, or somebody else's pipeline.
             found = self._tagged(request.pipeline, request.environment, settings["name"], patient=True)
@@ -144,7 +143,11 @@ class Pipelines:
         try:
             self._send("setting the pipeline", "PUT", f"{PATH}/{segment(pipeline)}", body)
         except Refusal as refusal:
-            if refusal.status == 409 and not _name_taken(refusal) and has_settings(self._get(pipeline), settings):
+            if (
+                refusal.status == 409
+                and not name_taken(refusal)
+                and has_settings(self._pipelines.get(pipeline), settings)
+            ):
                 return  # the answer to the first attempt was lost
             raise _refused(refusal, pipeline) from None
 
@@ -185,7 +188,7 @@ class Pipelines:
     def _of_job(self, job: str) -> dict[str, Any] | None:
         try:
             pipeline = self._pipeline_of(job)
-            return self._get(pipeline) if pipeline else None
+            return self._pipelines.get(pipeline) if pipeline else None
         except NotFound:
             return None
 
@@ -202,10 +205,10 @@ class Pipelines:
         wanted = {PIPELINE: pipeline, ENVIRONMENT: environment}
         for pause in (0.0, 1.0, 3.0) if patient else (0.0,):
             self._wait(threading.Event(), pause)
-            named = list(islice(self._named(pipeline), _CANDIDATES))
+            named = self._pipelines.named(pipeline)
             for one in sorted(named, key=lambda one: one.get("name") != name):
                 try:
-                    found = self._get(str(one["pipeline_id"]))
+                    found = self._pipelines.get(str(one["pipeline_id"]))
                 except (NotFound, NotAllowed):
                     continue  # removed meanwhile, or another's
                 tags = (found.get("spec") or {}).get("tags") or {}
@@ -213,25 +216,18 @@ class Pipelines:
                     return found
         return None
 
-    def _named(self, part: str) -> Iterator[dict[str, Any]]:
-        query = {"filter": f"name LIKE '%{part}%'", "max_results": 100}
-        try:
-            for one in self._calls.pages("listing the pipelines", PATH, query, "statuses"):
-                if part in str(one.get("name")):  # `_` stands for any character in the filter
-                    yield one
-        except Refusal as refusal:
-            raise DeploymentError(f"The pipelines cannot be listed: {refusal.said}.", where=self._host) from None
-
     # --- looking -----------------------------------------------------------------------------------------------------
 
     def settings(self, id: str) -> dict[str, JsonValue]:
-        """Those of the job, and under ``pipeline`` those of the pipeline with its permissions.
+        """Those of the job, and under ``pipeline`` those of the pipeline with its permissions; null when it is gone.
 
         Raises:
-            NotFound: There is no such job, or its pipeline is gone.
+            NotFound: There is no such job.
         """
         job = self._jobs.settings(id)
-        told = self._get(self._pipeline_of(id))
+        told = self._of_job(id)
+        if told is None:
+            return {**job, "pipeline": None}
         spec = {name: value for name, value in (told.get("spec") or {}).items() if name != "id"}
         if told.get("run_as"):
             spec["run_as"] = told["run_as"]
@@ -243,12 +239,14 @@ class Pipelines:
         return {**job, "pipeline": spec}
 
     def folder(self, id: str) -> str:
-        """The folder that holds the pipeline's source; empty when its settings name none.
+        """The folder that holds the pipeline's source; empty when its settings name none, or it is gone.
 
         Raises:
-            NotFound: There is no such job, or its pipeline is gone.
+            NotFound: There is no such job.
         """
-        return folder_of(self._get(self._pipeline_of(id)))
+        self._jobs.settings(id)
+        told = self._of_job(id)
+        return folder_of(told) if told is not None else ""
 
     def url(self, id: str) -> str:
         """The pipeline's page; the job's where it cannot be told."""
@@ -257,12 +255,6 @@ class Pipelines:
         except PipelineMagicError:
             pipeline = ""
         return f"{self._host}/pipelines/{pipeline}" if pipeline else self._jobs.url(id)
-
-    def _get(self, pipeline: str) -> dict[str, Any]:
-        try:
-            return self._calls.get("reading the settings of the pipeline", f"{PATH}/{segment(pipeline)}")
-        except Refusal as refusal:
-            raise DeploymentError(f"The pipeline cannot be read: {refusal.said}.", where=pipeline) from None
 
     # --- running -----------------------------------------------------------------------------------------------------
 
@@ -277,8 +269,10 @@ class Pipelines:
             DeploymentError: It could not be started, or has not ended in time.
             Cancelled: `cancel` was called.
         """
-        pipeline = self._pipeline_of(id)
-        spec = self._get(pipeline).get("spec") or {}
+        told = self._of_job(id)
+        if told is None:
+            raise NotFound(f"The job {id} runs no pipeline that is there.", hint="Deploy it again.")
+        pipeline, spec = str(told["pipeline_id"]), told.get("spec") or {}
         if spec.get("continuous"):
             return self._kept_running(pipeline, timeout)
         before = self._updates.newest(pipeline)
@@ -343,26 +337,8 @@ class Pipelines:
         except NotFound:
             return
         if pipeline:
-            self._remove(pipeline)
+            self._pipelines.remove(pipeline, cascade=False)
         self._jobs.delete(id)
-
-    def _remove(self, pipeline: str, *, cascade: bool = False) -> None:
-        path = f"{PATH}/{segment(pipeline)}"
-        try:
-            active = next(
-                (one for one in self._get(pipeline).get("latest_updates") or () if one["state"] not in ENDED), None
-            )
-            if active is not None:
-                self._updates.stop(pipeline)
-                with self._counted() as stop:
-                    deadline = self._clock() + 300
-                    self._updates.follow(pipeline, str(active["update_id"]), stop=stop, deadline=deadline, ours=False)
-            # Without this Databricks removes every table that the pipeline made.
-            self._calls.send("removing the pipeline", "DELETE", path, {}, cascade="true" if cascade else "false")
-        except NotFound:
-            return
-        except Refusal as refusal:
-            raise DeploymentError(f"The pipeline cannot be removed: {refusal.said}.", where=pipeline) from None
 
     def _send(self, what: str, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
         return self._calls.send(what, method, path, body)
@@ -372,12 +348,8 @@ def _list(value: Any) -> list[Any]:
     return value if isinstance(value, list) else []
 
 
-def _name_taken(refusal: Refusal) -> bool:
-    return "already used by another pipeline" in refusal.said
-
-
 def _refused(refusal: Refusal, where: str) -> DeploymentError:
-    if _name_taken(refusal):
+    if name_taken(refusal):
         return DeploymentError(
             f"The pipeline cannot be renamed: {refusal.said}.", where=where, hint="Rename or remove the other one."
         )

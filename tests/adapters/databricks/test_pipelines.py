@@ -219,7 +219,7 @@ def test_an_underscore_is_no_wildcard(lakeflow: Lakeflow) -> None:
     """The filter of the list takes `_` for any character; only names that really hold the name are looked into."""
     for name in ("revenuexdaily", "revenue_daily"):
         lakeflow.site.client().pipelines.create(name=name, catalog="shop", schema="sales")
-    assert [one["name"] for one in lakeflow.adapter()._named("revenue_daily")] == ["revenue_daily"]
+    assert [one["name"] for one in lakeflow.adapter()._pipelines.named("revenue_daily")] == ["revenue_daily"]
 
 
 def test_the_job_is_gone(lakeflow: Lakeflow) -> None:
@@ -238,6 +238,9 @@ def test_the_pipeline_is_gone(lakeflow: Lakeflow) -> None:
     adapter = lakeflow.adapter()
     job = adapter.place(request(), FOLDER, None, TAGS)
     lakeflow.room.pipelines.clear()
+    assert (adapter.settings(job)["pipeline"], adapter.folder(job)) == (None, "")
+    with pytest.raises(NotFound):
+        adapter.run(job, key="r1", timeout=60)
     assert adapter.place(request(), FOLDER, job, TAGS) == job
     assert lakeflow.jobs.jobs[job]["tasks"][0]["pipeline_task"]["pipeline_id"] == lakeflow.only.id
 
