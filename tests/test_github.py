@@ -151,10 +151,8 @@ def test_the_commit_says_how_the_plan_stands(server: GitHubServer, tmp_path: Pat
         assert all(orchestrator.snapshot(result.run_id).approval.digest in one["description"] for one in server.said)
         status = next(verb for verb in VERBS if verb.name == "status")
         shown = status.run(orchestrator, Namespace(id=result.run_id), lambda event: None)
-        assert (
-            f"on pull request 1: success: Deployed. Quality green. Plan {orchestrator.snapshot(result.run_id).approval.digest}"
-            in shown.text
-        )
+        digest = orchestrator.snapshot(result.run_id).approval.digest
+        assert f"on pull request 1: success: Deployed. Quality green. Plan {digest}" in shown.text
         server.required_checks, server.lacking = (), {"ada": "statuses"}
         other = orchestrator.build_pipeline(STATEMENT.replace("status_counts", "other_counts"))
         told: list[str] = []
