@@ -15,6 +15,7 @@ from pipeline_magic.errors import EngineUnavailable
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
+    from pipeline_magic.adapters.databricks.dry_runs import DryRuns
     from pipeline_magic.adapters.databricks.sql_engine import SqlEngine
     from pipeline_magic.adapters.no_engine import NoEngine
     from pipeline_magic.config import Settings
@@ -40,6 +41,7 @@ def engine_of(settings: Settings, client: WorkspaceClient | None, *, spark: Any 
     given: dict[str, Any] = {"scratch_catalog": settings.databricks_scratch_catalog}
     notebooks = _notebooks(settings, client)
     given["notebooks"] = notebooks
+    given["dry_runs"] = _dry_runs(settings, client)
     if notebooks is None:
         given["no_notebooks"] = (
             "one-off runs are switched off (`one_off_runs`)"
@@ -69,6 +71,12 @@ def engine_of(settings: Settings, client: WorkspaceClient | None, *, spark: Any 
     from pipeline_magic.adapters.no_engine import NoEngine
 
     return NoEngine(host, reason)
+
+
+def _dry_runs(settings: Settings, client: WorkspaceClient | None) -> DryRuns | None:
+    from pipeline_magic.adapters.databricks.dry_runs import DryRuns
+
+    return DryRuns(client) if client is not None and settings.one_off_runs else None
 
 
 def _notebooks(settings: Settings, client: WorkspaceClient | None) -> OneOffRuns | None:

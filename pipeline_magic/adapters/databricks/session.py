@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
     from pyspark.sql import SparkSession
 
+    from pipeline_magic.adapters.databricks.dry_runs import DryRuns
     from pipeline_magic.adapters.databricks.oneoff import OneOffRuns
 
 __all__ = ["SparkSessionEngine"]
@@ -55,6 +56,7 @@ class SparkSessionEngine(SqlEngine):
         scratch_catalog: Where scratch schemas are made; the session's current catalog when empty.
         notebooks: Runs notebooks as one-off runs.
         no_notebooks: Why not, where there is none.
+        dry_runs: Validates declarative pipelines.
     """
 
     def __init__(
@@ -67,9 +69,12 @@ class SparkSessionEngine(SqlEngine):
         scratch_catalog: str = "",
         notebooks: OneOffRuns | None = None,
         no_notebooks: str = "no one-off run may be made beside the session",
+        dry_runs: DryRuns | None = None,
     ) -> None:
         host = str(client.config.host).split("://")[-1] if client is not None else ""
-        super().__init__(host, scratch_catalog=scratch_catalog, notebooks=notebooks, no_notebooks=no_notebooks)
+        super().__init__(
+            host, scratch_catalog=scratch_catalog, notebooks=notebooks, no_notebooks=no_notebooks, dry_runs=dry_runs
+        )
         self._kind = kind
         self._session = spark
         self._open = open_session

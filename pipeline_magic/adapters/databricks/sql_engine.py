@@ -1,8 +1,9 @@
 """What the engines of Databricks do alike: scratch schemas, history, restore, drop and statistics by Spark SQL, and
-notebooks as one-off runs.
+notebooks as one-off runs, and the validation of declarative pipelines.
 
 Here: the text of the statements, what their rows mean, and the look at the newest commit before anything is put back or
-removed. Not here: how a statement is run (`warehouse`, `session`), how a notebook is (`oneoff`).
+removed. Not here: how a statement is run (`warehouse`, `session`), how a notebook is (`oneoff`), how a pipeline is
+validated (`dry_runs`).
 """
 
 from __future__ import annotations
@@ -18,11 +19,14 @@ from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from pipeline_magic.errors import EngineError, EngineUnavailable, ForeignWrite, QueryFailed, TableNotFound
-from pipeline_magic.ports import Rows, TableVersion
+from pipeline_magic.ports import DryRun, Rows, TableVersion
 from pipeline_magic.runs import NotebookRun
 from pipeline_magic.spec.names import join_table, quote, quote_table, slug
 
 if TYPE_CHECKING:
+    from pydantic import JsonValue
+
+    from pipeline_magic.adapters.databricks.dry_runs import DryRuns
     from pipeline_magic.adapters.databricks.oneoff import OneOffRuns
 
 __all__ = ["SqlEngine", "Statistics"]
@@ -56,6 +60,7 @@ class SqlEngine(ABC):
         scratch_catalog: Where scratch schemas are made; the engine's own default catalog when empty.
         notebooks: Runs notebooks; None where they may not be run.
         no_notebooks: Why not, to end "The notebook was not executed: ".
+        dry_runs: Validates declarative pipelines; None where it may not be done.
     """
 
     def __init__(
@@ -65,11 +70,14 @@ class SqlEngine(ABC):
         scratch_catalog: str = "",
         notebooks: OneOffRuns | None = None,
         no_notebooks: str = "one-off runs are switched off (`one_off_runs`)",
+        dry_runs: DryRuns | None = None,
     ) -> None:
         self._where = where
         self._scratch_catalog = scratch_catalog
         self._notebooks = notebooks
         self._no_notebooks = no_notebooks
+        self._dry_runs = dry_runs
+        self._no_dry_runs = "" if dry_runs is not None else no_notebooks
         self._around: _Surroundings | None = None
         self._of_thread = threading.local()
 
@@ -99,9 +107,11 @@ class SqlEngine(ABC):
         """Run a RESTORE once, with the key as the note of its commit where the engine can keep one."""
 
     def cancel(self) -> None:
-        """Stop every notebook that runs now; each raises Cancelled in its own thread."""
+        """Stop every notebook and validation of now; each raises Cancelled in its own thread."""
         if self._notebooks is not None:
             self._notebooks.cancel()
+        if self._dry_runs is not None:
+            self._dry_runs.cancel()
 
     def close(self) -> None:
         """Stop what runs."""
@@ -129,6 +139,33 @@ class SqlEngine(ABC):
                 hint="Allow one-off runs (`one_off_runs`), and give credentials that may submit them.",
             )
         return self._notebooks.run(notebook, parameters, timeout=timeout, name=getattr(self._of_thread, "scratch", ""))
+
+    # --- declarative pipelines ---------------------------------------------------------------------------------------
+
+    @property
+    def no_dry_runs(self) -> str:
+        """Why `validate_pipeline` cannot be used here; empty where it can be, as far as it is known now."""
+        return self._no_dry_runs
+
+    def validate_pipeline(
+        self, run_id: str, sources: Mapping[str, str], settings: Mapping[str, JsonValue], *, timeout: float = 1800.0
+    ) -> DryRun:
+        """Let Lakeflow validate a declarative pipeline; fulfils `ports.ValidatesPipelines`. See `dry_runs`.
+
+        Raises:
+            EngineUnavailable: It may not be done; `no_dry_runs` says why from then on.
+            EngineError: It was not found out.
+            Cancelled: `cancel` was called meanwhile.
+        """
+        if self._dry_runs is None:
+            raise EngineUnavailable(f"Pipelines are not validated here: {self._no_dry_runs}.", where=self._where)
+        catalog, schema = self._scratch(run_id)
+        given = {**settings, "catalog": catalog, "schema": schema}
+        try:
+            return self._dry_runs.run(sources, given, name=schema, timeout=timeout)
+        except EngineUnavailable as error:
+            self._no_dry_runs = error.message.rstrip(".")
+            raise
 
     # --- scratch -----------------------------------------------------------------------------------------------------
 
@@ -160,6 +197,8 @@ class SqlEngine(ABC):
             self._of_thread.scratch = ""
         if self._notebooks is not None:
             self._notebooks.clean(schema)
+        if self._dry_runs is not None:
+            self._dry_runs.clean(schema)
         self.execute(f"DROP SCHEMA IF EXISTS {quote(catalog)}.{quote(schema)} CASCADE")
 
     def left_scratch(self, run_ids: Sequence[str]) -> Sequence[str]:
@@ -172,6 +211,8 @@ class SqlEngine(ABC):
         names = {str(next(iter(row.values()), "") or "").casefold() for row in found}
         if self._notebooks is not None:
             names |= {name.casefold() for name in self._notebooks.left()}
+        if self._dry_runs is not None:
+            names |= {name.casefold() for name in self._dry_runs.left()}
         return tuple(run_id for (_, schema), run_id in wanted.items() if schema.casefold() in names)
 
     def _scratch(self, run_id: str) -> tuple[str, str]:

@@ -28,6 +28,7 @@ from pipeline_magic.spec.schema import Column
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
+    from pipeline_magic.adapters.databricks.dry_runs import DryRuns
     from pipeline_magic.adapters.databricks.oneoff import OneOffRuns
 
 __all__ = ["Warehouse"]
@@ -46,6 +47,7 @@ class Warehouse(SqlEngine):
         scratch_catalog: Where scratch schemas are made; the warehouse's own default catalog when empty.
         notebooks: Runs notebooks beside the warehouse, as one-off runs.
         no_notebooks: Why not, where there is none.
+        dry_runs: Validates declarative pipelines.
         say: Told that the warehouse is starting.
         options: Of `Calls`.
         wait: Waits for an event or so many seconds, between two looks at a statement.
@@ -59,6 +61,7 @@ class Warehouse(SqlEngine):
         scratch_catalog: str = "",
         notebooks: OneOffRuns | None = None,
         no_notebooks: str = NO_NOTEBOOKS,
+        dry_runs: DryRuns | None = None,
         say: Callable[[str], None] = lambda message: None,
         wait: Callable[[threading.Event, float], object] = threading.Event.wait,
         **options: Any,
@@ -66,7 +69,13 @@ class Warehouse(SqlEngine):
         host = str(client.config.host)
         self._id = warehouse
         self._host = host.split("://")[-1]
-        super().__init__(self._host, scratch_catalog=scratch_catalog, notebooks=notebooks, no_notebooks=no_notebooks)
+        super().__init__(
+            self._host,
+            scratch_catalog=scratch_catalog,
+            notebooks=notebooks,
+            no_notebooks=no_notebooks,
+            dry_runs=dry_runs,
+        )
         given: dict[str, Any] = {"skew": lambda: clock_skew(host), **options}
         calls = Calls(client, host, error=EngineUnavailable, denied=EngineUnavailable, **given)
         self._statements = Statements(calls, warehouse, say=say, wait=wait)

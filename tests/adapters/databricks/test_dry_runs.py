@@ -12,7 +12,7 @@ import pytest
 
 from pipeline_magic.adapters.databricks.dry_runs import TAG, DryRuns
 from pipeline_magic.errors import Cancelled, EngineError, EngineUnavailable
-from pipeline_magic.ports import DryRun
+from pipeline_magic.ports import DryRun, ValidatesPipelines
 from tests.adapters.databricks.conftest import ADA, Site
 from tests.support.databricks_server import Refusal
 from tests.support.databricks_server.pipelines import Outcome, Pipeline, Pipelines, Update
@@ -235,3 +235,49 @@ def test_each_single_fault(lake: Lake, kind: str) -> None:
         assert lake.site.server.faults == [], after
         assert len({id(update) for _, update in lake.seen}) == 1, after
         assert lake.empty(), after
+
+
+# --- by the engine ----------------------------------------------------------------------------------------------------
+
+
+def _engine(lake: Lake) -> Any:
+    lake.site.world.grant("catalog", "shop", ADA, "CREATE_SCHEMA")
+    return lake.site.warehouse(scratch_catalog="shop", dry_runs=lake.adapter())
+
+
+def test_the_engine_validates_into_its_scratch_schema(lake: Lake) -> None:
+    """The temporary pipeline publishes to the run's scratch schema, and its name tells of run and user."""
+    engine = _engine(lake)
+    scratch = engine.create_scratch("r-1")
+    assert isinstance(engine, ValidatesPipelines) and engine.no_dry_runs == ""
+    assert engine.validate_pipeline("r-1", SOURCES, SETTINGS).valid
+    pipeline, _ = lake.seen[-1]
+    assert f"{pipeline.spec['catalog']}.{pipeline.spec['schema']}" == scratch
+    assert pipeline.spec["tags"] == {TAG: scratch.partition(".")[2]}
+
+
+def test_scratch_covers_what_a_validation_left(lake: Lake) -> None:
+    """What a killed validation left counts as the run's scratch: it is found, and removed with it."""
+    engine = _engine(lake)
+    engine.create_scratch("r-1")
+    engine._dry_runs._remove = lambda name: None
+    engine.validate_pipeline("r-1", SOURCES, SETTINGS)
+    again = _engine(lake)
+    again.execute("DROP SCHEMA IF EXISTS shop.pipeline_magic_r_1 CASCADE")
+    assert again.left_scratch(["r-1", "r-2"]) == ("r-1",)
+    again.drop_scratch("r-1")
+    assert lake.empty() and again.left_scratch(["r-1"]) == ()
+
+
+def test_the_engine_remembers_a_refusal(lake: Lake) -> None:
+    """Once it is refused, the reason is known before the next attempt; so it is where it is switched off."""
+    lake.site.server.refuse["POST", "/pipelines$"] = Refusal(403, "PERMISSION_DENIED", "No permission to create.")
+    engine = _engine(lake)
+    engine.create_scratch("r-1")
+    with pytest.raises(EngineUnavailable):
+        engine.validate_pipeline("r-1", SOURCES, SETTINGS)
+    assert "No permission to create" in engine.no_dry_runs
+    bare = lake.site.warehouse(scratch_catalog="shop")
+    assert bare.no_dry_runs
+    with pytest.raises(EngineUnavailable):
+        bare.validate_pipeline("r-1", SOURCES, SETTINGS)
