@@ -15,7 +15,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Protocol
 from urllib.parse import parse_qs, unquote, urlsplit
 
-__all__ = ["DatabricksServer", "Fault", "Refusal", "Request", "Room"]
+__all__ = ["DatabricksServer", "Fault", "NotMine", "Refusal", "Request", "Room"]
 
 
 class Refusal(Exception):
@@ -25,6 +25,10 @@ class Refusal(Exception):
         super().__init__(message)
         self.status, self.code, self.message = status, code, message
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class NotMine(Exception):
+    """The room has this address and not this thing: another room with the same address may have it."""
 
 
 class Fault:
@@ -177,7 +181,10 @@ class DatabricksServer:
             known = True
             if method == verb:
                 request.parts = tuple(unquote(part) for part in match.groups())
-                return action(request)
+                try:
+                    return action(request)
+                except NotMine:
+                    continue
         if known:
             raise Refusal(405, "METHOD_NOT_ALLOWED", f"{verb} is not allowed here.")
         raise Refusal(404, "ENDPOINT_NOT_FOUND", f"No API found for '{verb} {path}'")
