@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import html
+import io
 import re
 import time
 from collections.abc import Callable
@@ -12,11 +14,11 @@ from typing import Any
 from pipeline_magic.agents.approval import audit
 from pipeline_magic.errors import PipelineMagicError
 from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
-from pipeline_magic.runs import Answer
+from pipeline_magic.runs import Answer, Change, File
 from pipeline_magic.spec.paths import Edit
 from tests.trust import killing, world
 
-__all__ = ["VERBS", "outcome", "plan", "press", "stop_after_approval"]
+__all__ = ["VERBS", "on_the_command_line", "outcome", "plan", "plan_for_two", "press", "stop_after_approval"]
 
 Orchestrator = PipelineBuilderOrchestrator
 
@@ -93,6 +95,33 @@ def outcome(home: str, store: str, run_id: str) -> dict[str, Any]:
     }
     ports.close()
     return seen
+
+
+# --- one after the other, each in a process of their own --------------------------------------------------------------
+
+
+def plan_for_two(home: str, store: str, policy: str) -> list[str]:
+    """Ada, in a program: a planned run under that policy, and its approval."""
+    world.build_home(Path(home))
+    it = world.open_world(Path(home), store=store)
+    host = it.ports.code_host
+    file = File(path="pipeline_magic.toml", content=policy)
+    change = Change(branch="policy", base="main", title="Policy", body="", files=(file,))
+    host.merge(host.open_pull_request(change).number, message="Policy")
+    made = it.build_pipeline(world.STATEMENT, answers={"join:customers": "left"})
+    it.close()
+    return [made.run_id, made.approval_id]
+
+
+def on_the_command_line(home: str, store: str, who: str, words: list[str]) -> list[Any]:
+    """Somebody in a terminal: the exit status, and what is printed."""
+    from pipeline_magic import cli, wiring
+
+    wiring.wire = lambda settings: world.ports_at(Path(home), store=store, who=who)
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(out):
+        status = cli.main(["--home", home, "--local", *words])
+    return [status, out.getvalue()]
 
 
 # --- panels ----------------------------------------------------------------------------------------------------------

@@ -109,6 +109,34 @@ def test_one_process_deploys_what_was_approved(zygote: Zygote, store: str, tmp_p
     assert race._effects() == []
 
 
+TWO_OF_THREE = '[environments.default]\napprovers = ["bob", "cy", "dee"]\nneeded = 2\nnot_author = true\n'
+
+
+def test_three_people_in_three_processes(zygote: Zygote, store: str, tmp_path: Path) -> None:
+    """Planned in a program by one, approved in another notebook's panel by a second, and on a command line by a third:
+    each is known by who they are, whatever name they type; a guest and the author are refused in between."""
+    home, meeting = tmp_path / "home", tmp_path / "meeting"
+    meeting.mkdir()
+    run, approval = zygote.value(racing.plan_for_two, home, store, TWO_OF_THREE)
+    refused = zygote.value(racing.press, home, store, run, approval, "approve", "ada")
+    assert refused.startswith("ApprovalRefused") and "somebody else must approve it" in refused
+    _, state, _ = zygote.value(racing.press_panel, home, store, run, "approve", "bob", meeting, 1)
+    assert state == "partly_approved"
+    approve = ["approve", approval, "--name", "Bob", "--comment", "Fine"]
+    status, said = zygote.value(racing.on_the_command_line, home, store, "eve", approve)
+    assert status == 10 and "`eve` is not among the approvers" in said
+    status, said = zygote.value(racing.on_the_command_line, home, store, "cy", approve)
+    seen = zygote.value(racing.outcome, home, store, run)
+    assert status == 0 and seen["deployment"][0] == "deployed", said
+    assert seen["decisions"] == [["approval.approve", "bob"], ["approval.approve", "cy"]]
+    assert seen["chain"] == [] and seen["approvals"][approval][:2] == ["approved", ["approve", "approve"]]
+    status, said = zygote.value(racing.on_the_command_line, home, store, "eve", ["audit", approval])
+    assert status == 0 and [line.split()[4:6] for line in said.splitlines() if "approval.approve" in line] == [
+        ["bob", "bob"],
+        ["cy", "Bob"],
+    ], said
+
+
 def told_by_panels(found: list[list[str]], buttons: tuple[str, str], seen: dict[str, Any]) -> list[str]:
     """What is wrong about what panels say, when at most one decision was written."""
     wrong = []
