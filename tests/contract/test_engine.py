@@ -5,19 +5,22 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Iterator
-from datetime import datetime, timezone
+from datetime import date, datetime, timedelta, timezone
 from decimal import Decimal
 from pathlib import Path
 
 import pytest
 
 from pipeline_magic.adapters.lakehouse import Lakehouse
+from pipeline_magic.adapters.sail_session import registrations
 from pipeline_magic.errors import Cancelled, EngineError, EngineUnavailable, ForeignWrite, QueryFailed
 from pipeline_magic.ports import Engine
-from tests.support.databricks_server import workspace
+from tests.support.connect_engine import RemoteEngine
+from tests.support.databricks_server import World, workspace
+from tests.support.databricks_server.oneoff import OneOff
 from tests.support.databricks_server.spark import column
 from tests.support.databricks_standins import allowed, standin
-from tests.support.local import engine_at, notebook, outputs, write_table
+from tests.support.local import engine_at, notebook, outputs, server_of, write_table
 
 pytestmark = pytest.mark.engine
 
@@ -36,6 +39,15 @@ def sail(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
         yield made
 
 
+def _shop(world: World) -> None:
+    """The world of `_fill` in a strict workspace."""
+    world.add_catalog("shop", "ada@acme.test")
+    for schema in ("sales", "made"):
+        world.add_schema("shop", schema, "ada@acme.test")
+    columns = [column(0, "id", "bigint"), column(1, "name", "string")]
+    world.fill("shop.sales.orders", columns, [(1, "a"), (2, "b"), (3, None)], "ada@acme.test")
+
+
 @pytest.fixture(scope="module")
 def warehouse() -> Iterator[Engine]:
     """A SQL warehouse of the strict workspace, which gives results in small chunks."""
@@ -43,17 +55,69 @@ def warehouse() -> Iterator[Engine]:
     from pipeline_magic.adapters.databricks.warehouse import Warehouse
 
     server, world, sql = workspace()
-    world.add_catalog("shop", "ada@acme.test")
-    for schema in ("sales", "made"):
-        world.add_schema("shop", schema, "ada@acme.test")
-    columns = [column(0, "id", "bigint"), column(1, "name", "string")]
-    world.fill("shop.sales.orders", columns, [(1, "a"), (2, "b"), (3, None)], "ada@acme.test")
+    _shop(world)
     sql.chunk = 2
     yield Warehouse(workspace_client(server.url, "good-token"), "wh1")
     server.close()
 
 
+@pytest.fixture(scope="module")
+def beside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """A SQL warehouse of the strict workspace, and one-off runs beside it."""
+    from pipeline_magic.adapters.databricks.client import workspace_client
+    from pipeline_magic.adapters.databricks.oneoff import OneOffRuns
+    from pipeline_magic.adapters.databricks.warehouse import Warehouse
+
+    server, world, sql = workspace()
+    server.add(OneOff(sql.spark))
+    _shop(world)
+    client = workspace_client(server.url, "good-token")
+    runs = OneOffRuns(client, wait=lambda event, seconds: event.wait(min(seconds, 0.05)))
+    yield Warehouse(client, "wh1", notebooks=runs)
+    server.close()
+
+
+@pytest.fixture(scope="module")
+def lake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, list[str]]]:
+    """A Sail server for sessions that are not the local engine's own: its address, and what tells of the tables."""
+    home: Path = tmp_path_factory.mktemp("sessions")
+    lakehouse = Lakehouse(home)
+    _fill(lakehouse)
+    with engine_at(home) as made:
+        yield server_of(made).ensure().url, list(registrations(lakehouse).values())
+
+
+@pytest.fixture(scope="module")
+def session(lake: tuple[str, list[str]]) -> Iterator[Engine]:
+    """The engine on a session that was given, as a notebook of Databricks gives its own."""
+    from pipeline_magic.adapters.databricks.session import SparkSessionEngine
+    from pipeline_magic.adapters.sail_session import connect
+
+    url, statements = lake
+    spark = connect(url)
+    for statement in statements:
+        spark.sql(statement)
+    yield SparkSessionEngine(spark, scratch_catalog="shop")
+    spark.stop()
+
+
+@pytest.fixture(scope="module")
+def connect(lake: tuple[str, list[str]], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Engine]:
+    """The same engine on a session of Databricks Connect, in another environment and another time zone."""
+    made = RemoteEngine(*lake, tmp_path_factory.mktemp("connect") / "log")
+    yield made
+    made.end()
+
+
+ON_SAIL = {
+    "test_history": "Sail has no DESCRIBE HISTORY",
+    "test_history_and_restore": "Sail has neither DESCRIBE HISTORY nor RESTORE",
+    "test_restore_and_drop_look_first": "Sail has neither DESCRIBE HISTORY nor RESTORE",
+}
+"""What Sail 0.7 cannot do of what a session of Databricks does."""
+
 MINILAKE = {
+    "test_values": "its SQL is DuckDB's: a quote in a text is escaped by doubling it",
     "test_cancel": "its SQL is DuckDB's: `range` has no column `id`; and a long query holds the whole server",
     "test_scratch": "its SQL is DuckDB's: a schema is made without a comment",
     "test_history": "it has no DESCRIBE HISTORY",
@@ -122,9 +186,10 @@ def notebooks(engine: Engine) -> Engine:
     return engine
 
 
-@pytest.fixture(params=["sail", "warehouse", "minilake", "brickhouse"])
+@pytest.fixture(params=["sail", "warehouse", "beside", "session", "connect", "minilake", "brickhouse"])
 def engine(request: pytest.FixtureRequest) -> Engine:
-    allowed(request, {"minilake": MINILAKE, "brickhouse": BRICKHOUSE}.get(request.param, {}))
+    lists = {"minilake": MINILAKE, "brickhouse": BRICKHOUSE, "session": ON_SAIL, "connect": ON_SAIL}
+    allowed(request, lists.get(request.param, {}))
     made: Engine = request.getfixturevalue(request.param)
     return made
 
@@ -138,6 +203,20 @@ def test_query(engine: Engine) -> None:
     assert [column.type for column in found.columns][:2] == ["bigint", "string"]
     assert [row[:2] for row in found.rows] == [(3, None), (2, "b"), (1, "a")]
     assert found.rows[0][2] == Decimal("1.5")
+
+
+def test_values(engine: Engine) -> None:
+    """Times are in UTC whatever zone the machine is in, texts and numbers keep what they hold, NULL is None."""
+    found = engine.query(
+        "SELECT CAST('2024-07-01 12:00:00+02:00' AS TIMESTAMP) AS at, DATE '2024-07-01' AS day, true AS yes, "
+        "CAST(1.5 AS DOUBLE) AS x, 'Ünï \\'quoted\\'' AS text, CAST(NULL AS STRING) AS none, CAST(7 AS INT) AS n"
+    )
+    at = datetime(2024, 7, 1, 10, tzinfo=timezone.utc)
+    assert found.rows == ((at, date(2024, 7, 1), True, 1.5, "Ünï 'quoted'", None, 7),)
+    assert found.rows[0][0].utcoffset() == timedelta(0)
+    assert [column.type for column in found.columns] == [
+        "timestamp", "date", "boolean", "double", "string", "string", "int",
+    ]  # fmt: skip
 
 
 def test_limit(engine: Engine) -> None:
@@ -243,7 +322,8 @@ def test_restore_and_drop_look_first(engine: Engine) -> None:
     engine.restore("shop.made.watched", first.version, seen=newest.version, key="k")
     engine.restore("shop.made.watched", first.version, seen=newest.version, key="k")
     history = engine.history("shop.made.watched")
-    kept = "" if engine.no_notebooks else "k"  # a statement of a warehouse has no session to set a note in
+    # A statement of a warehouse has no session to set a note in.
+    kept = "" if engine.name.startswith("SQL warehouse") else "k"
     assert (history[0].note, history[0].operation) == (kept, "RESTORE") and history[1] == newest
     assert engine.query("SELECT a FROM shop.made.watched").rows == ((1,),)
     engine.drop("shop.made.watched", seen=history[0].version)

@@ -127,10 +127,14 @@ def _compute(settings: Settings) -> str:
 
 
 def _install() -> str:
-    """What fits this Python: a release of Databricks Connect wants the Python of its runtime."""
-    minor = sys.version_info[:2]
-    wanted = {(3, 10): "14.3.*", (3, 11): "16.1.*", (3, 12): "16.4.*"}.get(minor, "")
-    return f"pip install 'databricks-connect=={wanted}'" if wanted else "pip install databricks-connect (Python 3.12)"
+    """What fits this Python: a release of Databricks Connect wants the Python of its runtime, and packages of its time.
+
+    It needs numpy 1, which later releases of pyarrow do not take and do not say so.
+    """
+    wanted = {(3, 10): "14.3.*", (3, 11): "16.1.*", (3, 12): "16.4.*"}.get(sys.version_info[:2], "")
+    if not wanted:
+        return "pip install databricks-connect (of the version of your runtime, with the Python that it wants)"
+    return f"pip install 'databricks-connect=={wanted}' 'pyarrow<20' 'pandas<3'"
 
 
 def _version(package: str) -> str | None:
