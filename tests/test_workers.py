@@ -82,7 +82,9 @@ def test_an_ended_process_that_nobody_waited_for() -> None:
     process.wait()
 
 
-@pytest.mark.parametrize("name", ["elsewhere:1:00000000:5", f"{HOST}:{os.getpid()}:00000000:{STARTED}"])
+@pytest.mark.parametrize(
+    "name", ["elsewhere:1:00000000:5", f"{HOST}:{os.getpid()}:00000000:{STARTED}"], ids=["elsewhere", "here"]
+)
 def test_of_another_machine_its_heartbeat_speaks(name: str) -> None:
     """Of another host, or a container of this name, or this one before it was started anew: silent for longer than the
     lease, it is gone; a clock that was set back is no silence; where nothing is known, it lives."""
