@@ -206,10 +206,11 @@ def _sample(sample: SampleRun | None) -> Html:
         "not_executed": ("⊘", "notebook not executed", "waiting"),
     }
     facts = [f"{sample.rows:,} rows"] if sample.rows is not None else []
-    facts.append("all source rows" if sample.sampled >= 1 else f"{sample.sampled:.1%} of the source rows")
+    if sample.status != "not_executed":
+        facts.append("all source rows" if sample.sampled >= 1 else f"{sample.sampled:.1%} of the source rows")
     if sample.repeatable is not None:
         facts.append("a second run gave the same rows" if sample.repeatable else "a second run gave OTHER rows")
-    facts.append(f"{sample.seconds:.1f} s")
+    facts += [f"{sample.seconds:.1f} s"] if sample.seconds or sample.status != "not_executed" else []
     body = tag("p", mark(*words[sample.status]), " ", " · ".join(facts))
     said = note(prose(sample.message), kind="warn" if sample.status != "passed" else "info") if sample.message else None
     return tag("section", tag("h4", "Sample run"), body, said)

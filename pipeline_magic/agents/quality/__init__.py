@@ -10,6 +10,7 @@
     compare.py     whether two sets of rows are the same
     sample_run.py  the notebook, run for real into a scratch schema, against its SQL form
     written.py     what it wrote, held against the declared schema and the SQL form
+    validated.py   a declarative pipeline, validated by Lakeflow instead
     report.py      the parts as one report; the rows to look at
     agent.py       DataQualityAgent: asks the engine, in order
 

@@ -23,6 +23,7 @@ from pipeline_magic.agents.quality.reconcile import (
 from pipeline_magic.agents.quality.report import PREVIEW_ROWS, check_findings, preview_query, shown_row
 from pipeline_magic.agents.quality.sample_run import message_of, not_executed, run_sample
 from pipeline_magic.agents.quality.totals import totals
+from pipeline_magic.agents.quality.validated import validate_declared
 from pipeline_magic.errors import CatalogError, QueryFailed, TableNotFound
 from pipeline_magic.ports import Catalog, Engine
 from pipeline_magic.runs import CheckResult, Finding, Generated, QualityReport, Reconciliation
@@ -63,7 +64,7 @@ class DataQualityAgent:
             generated: The files of the plan.
             run_id: Names the scratch schema.
             run_time: ISO 8601; what `run_time()` stands for, everywhere alike.
-            sample_run: Whether the notebook is run.
+            sample_run: Whether the notebook is run; a declarative pipeline is validated instead.
             timeout: Seconds for each query and each run of the notebook.
             say: Told what happens, one sentence each; may raise Cancelled.
 
@@ -79,7 +80,9 @@ class DataQualityAgent:
         results = self._checks(typed, run_time, timeout, say)
         say("Counting the rows through every step")
         reconciliation = self._reconcile(typed, run_time, timeout, say)
-        if sample_run:
+        if sample_run and typed.spec.deployment == "declarative":
+            sample, found = validate_declared(self._engine, typed, generated, run_id=run_id, timeout=timeout, say=say)
+        elif sample_run:
             sample, found = run_sample(
                 self._engine,
                 typed,

@@ -30,7 +30,16 @@ from pipeline_magic.spec.names import join_table, quote_table, split_table
 from pipeline_magic.spec.schema import TableSchema
 from pipeline_magic.spec.typed import TypedSpec
 
-__all__ = ["COPIED_ROWS", "MOST_ROWS", "not_executed", "run_sample", "scratch_quarantine", "scratch_table"]
+__all__ = [
+    "COPIED_ROWS",
+    "MOST_ROWS",
+    "message_of",
+    "not_executed",
+    "one_line",
+    "run_sample",
+    "scratch_quarantine",
+    "scratch_table",
+]
 
 MOST_ROWS = 5_000_000
 """Source rows up to which the notebook is run twice."""
@@ -76,8 +85,6 @@ def run_sample(
     Raises:
         Cancelled: The person stopped the work.
     """
-    if typed.spec.deployment == "declarative":
-        return not_executed("a declarative pipeline runs on Databricks only")
     if engine.no_notebooks:
         return not_executed(engine.no_notebooks)
     started = time.monotonic()

@@ -217,14 +217,6 @@ def test_large_sources_run_once(engine: DuckEngine) -> None:
     assert sample.message == "all 5,000,001 rows of the sources were read, so the notebook ran once only"
 
 
-def test_a_declarative_pipeline_is_not_executed(engine: DuckEngine) -> None:
-    """It runs on Databricks only; said as information."""
-    typed = typed_over(engine)
-    spec = typed.spec.model_copy(update={"deployment": "declarative"})
-    sample, [finding] = both(engine, typed.model_copy(update={"spec": spec}))
-    assert (sample.status, finding.severity) == ("not_executed", "info")
-
-
 def test_an_engine_without_notebooks(engine: DuckEngine) -> None:
     """With SQL alone the notebook is not executed, for the engine's own reason, and no scratch schema is made."""
     typed = typed_over(engine)
