@@ -14,7 +14,7 @@ from pipeline_magic.agents.specification.planner.money import money_column
 from pipeline_magic.agents.specification.planner.periods import date_column
 from pipeline_magic.agents.specification.planner.text import stem
 
-__all__ = ["ADJECTIVES", "meant_by"]
+__all__ = ["ADJECTIVES", "meant_by", "measured_by"]
 
 _NUMBER: tuple[Kind, ...] = ("number",)
 _DAYS: tuple[Kind, ...] = ("date", "timestamp", "number")
@@ -57,6 +57,8 @@ _SENSES: dict[str, tuple[_Sense, ...]] = {
     **dict.fromkeys(("least populous", "least populated"), (_sense("population", False),)),
     "fastest": (_sense("speed velocity", True),),
     "slowest": (_sense("speed velocity", False),),
+    "highest": (_sense("elevation altitude height", True),),
+    "lowest": (_sense("elevation altitude height", False),),
     "deepest": (_sense("depth", True),),
     "widest": (_sense("width", True),),
     **dict.fromkeys(("best paid", "highest paid", "best - paid", "highest - paid"), (_sense(_PAY, True),)),
@@ -76,7 +78,11 @@ ADJECTIVES = "|".join((*_SENSES, *_NEW))
 
 def meant_by(c: Context, i: int, end: int, table: TableInfo) -> tuple[ColumnInfo, bool] | None:
     """The column of `table` that the superlative from `i` to before `end` measures, and whether its most is meant."""
-    words = " ".join(c.low(j) for j in range(i, end))
+    return measured_by(c, i, " ".join(c.low(j) for j in range(i, end)), table)
+
+
+def measured_by(c: Context, i: int, words: str, table: TableInfo) -> tuple[ColumnInfo, bool] | None:
+    """As `meant_by`, of a superlative that is not at `i` itself."""
     for sense in _SENSES.get(words, ()):
         hits = [column for column in table.of_kind(*sense.kinds) if sense.words & set(column.words)]
         hits = [column for column in hits if not column.is_key_like]

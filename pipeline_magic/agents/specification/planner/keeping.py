@@ -24,7 +24,8 @@ _STAY = re.compile(
     r"retained|visible)\b"
 )
 _NONE = (
-    "with zero|with 0|who have zero|that have zero|which have zero|which had none|that had none|which have none|that have none|with none|having none|who have none|without any|"
+    "with zero|with 0|who have zero|that have zero|which have zero|"
+    "which had none|that had none|which have none|that have none|with none|having none|who have none|without any|"
     "without|with no|that have no|which have no|who have no|having no|that had no|which had no|that do not have any|"
     "that do not have|that don't have|that never|which never|who never|never|that have never|who have never|"
     "that were never|without a|that did not|that lack|who did not|which did not|no|that are without"

@@ -123,7 +123,16 @@ def _named(c: Context, i: int, end: int) -> Found | None:
 def lost_names(c: Context, kinds: Sequence[str | None]) -> list[int]:
     """Tokens such as ``name`` that stand in a list and were not read: they ask for a column."""
     columns = {column.name.casefold() for name in c.linker.near for column in c.linker.tables[name].columns}
-    return [
+    behind = [
+        i
+        for i, token in enumerate(c.tokens)
+        if kinds[i] is None
+        and token.low in {"name", "names", "title", "titles", "id", "ids"}
+        and i > c.starts[i]
+        and kinds[i - 1] == "source"
+        and c.table_at(i - 1) is not None
+    ]
+    return behind + [
         i
         for i, token in enumerate(c.tokens)
         if kinds[i] is None

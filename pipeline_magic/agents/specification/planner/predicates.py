@@ -7,6 +7,11 @@ measure); its reader knows.
 
 from __future__ import annotations
 
+from pipeline_magic.agents.specification.planner.comparisons import (
+    compared_by_adjective,
+    compared_by_verb,
+    whole_value,
+)
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.deeds import done_by, listed_values, neither_nor, possessing
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
@@ -134,6 +139,8 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         done_by,
         quoted_in,
         named_as,
+        compared_by_adjective,
+        compared_by_verb,
         aged,
         possessed,
         numbered,
@@ -255,9 +262,9 @@ def _compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
     compared = comparison_at(c, at)
     if compared is not None:
         after, operator = compared
-        whole = _whole_average(c, after, column) if column.kind == "number" else None
+        whole = whole_value(c, after, column) if column.kind == "number" else None
         if whole is not None:
-            return Condition(whole[0], f"{name} {operator} {measure_ref(f'{whole[1]}_of_all_{column.name}')}")
+            return Condition(whole[0], f"{name} {operator} {measure_ref(whole[1])}")
         value = value_at(c, after, column)
         if value is not None and column.kind != "text":
             return Condition(value[0], f"{name} {operator} {value[1]}")
@@ -274,6 +281,8 @@ def _compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
         value = value_at(c, at, column)
         bound = c.match(value[0], f"{_MORE}|{_LESS}") if value is not None else None
         value = value if bound is not None else None
+    if value is not None and column.is_key_like and _a_name(c, at, value[0]):
+        return None  # `the prerequisites of the course Machine Learning`: a name is no key
     if value is not None and not (column.kind == "text" and not copula and c.tokens[at].kind == "number"):
         more = c.match(value[0], _MORE)
         if more is not None:
@@ -285,24 +294,10 @@ def _compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
     return None
 
 
-def _whole_average(c: Context, i: int, column: ColumnInfo) -> tuple[int, str] | None:
-    """``above the average [principal] [of all loans]``: over all rows, of the column that is compared."""
-    at = c.skip(i, "the|overall|their|its|an")
-    function = "avg" if c.match(at, "average|mean|avg") is not None else "median" if c.low(at) == "median" else ""
-    if not function:
-        return None
-    end = at + 1
-    link = c.linker.column_at(end, kinds=("number",), least=0.6)
-    if link is not None and link.column.name != column.name:
-        return None
-    end = link.end if link is not None else end
-    of = c.match(end, "of all the|of all|across all|over all|of the|overall|of every")
-    owner = c.table_at(of) if of is not None else None
-    if owner is not None and owner.table.name == column.ref.table:
-        end = owner.end
-    elif of is not None and c.low(of - 1) == "overall":
-        end = of
-    return end, function
+def _a_name(c: Context, start: int, end: int) -> bool:
+    """Words of letters with capitals, unquoted: a name, and no code."""
+    words = [c.tokens[j].text for j in range(start, end)]
+    return len(words) > 1 and all(word.isalpha() and not word.isupper() for word in words)
 
 
 def _text_compared(name: str, operator: str, value: str, column: ColumnInfo) -> str:

@@ -20,6 +20,7 @@ from pipeline_magic.agents.specification.planner.columns import read_columns, re
 from pipeline_magic.agents.specification.planner.context import Context, Found, Reader
 from pipeline_magic.agents.specification.planner.counts import read_bound, read_having
 from pipeline_magic.agents.specification.planner.definitions import find_definitions, read_definition
+from pipeline_magic.agents.specification.planner.either import joined_by_or
 from pipeline_magic.agents.specification.planner.explained import read_explained
 from pipeline_magic.agents.specification.planner.extremes import read_extreme
 from pipeline_magic.agents.specification.planner.filters import read_filter
@@ -254,7 +255,9 @@ def scan(c: Context, marked: dict[int, Found]) -> Scanned:
         c.items.extend(found.items)
         made.questions.extend(found.questions)
         i = found.end
-    made.items = c.items
+    made.items, unsaid = joined_by_or(c, c.items, made.kinds)
+    for j in unsaid:
+        made.kinds[j] = "unmatched"
     for j in lost_names(c, made.kinds):
         made.kinds[j] = "unmatched"
     _unused_definitions(c, made)

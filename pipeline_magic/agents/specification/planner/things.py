@@ -311,6 +311,8 @@ def done_or_not(c: Context, i: int, about: TableInfo | None) -> Condition | None
     verb = low[2:] if negated else low
     if not _DONE.fullmatch(verb) and verb not in _IRREGULAR:
         return None
+    if about is None and comparison_at(c, i + 1) is not None:
+        return None  # `placed at least 7 orders`
     if about is None and c.table_at(behind := c.skip(i + 1, _SOME)) is not None and behind > i + 1:
         return None  # `have not released any album` is about albums: whether there are some
     forms = {form for form in lemmas(verb) if len(form) > 2} | {_IRREGULAR.get(verb, verb)}

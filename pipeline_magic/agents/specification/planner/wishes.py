@@ -82,7 +82,7 @@ def _wholes(c: Context, items: list[Item]) -> list[Item]:
         for name in measures_in(item.expression):
             function, mark, column = name.partition("_of_all_")
             ref = next((ref for ref in refs_in(item.expression) if ref.column == column), None)
-            if mark and ref is not None and function in {"avg", "median"}:
+            if mark and ref is not None and function in {"avg", "median", "max", "min"}:
                 text = f"{function}({col(ref)})"
                 made.insert(
                     0, Windowed(item.start, item.end, name, text, (), (), assumed="over all rows that are read")

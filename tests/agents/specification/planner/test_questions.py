@@ -61,3 +61,56 @@ def test_over_compares() -> None:
 def test_a_group_that_two_counted_tables_have_is_asked() -> None:
     """Each of the tables has a city of its own; over which one rows are grouped is not said."""
     assert asked("shop", "For each city, show the number of customers and the number of stores.")
+
+
+@pytest.mark.parametrize(
+    ("catalog", "text", "gold"),
+    [
+        (
+            "shop", "Which employees are older than 60 or earn more than 800? Show name.",
+            "SELECT name FROM employee WHERE age > 60 OR salary > 800",
+        ),
+        (
+            "shop", "Show the names of employees whose job title is Clerk or whose age is over 60.",
+            "SELECT name FROM employee WHERE job_title = 'Clerk' OR age > 60",
+        ),
+        (
+            "shop", "Products more expensive than the average: product name and price.",
+            "SELECT product_name, price FROM product WHERE price > (SELECT avg(price) FROM product)",
+        ),
+        (
+            "shop", "List the names of the employees who earn less than the average salary of all employees.",
+            "SELECT name FROM employee WHERE salary < (SELECT avg(salary) FROM employee)",
+        ),
+        (
+            "shop", "Show the names of employees whose salary equals the maximum salary.",
+            "SELECT name FROM employee WHERE salary = (SELECT max(salary) FROM employee)",
+        ),
+        ("music", "Which tracks are longer than 300 seconds? Show names.",
+         "SELECT name FROM track WHERE duration_seconds > 300"),
+        ("music", "Show the venue names of venues that hold more than 5000 people.",
+         "SELECT venue_name FROM venue WHERE capacity > 5000"),
+        ("shop", "Which products weigh over 200 kg? Show the product name.",
+         "SELECT product_name FROM product WHERE weight_kg > 200"),
+        (
+            "shop", "Which customers placed at least 4 orders? Show the first name and the number of orders.",
+            "SELECT first_name, count(*) FROM customer JOIN orders USING (customer_id) GROUP BY customer_id HAVING "
+            "count(*) >= 4",
+        ),
+    ],
+)  # fmt: skip
+def test_conditions(catalog: str, text: str, gold: str) -> None:
+    """``or`` binds conditions that stand apart; adjectives and verbs compare what English measures with them."""
+    check(catalog, text, gold)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Which tracks last longer than 5 minutes?",
+        "Show the names of tracks longer than 3 or that were recorded live.",
+    ],
+)
+def test_conditions_that_are_not_read_wholly(text: str) -> None:
+    """Minutes are no seconds, and an ``or`` with only one side is no condition."""
+    assert asked("music", text)
