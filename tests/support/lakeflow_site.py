@@ -17,7 +17,7 @@ from pipeline_magic.spec.schema import Column, TableSchema
 from pipeline_magic.spec.typed import type_spec
 from tests.support.databricks_server import DatabricksServer, Fault, workspace
 from tests.support.databricks_server.jobs import Job, Jobs
-from tests.support.databricks_server.workspace import Files
+from tests.support.databricks_server.workspace_files import Files
 from tests.support.trust import StepClock
 
 __all__ = ["ADA", "ROOT", "JobSite", "job_site", "with_resource"]

@@ -19,7 +19,7 @@ from typing import Any
 from tests.support.databricks_server.job_settings import as_told, checked_settings
 from tests.support.databricks_server.oneoff import Executed
 from tests.support.databricks_server.server import DatabricksServer, Handler, NotMine, Refusal, Request
-from tests.support.databricks_server.workspace import Files, principal_of
+from tests.support.databricks_server.workspace_files import Files, principal_of
 
 __all__ = ["Job", "JobRun", "Jobs"]
 
