@@ -166,7 +166,7 @@ class DryRuns:
         """Id of the temporary pipeline."""
         kept = {key: value for key, value in settings.items() if key not in _LEFT_OUT}
         own = {"name": _NAME + name, "tags": {TAG: name}, "continuous": False, "development": True}
-        body = {**placed_at(kept, f"/Workspace{folder}"), **own}
+        body = {**placed_at(kept, folder), **own}
         try:
             return str(self._calls.send("making a temporary pipeline", "POST", PATH, body)["pipeline_id"])
         except Refusal as refusal:
@@ -209,7 +209,7 @@ class DryRuns:
             user = str(me.get("userName") or "")
             if not user:
                 raise DeploymentError("Databricks does not say who the caller is.", where=self._host)
-            self._root = f"/Users/{user}/.pipeline_magic"
+            self._root = f"/Workspace/Users/{user}/.pipeline_magic"
         return f"{self._root}/dry_runs"
 
     def _import(self, sources: Mapping[str, str], name: str) -> str:

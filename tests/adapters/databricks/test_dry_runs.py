@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import base64
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -16,7 +15,7 @@ from pipeline_magic.ports import DryRun, ValidatesPipelines
 from tests.adapters.databricks.conftest import ADA, Site
 from tests.support.databricks_server import Refusal
 from tests.support.databricks_server.pipelines import Outcome, Pipeline, Pipelines, Update
-from tests.support.databricks_server.server import Handler, Request
+from tests.support.databricks_server.workspace_files import Files
 
 NAME = "pipeline_magic_r_1_abc123"
 HOME = f"/Users/{ADA}/.pipeline_magic/dry_runs"
@@ -37,55 +36,10 @@ SETTINGS: dict[str, Any] = {
 
 
 @dataclass
-class Folders:
-    """Files of a workspace: text by path, None of a folder."""
-
-    files: dict[str, str | None] = field(default_factory=dict)
-
-    def routes(self) -> Iterable[tuple[str, str, Handler]]:
-        yield "POST", r"2\.0/workspace/mkdirs", self.mkdirs
-        yield "POST", r"2\.0/workspace/import", self.import_
-        yield "POST", r"2\.0/workspace/delete", self.delete
-        yield "GET", r"2\.0/workspace/list", self.list
-
-    def mkdirs(self, request: Request) -> Any:
-        request.only("path", needs=["path"])
-        parts = request.body["path"].split("/")
-        for end in range(2, len(parts) + 1):
-            self.files.setdefault("/".join(parts[:end]), None)
-        return {}
-
-    def import_(self, request: Request) -> Any:
-        request.only("path", "content", "format", "language", "overwrite", needs=["path", "content"])
-        path = request.body["path"]
-        if path.rpartition("/")[0] not in self.files:
-            raise Refusal(404, "RESOURCE_DOES_NOT_EXIST", "The parent folder does not exist.")
-        if path in self.files and not request.body.get("overwrite"):
-            raise Refusal(400, "RESOURCE_ALREADY_EXISTS", f"Path ({path}) already exists.")
-        self.files[path] = base64.b64decode(request.body["content"], validate=True).decode()
-        return {}
-
-    def delete(self, request: Request) -> Any:
-        request.only("path", "recursive", needs=["path"])
-        path = request.body["path"]
-        if path not in self.files:
-            raise Refusal(404, "RESOURCE_DOES_NOT_EXIST", f"Path ({path}) doesn't exist.")
-        self.files = {one: text for one, text in self.files.items() if one != path and not one.startswith(f"{path}/")}
-        return {}
-
-    def list(self, request: Request) -> Any:
-        request.asks("path", needs=["path"])
-        if request.query["path"] not in self.files:
-            raise Refusal(404, "RESOURCE_DOES_NOT_EXIST", "The path does not exist.")
-        found = [one for one in sorted(self.files) if one.rpartition("/")[0] == request.query["path"]]
-        return {"objects": [{"path": one, "object_type": "DIRECTORY"} for one in found]} if found else {}
-
-
-@dataclass
 class Lake:
     site: Site
     room: Pipelines
-    folders: Folders
+    files: Files
     seen: list[tuple[Pipeline, Update]] = field(default_factory=list)
 
     def adapter(self, token: str = "good-token", **options: Any) -> DryRuns:
@@ -105,16 +59,16 @@ class Lake:
 
     def empty(self) -> bool:
         """Whether nothing is left."""
-        return not self.room.pipelines and not [path for path in self.folders.files if path.startswith(f"{HOME}/")]
+        return not self.room.pipelines and not [path for path in self.files.items if path.startswith(f"{HOME}/")]
 
 
 @pytest.fixture
 def lake(site: Site) -> Iterator[Lake]:
-    room, folders = Pipelines(site.world), Folders()
+    room, files = Pipelines(site.world), Files(site.server)
     site.server.add(room)
-    site.server.add(folders)
-    room.source = lambda path: folders.files.get(path.removeprefix("/Workspace"))
-    made = Lake(site, room, folders)
+    site.server.add(files)
+    room.source = files.text
+    made = Lake(site, room, files)
     made.meets(Outcome())
     yield made
 

@@ -55,6 +55,7 @@ class Files:
         yield "GET", rf"{_W}/export", self.export
         yield "GET", rf"{_W}/get-status", self.status
         yield "POST", rf"{_W}/delete", self.delete
+        yield "GET", rf"{_W}/list", self.list
         yield "GET", r"2\.0/permissions/directories/([^/]+)", self.permissions
         yield "PATCH", r"2\.0/permissions/directories/([^/]+)", self.permit
 
@@ -70,6 +71,11 @@ class Files:
     def paths(self, kind: str) -> list[str]:
         """Paths of all objects of a kind."""
         return sorted(path for path, item in self.items.items() if item.kind == kind)
+
+    def text(self, path: str) -> str | None:
+        """What a file holds; None where there is none."""
+        item = self.items.get(path.removeprefix("/Workspace"))
+        return None if item is None or item.kind == "DIRECTORY" else item.text
 
     # --- addresses ---------------------------------------------------------------------------------------------------
 
@@ -137,6 +143,14 @@ class Files:
         for one in (path, *below):
             del self.items[one]
         return {}
+
+    def list(self, request: Request) -> Any:
+        path = self._path(request, request.query)
+        request.asks("path", "notebooks_modified_after", needs=["path"])
+        self._there(path)
+        found = [(one, item) for one, item in sorted(self.items.items()) if one.rpartition("/")[0] == path]
+        objects = [{"path": f"/Workspace{one}", "object_type": i.kind, "object_id": i.id} for one, i in found]
+        return {"objects": objects} if objects else {}
 
     def permissions(self, request: Request) -> Any:
         request.asks()
