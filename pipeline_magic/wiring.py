@@ -7,9 +7,11 @@ model are chosen each alone. What is configured and cannot be used is refused, n
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import logging
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from pipeline_magic import redact
@@ -17,7 +19,12 @@ from pipeline_magic.config import Settings
 from pipeline_magic.errors import ConfigurationError, EngineUnavailable
 from pipeline_magic.ports import Catalog, Clock, CodeHost, Deployer, Engine, LanguageModel, Store
 
+if TYPE_CHECKING:
+    from pipeline_magic.adapters.databricks.examination import Look
+
 __all__ = ["Ports", "language_model", "wire", "with_model"]
+
+log = logging.getLogger("pipeline_magic")
 
 _THIS_MACHINE = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -37,7 +44,7 @@ class Ports:
         prepare: Makes what must be there before stage 1 (the sample tables); told what it does.
         host: Address of the Databricks workspace; empty where there is none.
         no_engine: Why nothing can run SQL, where that is so: the work stops after parsing.
-        skew: Seconds by which this machine's clock is ahead of the workspace's; None when it cannot be told.
+        examine: Looks at the workspace for `doctor`, given the catalogs that are written to.
     """
 
     catalog: Catalog
@@ -56,7 +63,7 @@ class Ports:
     prepare: Callable[[Callable[[str], None]], None] = lambda say: None
     host: str = ""
     no_engine: EngineUnavailable | None = None
-    skew: Callable[[], float | None] = lambda: None
+    examine: Callable[[Sequence[str]], Iterable[Look]] = lambda catalogs: ()
 
     def cancel(self) -> None:
         """Stop what runs in the world; it raises Cancelled in its own thread."""
@@ -240,11 +247,21 @@ def _local(settings: Settings) -> Ports:
 def _on_databricks(settings: Settings) -> Ports:
     """Catalog, engine and deployer of the workspace; who acts is whom it knows, until GitHub knows better."""
     from pipeline_magic.adapters.clock import SystemClock
-    from pipeline_magic.workspace import workspace_of
+    from pipeline_magic.workspace import clock_warning, workspace_of
 
     _make_private(settings.home)
     clock = SystemClock()
     made = workspace_of(settings, clock)
+    compared: list[str] = []
+
+    def prepare(say: Callable[[str], None]) -> None:
+        """Compare the clocks, once."""
+        if not compared:
+            compared.append(clock_warning(made.skew()))
+            if compared[0]:
+                log.warning("%s", compared[0])
+                say(compared[0])
+
     bounds = (
         "counts, keys and at most a few rows to look at come back" if made.no_engine is None else "no query can be run"
     )
@@ -266,7 +283,8 @@ def _on_databricks(settings: Settings) -> Ports:
             warnings=tuple(_lost_with_the_cluster(settings)),
             host=made.host,
             no_engine=made.no_engine,
-            skew=made.skew,
+            examine=made.examine,
+            prepare=prepare,
         )
     )
 

@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
-from pipeline_magic.errors import DeploymentError, EngineUnavailable
+from pipeline_magic.errors import EngineUnavailable
 
 if TYPE_CHECKING:
+    from pipeline_magic.adapters.databricks.examination import Look
     from pipeline_magic.config import Settings
     from pipeline_magic.ports import Catalog, Clock, Deployer, Engine
 
-__all__ = ["SKEW_S", "Workspace", "session_of_notebook", "workspace_of"]
+__all__ = ["SKEW_S", "Workspace", "clock_warning", "session_of_notebook", "workspace_of"]
 
 SKEW_S = 120.0
 """Seconds by which the clocks may differ before it is warned of: tokens and schedules go by them."""
@@ -33,6 +34,7 @@ class Workspace:
     Attributes:
         host: Its address.
         identity: Gives the authenticated user or service principal; asked of the workspace once.
+        examine: Looks at the workspace for `doctor`, given the catalogs that are written to.
         skew: Seconds by which this machine's clock is ahead of the workspace's; None when it cannot be told.
         no_engine: Why nothing can run SQL; None where something can.
     """
@@ -42,6 +44,7 @@ class Workspace:
     engine: Engine
     deployer: Deployer
     identity: Callable[[], str]
+    examine: Callable[[Sequence[str]], Iterable[Look]]
     skew: Callable[[], float | None]
     no_engine: EngineUnavailable | None = None
 
@@ -59,7 +62,9 @@ def workspace_of(settings: Settings, clock: Clock) -> Workspace:
     """
     from pipeline_magic.adapters.databricks.catalog import UnityCatalog
     from pipeline_magic.adapters.databricks.client import client_of, clock_skew
+    from pipeline_magic.adapters.databricks.deployer import deployer_of
     from pipeline_magic.adapters.databricks.engines import engine_of
+    from pipeline_magic.adapters.databricks.examination import look_at
 
     client = client_of(settings, profile=settings.databricks_profile)
     host = str(client.config.host)
@@ -70,30 +75,23 @@ def workspace_of(settings: Settings, clock: Clock) -> Workspace:
         host=host,
         catalog=UnityCatalog(client, engine=None if unavailable else engine),
         engine=engine,
-        deployer=_deployer(settings, client, clock),
+        deployer=deployer_of(client, settings, clock),
         identity=_Identity(client, host),
+        examine=lambda catalogs: look_at(client, settings, catalogs),
         skew=lambda: clock_skew(host),
         no_engine=unavailable() if unavailable else None,
     )
 
 
-class _NoDeployer:
-    """Plans can be made and approved only where something deploys them; until then this says so."""
-
-    name = "none: this version does not deploy to Databricks yet"
-
-    def find(self, pipeline: str, environment: str) -> None:
-        return None
-
-    def deploy(self, request: Any) -> Any:
-        raise DeploymentError("This version does not deploy to Databricks yet.")
-
-    def cancel(self) -> None:
-        pass
-
-
-def _deployer(settings: Settings, client: Any, clock: Clock) -> Any:
-    return _NoDeployer()
+def clock_warning(skew: float | None) -> str:
+    """What a person is told of clocks that differ; empty where they do not, or where it cannot be told."""
+    if skew is None or abs(skew) <= SKEW_S:
+        return ""
+    way = "ahead of" if skew > 0 else "behind"
+    return (
+        f"This machine's clock is {abs(skew) / 60:.0f} minutes {way} the workspace's: tokens may seem expired, and "
+        "times in the audit are wrong. Set the clock."
+    )
 
 
 class _Identity:

@@ -7,19 +7,26 @@ The rows are those of `tpchgen-cli`, read into the workspace's DuckDB. Not here:
 from __future__ import annotations
 
 import functools
+import json
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from pipeline_magic.adapters.samples import TPCH
+from pipeline_magic.compiler.sql import target_query
 from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
+from pipeline_magic.spec.typed import TypedSpec
 from tests.support.databricks_server import DatabricksServer, World, workspace
+from tests.support.databricks_server.jobs import Jobs
+from tests.support.databricks_server.oneoff import Executed
 from tests.support.databricks_server.spark import column
 from tests.support.databricks_server.sql import Sql
+from tests.support.databricks_server.workspace_files import Files
 from tests.support.databricks_server.world import duck_name
 from tests.support.github_server import FULL, GitHubServer
 
@@ -44,6 +51,8 @@ class Site:
     databricks: DatabricksServer
     world: World
     sql: Sql
+    files: Files
+    jobs: Jobs
     github: GitHubServer
     folder: Path
 
@@ -55,6 +64,7 @@ class Site:
             "databricks_host": self.databricks.url,
             "databricks_token": "good-token",
             "databricks_warehouse_id": "wh1",
+            "one_off_runs": False,
             "github_token": "good-token",
             "github_repo": FULL,
             "github_url": self.github.url,
@@ -65,6 +75,25 @@ class Site:
         return PipelineBuilderOrchestrator(
             {name: value for name, value in {**self.settings, **settings}.items() if value is not None}
         )
+
+    def runs(self, typed: TypedSpec) -> None:
+        """Let a run of the job write what the SQL form of this spec gives: the notebook itself is not executed."""
+
+        def run(notebook: Mapping[str, Any], parameters: Mapping[str, str], user: str) -> Executed:
+            target = parameters["target"]
+            given = {source.alias: parameters[f"source_{source.alias}"] for source in typed.spec.sources}
+            text = target_query(typed, run_time=parameters["run_time"], tables=given)
+            self.sql.spark.run(f"CREATE OR REPLACE TABLE {target} AS {text}", user, {}, lambda cursor: None)
+            self.wrote(target)
+            [[rows]] = self.sql.spark.run(f"SELECT count(*) FROM {target}", user, {}, lambda cursor: None).rows
+            return Executed(exit_value=json.dumps({"rows": int(rows or 0), "failing": {}}))
+
+        self.jobs.runner = run
+
+    def wrote(self, table: str) -> None:
+        """The newest commit of a table is that of the job which runs now."""
+        running = [run.job for run in self.jobs.runs.values() if run.active]
+        self.world.tables[table].versions[-1].job = str(running[-1])
 
     def close(self) -> None:
         """Stop both."""
@@ -102,7 +131,11 @@ def site(folder: Path) -> Site:
     world.add_catalog("analytics", BOSS)
     world.grant("catalog", "analytics", ADA, "USE_CATALOG", "USE_SCHEMA", "CREATE_SCHEMA", "CREATE_TABLE", "SELECT")
     sql.spark.catalog = "analytics"
-    return Site(server, world, sql, GitHubServer(folder), folder)
+    files = Files(server)
+    jobs = Jobs(server, files)
+    server.add(files)
+    server.add(jobs)
+    return Site(server, world, sql, files, jobs, GitHubServer(folder), folder)
 
 
 def _duck(kind: str) -> str:
