@@ -5,7 +5,8 @@
 
 A corpus is a folder with ``transform_eval.jsonl`` (statement, tables, SQLite file, gold SQL) and, where there is one,
 ``statement_parts.jsonl`` (schedules, write modes, checks, targets, hostile phrases). Each statement is read by the
-planner, completed, typed and compiled; the SQL form runs on the item's SQLite file and its rows are compared with the
+planner, which may look words up in the item's data as the product does where the data are, then completed, typed and
+compiled; the SQL form runs on the item's SQLite file and its rows are compared with the
 gold rows: every gold column must be found among the columns of ours, whatever it is called. An item may also say what
 it `expects` of the rest: target, mode, keys, schedule, comment and checks; then it is right only with all of them.
 
@@ -29,11 +30,13 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime, timezone
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from pipeline_magic.agents.catalog.index import CatalogIndex
 from pipeline_magic.agents.specification import SpecificationParserAgent
+from pipeline_magic.agents.specification.values import values_in
 from pipeline_magic.compiler.sql import target_query
 from pipeline_magic.errors import LanguageModelError, PipelineMagicError, StatementError, TableNotFound
 from pipeline_magic.runs import Parsed
@@ -77,14 +80,15 @@ def own_part(item: dict[str, Any]) -> str | None:
     return "blind" if item.get("blind") else item.get("part")
 
 
-def reader(planner: str) -> SpecificationParserAgent:
-    """The agent that reads; a language model as the environment and `pipeline_magic.toml` configure it.
+def reader(planner: str, database: Path | None = None) -> SpecificationParserAgent:
+    """The agent that reads, with a look into the data; a language model as environment and `pipeline_magic.toml` say.
 
     Raises:
         ConfigurationError: None is configured.
     """
     if planner == "embedded":
-        return SpecificationParserAgent()
+        look = partial(looked_up, database) if database is not None else None
+        return SpecificationParserAgent(held=partial(values_in, look) if look is not None else None)
     from pipeline_magic.config import load_settings
     from pipeline_magic.flow.flow import parser_with
     from pipeline_magic.wiring import language_model
@@ -94,6 +98,16 @@ def reader(planner: str) -> SpecificationParserAgent:
     agent = SpecificationParserAgent(parser_with(model, settings) if model else None, planner="llm")
     agent.inputs("", catalog=CatalogIndex(()), answers={})  # no model: said before the first item
     return agent
+
+
+def looked_up(database: Path, text: str) -> list[tuple[Any, ...]]:
+    """The rows of a look into the data, on the item's SQLite file."""
+    import sqlglot
+
+    tree = sqlglot.parse_one(text, read="databricks")
+    for table in tree.find_all(sqlglot.exp.Table):
+        table.set("catalog", None)
+    return rows(database, tree.sql(dialect="sqlite"), own=True)
 
 
 def parse(
@@ -296,6 +310,7 @@ def answer(
 ) -> dict[str, Any]:
     """What became of one item: the prediction's row, with ``outcome``."""
     statement = item["statement"] + (f" {item['hint']}" if item.get("hint") else "")
+    agent = agent or reader("embedded", corpus / item["db"])
     tables, as_of = schemas(item), item.get("as_of")
     made: dict[str, Any] = {"id": item["id"]}
     try:
@@ -367,7 +382,7 @@ def main(arguments: list[str] | None = None) -> int:
     options.add_argument("--show", action="store_true", help="print each item that is not right")
     given = options.parse_args(arguments)
     try:
-        agent = reader(given.planner)
+        agent = reader(given.planner) if given.planner == "llm" else None
     except PipelineMagicError as error:
         print(error, file=sys.stderr)
         return 2

@@ -30,6 +30,7 @@ from pipeline_magic.agents.operations.effects import Effects
 from pipeline_magic.agents.quality import DataQualityAgent
 from pipeline_magic.agents.specification import SpecificationParserAgent
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
+from pipeline_magic.agents.specification.values import held_values
 from pipeline_magic.compiler import VERSION
 from pipeline_magic.config import Settings
 from pipeline_magic.errors import ApprovalRefused, UsageError
@@ -71,11 +72,15 @@ class Flow:
     def __init__(self, ports: Ports, settings: Settings) -> None:
         self._ports = ports
         self._settings = settings
-        self._parser = SpecificationParserAgent(model_parser(ports, settings), planner=ports.planner)
-        self.finder = TableFinder(ports.catalog, settings.home)
         measuring = ports.engine if settings.measure_questions else None
         self._zone = local_zone()
         self._catalog = UnityCatalogAgent(ports.catalog, measuring, place=ports.place, zone=self._zone)
+        self._parser = SpecificationParserAgent(
+            model_parser(ports, settings),
+            planner=ports.planner,
+            held=held_values(measuring) if measuring is not None else None,
+        )
+        self.finder = TableFinder(ports.catalog, settings.home)
         self._writer = NotebookGeneratorAgent(ports.code_host)
         self._quality = DataQualityAgent(ports.engine, ports.catalog)
         self._github = GitHubAgent(ports.code_host)

@@ -15,6 +15,7 @@ from pipeline_magic.errors import ConfigurationError
 if TYPE_CHECKING:
     from pipeline_magic.agents.catalog.index import CatalogIndex
     from pipeline_magic.agents.specification.llm import ModelParser
+    from pipeline_magic.agents.specification.planner.held import Held
     from pipeline_magic.ports import Ledger
     from pipeline_magic.runs import Parsed
 
@@ -27,14 +28,22 @@ class SpecificationParserAgent:
     Args:
         model: Makes the parser that asks a language model; None where none is configured.
         planner: Who reads where nobody says: ``embedded`` or ``llm``.
+        held: Tells the embedded planner which words are values in the data; None leaves the data alone.
     """
 
-    version = "embedded-3"
+    version = "embedded-4"
     """Changes when the same statement could give another draft; stored results of other versions are not reused."""
 
-    def __init__(self, model: Callable[[], ModelParser] | None = None, *, planner: str = "embedded") -> None:
+    def __init__(
+        self,
+        model: Callable[[], ModelParser] | None = None,
+        *,
+        planner: str = "embedded",
+        held: Held | None = None,
+    ) -> None:
         self._make = model
         self._planner = planner
+        self._held = held
         self._made: ModelParser | None = None
 
     def inputs(
@@ -42,12 +51,14 @@ class SpecificationParserAgent:
     ) -> dict[str, Any]:
         """What the reading rests on: the same inputs give the same draft, so it need not be read again.
 
-        For the embedded planner that is the whole index, and answers that have the statement read again. A language
+        For the embedded planner that is the whole index, and answers that have the statement read again; what the data
+        held of its words when it was read stands in the draft as an assumption, and is no input. A language
         model's questions are all answered by edits; its reading rests on the request alone.
         """
         if self._chosen(planner) == "llm":
             return {"statement": statement, "request": self._model().key(statement, catalog)}
-        return {"statement": statement, "answers": dict(answers), "index": catalog.digest, "parser": self.version}
+        made = {"statement": statement, "answers": dict(answers), "index": catalog.digest, "parser": self.version}
+        return {**made, "data": "looked at"} if self._held is not None else made
 
     def parse(
         self,
@@ -85,7 +96,7 @@ class SpecificationParserAgent:
             return self._model().parse(statement, catalog=catalog, ledger=ledger, say=say, check_stop=check)
         from pipeline_magic.agents.specification.planner.plan import parse_statement
 
-        return parse_statement(statement, catalog=catalog, now=now, answers=answers)
+        return parse_statement(statement, catalog=catalog, now=now, answers=answers, held=self._held)
 
     def _chosen(self, planner: str) -> str:
         return planner or self._planner

@@ -38,6 +38,7 @@ class ColumnInfo:
         words: Stems of its name, without the table's prefix, abbreviations written out.
         said: Stems of the first phrase of its comment.
         values: Words that its comment explains, with the value they stand for (``open`` -> ``O``).
+        held: Words of the statement that the data hold as its values, with their spelling there.
         null_words: Words its comment says NULL means (``cancelled``).
         upper: Its comment says that values are in capitals.
         optional: Its comment says that it may be empty.
@@ -53,6 +54,7 @@ class ColumnInfo:
     null_words: frozenset[str] = frozenset()
     upper: bool = False
     optional: bool = False
+    held: tuple[tuple[str, str], ...] = ()
 
     @property
     def name(self) -> str:

@@ -9,6 +9,7 @@ import re
 
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
+from pipeline_magic.agents.specification.planner.held import held_at
 from pipeline_magic.agents.specification.planner.intent import (
     col,
     refs_in,
@@ -274,7 +275,7 @@ def state_at(c: Context, i: int, about: TableInfo | None) -> Condition | None:
             ]
             if len(hits) == 1:
                 return Condition(i + 1, f"{col(hits[0].ref)} IS NOT NULL", f"{low} means: {hits[0].name} is not NULL")
-    return None
+    return held_at(c, i, about)
 
 
 def wide_state_at(c: Context, i: int) -> Condition | None:

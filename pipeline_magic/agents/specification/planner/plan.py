@@ -19,6 +19,7 @@ from pipeline_magic.agents.specification.planner.destination import set_target, 
 from pipeline_magic.agents.specification.planner.draft import Plan
 from pipeline_magic.agents.specification.planner.effect import without_effect
 from pipeline_magic.agents.specification.planner.entities import TableInfo, describe
+from pipeline_magic.agents.specification.planner.held import Held, with_held
 from pipeline_magic.agents.specification.planner.intent import Item, Note, Shape, Timing
 from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
@@ -45,20 +46,37 @@ _LONGEST = 20_000
 
 
 def parse_statement(
-    statement: str, *, catalog: CatalogIndex, now: datetime, answers: Mapping[str, str] | None = None
+    statement: str,
+    *,
+    catalog: CatalogIndex,
+    now: datetime,
+    answers: Mapping[str, str] | None = None,
+    held: Held | None = None,
 ) -> Parsed:
-    """Read one statement.
+    """Read one statement; where words are left, once more with what the data hold of them.
 
     Args:
         statement: As a person typed it.
         catalog: Where tables and columns are looked up.
         now: The present time; only for words that need it, never part of the draft.
         answers: Answers to questions of an earlier reading, by question id.
+        held: Tells which words are values in the data; asked only where the statement cannot be read without.
 
     Raises:
         StatementError: It is empty, too long, or speaks of nothing in the catalog.
         TableNotFound: It reads a full name that the catalog does not have.
     """
+    first, open_ = _read(statement, catalog, now, answers or {}, None)
+    if held is None or not open_:
+        return first
+    second, left = _read(statement, catalog, now, answers or {}, held)
+    return second if left < open_ else first
+
+
+def _read(
+    statement: str, catalog: CatalogIndex, now: datetime, answers: Mapping[str, str], held: Held | None
+) -> tuple[Parsed, int]:
+    """One reading, and how many questions it leaves that must be answered."""
     if not statement.strip():
         raise StatementError("The statement is empty.", hint=f"Say what the pipeline should do with {_some(catalog)}.")
     if len(statement) > _LONGEST:
@@ -87,6 +105,10 @@ def parse_statement(
     found = find_scope(tokens, linker, taken, answers or {})
     scope = found.tables if united is None else list(dict.fromkeys([united[1].name, *found.tables]))
     near = _near(scope, tables, graph)
+    if held is not None and scope and united is None:
+        nearest = sorted(near, key=lambda name: (name not in scope, len(graph.path(scope, name) or ())))
+        tables = parts = with_held(tables, nearest, tokens, held)
+        linker = Linker(tokens, tables)
     context = Context(tokens, ends, starts, linker.with_scope(scope, near), graph, now, dict(answers or {}))
     context.together = united[0] if united is not None else None
     read = scanning.scan(context, marked)
@@ -140,7 +162,8 @@ def parse_statement(
     )
     provenance = Provenance(statements=(statement,), clauses=clauses, origins=made.origins)
     questions = tuple({question.id: question for question in made.questions}.values())
-    return Parsed(draft=draft, provenance=provenance, questions=questions, notes=tuple(made.notes))
+    parsed = Parsed(draft=draft, provenance=provenance, questions=questions, notes=tuple(made.notes))
+    return parsed, sum(question.must_answer for question in questions)
 
 
 def _with_words(questions: Sequence[Question], items: Sequence[Item], plan: Plan) -> list[Question]:

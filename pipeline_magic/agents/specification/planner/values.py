@@ -108,7 +108,7 @@ def _times(number: str, scale: int) -> str:
 
 def spelt(text: str, column: ColumnInfo | None) -> str:
     if column is not None:
-        listed = dict(column.values)
+        listed = {**dict(column.held), **dict(column.values)}
         if text in listed.values():
             return literal(text)
         if text.casefold() in listed:
@@ -146,7 +146,7 @@ STOPPERS = {
 
 def _name_at(c: Context, i: int, column: ColumnInfo) -> tuple[int, str] | None:
     """A value without quotes: one that the column's comment lists, or words written with capitals."""
-    listed = dict(column.values)
+    listed = {**dict(column.held), **dict(column.values)}
     for size in (3, 2, 1):
         if i + size <= c.end(i):
             words = " ".join(token.low for token in c.tokens[i : i + size])

@@ -1,0 +1,113 @@
+"""Values that the data hold, for words that names and comments do not explain: ``Gold passengers``, ``birds``.
+
+Only words of the statement are looked for, in short text columns of the tables that it may mean; the look is given, and
+made where the data are. A word is a value of the one column that holds it: where two columns hold it, or where it also
+is a word of a name, it stays unread, and is asked about. Not here: the look itself (`agents.specification.values`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+
+from pipeline_magic.agents.specification.planner.context import Context
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
+from pipeline_magic.agents.specification.planner.intent import col
+from pipeline_magic.agents.specification.planner.lexicon import CARRIERS, FILLER, GENERAL, KNOWN, STOP
+from pipeline_magic.agents.specification.planner.text import Token
+from pipeline_magic.agents.specification.planner.values import Condition, literal
+from pipeline_magic.spec.schema import TableSchema
+
+__all__ = ["Held", "held_at", "phrases", "with_held"]
+
+Held = Callable[[Sequence[TableSchema], Sequence[str]], Mapping[tuple[str, str], Sequence[str]]]
+"""Which of these words (in lower case) are values of text columns of these tables: by table and column, as spelt."""
+
+_LONGEST = 3
+_MOST = 150
+_MOST_TABLES = 8
+
+
+def phrases(tokens: Sequence[Token], tables: Mapping[str, TableInfo], near: Sequence[str]) -> list[str]:
+    """The words of a statement that may be values, in lower case, as they stand and in the singular."""
+    names = {word for name in near for word in tables[name].words}
+    names |= {word for name in near for column in tables[name].columns for word in column.words}
+    found: dict[str, None] = {}
+    for size in range(1, _LONGEST + 1):
+        for i in range(len(tokens) - size + 1):
+            part = tokens[i : i + size]
+            if part[0].kind == "quoted" and size == 1:
+                found[part[0].low.casefold()] = None
+                continue
+            if any(token.kind != "word" for token in part) or part[0].low in STOP or part[-1].low in STOP:
+                continue
+            if size == 1 and not _may_be(part[0], names):
+                continue
+            for last in dict.fromkeys((part[-1].low, part[-1].stem)):
+                found[" ".join([*(token.low for token in part[:-1]), last])] = None
+    return list(found)[:_MOST]
+
+
+def _may_be(token: Token, names: set[str]) -> bool:
+    """A word of its own: no grammar, no word for wanting a result, no word of a name near by."""
+    if token.low in CARRIERS or len(token.low) < 2 or token.stem in names or token.low in names:
+        return False
+    proper = token.text[0].isupper()
+    return proper or not (token.low in FILLER or token.low in GENERAL or (token.low in KNOWN and len(token.low) < 4))
+
+
+def with_held(
+    tables: Mapping[str, TableInfo], near: Sequence[str], tokens: Sequence[Token], look: Held
+) -> dict[str, TableInfo]:
+    """The tables with the values that the data hold of the statement's words; those near by are looked at, a few."""
+    few = list(near)[:_MOST_TABLES]
+    words = phrases(tokens, tables, few)
+    found = look([tables[name].schema for name in few], words) if words else {}
+    if not found:
+        return dict(tables)
+
+    def told(table: TableInfo) -> TableInfo:
+        columns = tuple(
+            replace(column, held=tuple((value.strip().casefold(), value) for value in found[key]))
+            if (key := (table.name, column.name)) in found
+            else column
+            for column in table.columns
+        )
+        return replace(table, columns=columns)
+
+    return {name: told(table) for name, table in tables.items()}
+
+
+def held_at(c: Context, i: int, about: TableInfo | None) -> Condition | None:
+    """Words that are a value of one column near by; of the table meant, else of those named, else of all near."""
+    if i >= c.end(i) or c.tokens[i].kind not in {"word", "quoted"} or c.table_at(i) is not None:
+        return None
+    for size in range(_LONGEST, 0, -1):
+        if i + size > c.end(i):
+            continue
+        hits = _hits(c, i, size, about)
+        if not hits:
+            continue
+        scope = [hit for hit in hits if hit[0].ref.table in c.linker.scope]
+        chosen = hits if len({column.ref for column, _ in hits}) == 1 else scope
+        if len({column.ref for column, _ in chosen}) != 1:
+            return None
+        column = chosen[0][0]
+        values = sorted({value for _, value in chosen})
+        name = col(column.ref)
+        text = (
+            f"{name} = {literal(values[0])}" if len(values) == 1 else f"{name} IN ({', '.join(map(literal, values))})"
+        )
+        said = " ".join(token.text for token in c.tokens[i : i + size])
+        return Condition(i + size, text, f"“{said}” is read as a {column.name}, as the data hold it")
+    return None
+
+
+def _hits(c: Context, i: int, size: int, about: TableInfo | None) -> list[tuple[ColumnInfo, str]]:
+    part = c.tokens[i : i + size]
+    head = [token.low for token in part[:-1]]
+    wanted = {" ".join([*head, part[-1].low]).casefold(), " ".join([*head, part[-1].stem]).casefold()}
+    tables = (about,) if about is not None else tuple(c.linker.tables[name] for name in c.linker.near)
+    return [
+        (column, value) for table in tables for column in table.columns for word, value in column.held if word in wanted
+    ]
