@@ -49,7 +49,7 @@ _PART = {"code", "id", "number", "name", "text", "key", "at", "on", "date", "use
 def possessed(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
     """``used a coupon``, ``did not leave a note``, ``has no email``: a column is filled, or is empty."""
     at = i
-    if i == c.starts[i]:
+    if i >= len(c.tokens) or i == c.starts[i]:
         return None  # `Show its title` asks for the title
     while at - i < _HELPERS and (after := c.match(at, _AUX)) is not None:
         at = after
