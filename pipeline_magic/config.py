@@ -165,6 +165,10 @@ class Settings(BaseModel):
         """Whether catalog, engine and deployer are those of a workspace."""
         return not self.local and bool(self.databricks_host or self.databricks_profile or self.databricks_runtime)
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """A pickle would hold every token in the clear, in a file or on its way to another machine."""
+        raise TypeError("Settings hold tokens and cannot be pickled: load them where they are needed.")
+
     def secrets(self) -> tuple[str, ...]:
         """Every secret value, for `redact`."""
         keys = (self.openai_api_key, self.azure_openai_api_key)

@@ -35,6 +35,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 __all__ = [
     "ApprovalRefused",
@@ -65,6 +66,9 @@ __all__ = [
 ]
 
 
+_context: Any = BaseException.__dict__["__context__"]
+
+
 class PipelineMagicError(Exception):
     """What happened, where, and what to do next.
 
@@ -82,6 +86,19 @@ class PipelineMagicError(Exception):
         self.message = message
         self.where = where
         self.hint = hint
+
+    @property
+    def __context__(self) -> BaseException | None:
+        """What was being handled when this was raised; None where it was translated (``raise … from None``).
+
+        An error of a library may hold what it was given: a connection's password, a request's headers, a row. Tools
+        that walk the chain of errors look here, whatever `__suppress_context__` says.
+        """
+        return None if self.__suppress_context__ and self.__cause__ is None else _context.__get__(self)
+
+    @__context__.setter
+    def __context__(self, context: BaseException | None) -> None:
+        _context.__set__(self, context)
 
     def __str__(self) -> str:
         lines = [self.message]

@@ -480,8 +480,8 @@ class Database:
     def _load(self, model: type[M], body: str) -> M:
         try:
             return model.model_validate_json(body)
-        except ValidationError as error:
-            raise self._damaged(model.__name__.casefold()) from error
+        except ValidationError:  # it quotes the row
+            raise self._damaged(model.__name__.casefold()) from None
 
     def _exchange(self, body: str) -> Exchange:
         return self._load(Exchange, body)

@@ -194,13 +194,18 @@ def connect(url: URL) -> Engine:
     if url.drivername == "sqlite":
         _private_file(Path(str(url.database)))
         # The pool has no upper bound: a reader never waits for another reader.
-        engine = sa.create_engine(url, max_overflow=-1, connect_args={"timeout": WAIT_SECONDS})
+        engine = sa.create_engine(url, max_overflow=-1, hide_parameters=True, connect_args={"timeout": WAIT_SECONDS})
         sa.event.listen(engine, "connect", _set_up_sqlite)
         sa.event.listen(engine, "begin", _begin_sqlite)
         return engine
     try:
         engine = sa.create_engine(
-            url, pool_pre_ping=True, pool_size=5, max_overflow=15, connect_args={"connect_timeout": 10}
+            url,
+            pool_pre_ping=True,
+            pool_size=5,
+            max_overflow=15,
+            hide_parameters=True,  # rows hold what people wrote; neither an error nor a log of SQL needs them
+            connect_args={"connect_timeout": 10},
         )
     except ModuleNotFoundError:
         raise ConfigurationError(

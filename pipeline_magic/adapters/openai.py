@@ -52,6 +52,10 @@ class Endpoint:
     url: str = _MODELS_URL
     api_version: str = "2024-10-21"
 
+    def __reduce_ex__(self, protocol: Any) -> Any:
+        """A pickle would hold the key in the clear."""
+        raise TypeError("The address of a language model holds its key and cannot be pickled.")
+
     @property
     def host(self) -> str:
         """Host, and port where one is named.

@@ -83,7 +83,7 @@ class SparkWork:
         except Exception as error:
             if cancelled.is_set():
                 raise Cancelled("The query was stopped.") from None
-            raise self._translated(error, sql) from error
+            raise self._translated(error, sql) from None  # its own words may quote values of rows
         finally:
             self._running.pop(tag, None)
 

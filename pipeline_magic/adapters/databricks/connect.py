@@ -90,7 +90,7 @@ def connect_session(settings: Settings) -> SparkSession:
             where=host,
             hint="The cluster must run (or serverless compute be allowed), be of a runtime at least as new as "
             f"databricks-connect, and you must be allowed to attach to it; {OTHER_WAYS}.",
-        ) from error
+        ) from None  # its own words may hold the address with the token in it
     return session
 
 
