@@ -80,7 +80,7 @@ class SparkWork:
         except KeyboardInterrupt:
             _interrupt(session, tag)
             raise
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - Spark raises anything; each is one of ours
             if cancelled.is_set():
                 raise Cancelled("The query was stopped.") from None
             raise self._translated(error, sql) from None  # its own words may quote values of rows

@@ -84,7 +84,7 @@ def connect_session(settings: Settings) -> SparkSession:
             f"{sys.version_info.major}.{sys.version_info.minor}: {says(error)}.",
             hint=f"Run: {_install()}; {OTHER_WAYS}.",
         ) from error
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the library raises anything; each is one of ours
         raise EngineUnavailable(
             f"No session could be opened through Databricks Connect on {_compute(settings)}: {says(error)}.",
             where=host,
