@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+import re
+from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from pipeline_magic.adapters.lakehouse import Lakehouse
 from pipeline_magic.adapters.localjobs import LocalJobs
 from pipeline_magic.errors import DeploymentError, NotFound
-from pipeline_magic.ports import Deployer
-from tests.support.local import engine_at, notebook, outputs, request, write_table
+from pipeline_magic.ports import Deployer, DeployRequest, Engine
+from tests.support import local as at_home
+from tests.support.databricks_server.oneoff import Executed
+from tests.support.lakeflow_site import job_site, with_resource
+from tests.support.local import engine_at, notebook, outputs, write_table
 from tests.support.trust import StepClock
 
 pytestmark = pytest.mark.engine
@@ -31,14 +37,50 @@ def _fill(lakehouse: Lakehouse) -> None:
 
 
 @pytest.fixture(scope="module")
-def local(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployer]:
-    home: Path = tmp_path_factory.mktemp("deployer")
-    _fill(Lakehouse(home))
-    with engine_at(home) as engine:
-        yield LocalJobs(home, engine, Lakehouse(home), StepClock())
+def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    made = tmp_path_factory.mktemp("deployer")
+    _fill(Lakehouse(made))
+    return made
 
 
-@pytest.fixture(params=["local"])
+@pytest.fixture(scope="module")
+def engine(home: Path) -> Iterator[Engine]:
+    with engine_at(home) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def local(home: Path, engine: Engine) -> Deployer:
+    return LocalJobs(home, engine, Lakehouse(home), StepClock())
+
+
+def _run_by(engine: Engine, parsed: Mapping[str, Any], parameters: Mapping[str, str]) -> Executed:
+    """A notebook of the strict workspace, really run by the local engine."""
+    document = json.loads(json.dumps(parsed))
+    for place, cell in enumerate(document["cells"]):
+        cell["id"] = f"c{place}"
+    run = engine.run_notebook(json.dumps({**document, "nbformat_minor": 5}), parameters)
+    cells = [cell for cell in json.loads(run.executed)["cells"] if cell["cell_type"] == "code"]
+    printed = [
+        ("".join(cell["source"]), "".join("".join(one.get("text", "")) for one in cell["outputs"])) for cell in cells
+    ]
+    return Executed(run.exit_value, run.error, "", printed)
+
+
+@pytest.fixture(scope="module")
+def lakeflow(engine: Engine) -> Iterator[Deployer]:
+    """Lakeflow Jobs of the strict workspace, whose runs run their notebook by the local engine."""
+    with job_site() as site:
+        site.jobs.runner = lambda parsed, parameters, user: _run_by(engine, parsed, parameters)
+        yield site.deployer(clock=StepClock())
+
+
+def request(text: str, **changes: Any) -> DeployRequest:
+    """A request with the settings that the compiler makes for it."""
+    return with_resource(at_home.request(text, **changes))
+
+
+@pytest.fixture(params=["local", "lakeflow"])
 def deployer(request: pytest.FixtureRequest) -> Iterator[Deployer]:
     made: Deployer = request.getfixturevalue(request.param)
     yield made
@@ -66,11 +108,18 @@ def test_reset(deployer: Deployer) -> None:
     second = request(notebook("2"), key="k2", digest="d2", parameters={"target": "out.ops.other"})
     made = deployer.deploy(first)
     assert deployer.deploy(second).id == made.id
-    assert deployer.settings(made.id)["parameters"] == {"target": "out.ops.other"}
+    assert _parameters(deployer, made.id) == {"target": "out.ops.other"}
     previous = deployer.previous(made.id)
     assert previous == first
     deployer.deploy(previous)
-    assert deployer.settings(made.id)["parameters"] == {}
+    assert _parameters(deployer, made.id) == {}
+
+
+def _parameters(deployer: Deployer, deployment_id: str) -> dict[str, Any]:
+    """Parameters of the settings, without those that are the run's own."""
+    found = deployer.settings(deployment_id)["parameters"]
+    assert isinstance(found, dict)
+    return {name: value for name, value in found.items() if not name.startswith("run_")}
 
 
 def test_settings(deployer: Deployer) -> None:
@@ -78,8 +127,9 @@ def test_settings(deployer: Deployer) -> None:
     made = deployer.deploy(request(COPY, paused=True, tags={"owner": "me"}))
     settings = deployer.settings(made.id)
     assert settings == deployer.settings(made.id)
+    assert settings["digest"] == made.digest
     text = str(settings)
-    for part in ("0 0 6 * * ?", "America/New_York", "PAUSED", made.notebook_path, "owner"):
+    for part in ("0 0 6 * * ?", "America/New_York", "PAUSED", made.notebook_path.removesuffix(".ipynb"), "owner"):
         assert part in text
 
 
@@ -88,10 +138,12 @@ def test_run(deployer: Deployer) -> None:
     made = deployer.deploy(request(COPY, parameters={"target": "out.ops.runs"}))
     first = deployer.run_now(made.id, key="run-1")
     assert (first.succeeded, first.error, first.exit_value) == (True, "", "done")
-    assert "run run-1" in outputs(first.executed)
+    said = re.search(r"run \S+", outputs(first.executed))
+    assert said is not None
     assert deployer.run_now(made.id, key="run-1") == first
     second = deployer.run_now(made.id, key="run-2")
-    assert "run run-2" in outputs(second.executed)
+    assert second.succeeded
+    assert said[0] not in outputs(second.executed)  # a run has a key of its own
 
 
 def test_failing_run(deployer: Deployer) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,8 +15,9 @@ from pipeline_magic.compiler.environments import Environment
 from pipeline_magic.ports import DeployRequest
 from pipeline_magic.spec.schema import Column, TableSchema
 from pipeline_magic.spec.typed import type_spec
-from tests.support.databricks_server import DatabricksServer, Fault, workspace
+from tests.support.databricks_server import DatabricksServer, Fault
 from tests.support.databricks_server.jobs import Job, Jobs
+from tests.support.databricks_server.server import Handler
 from tests.support.databricks_server.workspace_files import Files
 from tests.support.trust import StepClock
 
@@ -77,14 +78,21 @@ class JobSite:
         return job
 
 
+class _Who:
+    """Who is asking; no catalog is behind it, so that a workspace costs nothing."""
+
+    def routes(self) -> Iterable[tuple[str, str, Handler]]:
+        yield "GET", r"2\.0/preview/scim/v2/Me", lambda request: {"id": "7", "userName": request.user}
+
+
 @contextlib.contextmanager
 def job_site(*, page: int = 50) -> Iterator[JobSite]:
     """A workspace without jobs."""
-    server, _, _ = workspace(page=page)
+    server = DatabricksServer(page=page)
     files = Files(server)
     jobs = Jobs(server, files)
-    server.add(files)
-    server.add(jobs)
+    for room in (_Who(), files, jobs):
+        server.add(room)
     try:
         yield JobSite(server, files, jobs)
     finally:

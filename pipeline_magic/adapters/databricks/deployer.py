@@ -193,10 +193,13 @@ class LakeflowDeployer:
             DeploymentError: There were settings, and they were not deployed from here; or their record is gone.
         """
         word, job = self._of(deployment_id)
-        record = self._present(word, job, self._kind(word).settings(job))
+        settings = self._kind(word).settings(job)
+        record = self._present(word, job, settings)
         if record is None:
             raise DeploymentError(
-                "The job was not deployed from here, so that nobody knows what it was before.", where=deployment_id
+                "The job was not deployed from here, so that nobody knows what it was before.",
+                where=deployment_id,
+                hint="Look at the job's page in the workspace, and set it by hand.",
             )
         if not record.before and record.found is None:
             return None
@@ -204,8 +207,8 @@ class LakeflowDeployer:
         if before is None:
             raise DeploymentError(
                 "The settings before were not deployed from here, or their record is gone.",
-                where=record.before or deployment_id,
-                hint="They are kept, as they were found, in the record of the present deployment; set them by hand.",
+                where=record.before or self._record_path(word, job, settings),
+                hint="The record of the present deployment keeps what was found, as `found`: set that by hand.",
             )
         _check(before.request)
         return before.request

@@ -192,7 +192,7 @@ class Jobs:
             )
 
     def _permit(self, job: str, permissions: Sequence[Mapping[str, str]], wanted: Mapping[str, Any]) -> None:
-        """Give the job these permissions and no others, beside its owner; where none are said, leave them alone."""
+        """Give the job these permissions and no others, beside its owner and the caller; none: leave them alone."""
         if not permissions:
             return
         what = f"setting the permissions of the job {job}"
@@ -207,6 +207,11 @@ class Jobs:
                 owner = {k: v for k, v in owners[0].items() if k != "level"} if owners else principal(self._files.me())
                 entries = [one for one in entries if not owner.items() <= one.items()]  # the owner may do all of it
                 entries.append({**owner, "permission_level": "IS_OWNER"})
+            me = principal(self._files.me())
+            mine = [one for one in entries if me.items() <= one.items()]
+            if not any(one["permission_level"] in ("CAN_MANAGE", "IS_OWNER") for one in mine):
+                # Or this would be the last time that the caller may.
+                entries = [one for one in entries if one not in mine] + [{**me, "permission_level": "CAN_MANAGE"}]
             self._calls.send(what, "PUT", f"{_PERMISSIONS}/{int(job)}", {"access_control_list": entries})
         except (NotFound, Refusal) as error:
             raise self._refused(what, error) from None
