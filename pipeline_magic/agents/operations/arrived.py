@@ -40,7 +40,7 @@ def differences(approved: Mapping[str, Any], seen: Mapping[str, Any], *, develop
 
     Args:
         approved: Settings of the job as the plan's files have them (`compiler.deployed`).
-        seen: Settings of the job as the Jobs API gives them.
+        seen: Settings of the job as the Jobs API gives them, or as a deployer tells them.
         development: The bundle's target is one of development mode.
 
     >>> differences({"name": "a", "timeout_seconds": 60}, {"name": "a", "timeout_seconds": 30, "format": "MULTI_TASK"})
@@ -50,9 +50,15 @@ def differences(approved: Mapping[str, Any], seen: Mapping[str, Any], *, develop
 
 
 def _compared(approved: Any, seen: Any, path: str, development: bool) -> Iterator[str]:
+    if path == "parameters" and isinstance(seen, Mapping) and _is_list(approved):
+        approved = {str(one["name"]): one.get("default") for one in approved}  # as a deployer tells them
+    if path == "run_as" and isinstance(seen, str) and isinstance(approved, Mapping):
+        [approved] = approved.values()
     if isinstance(approved, Mapping) and isinstance(seen, Mapping):
         for name, value in approved.items():
-            if name != "permissions":  # they stand beside the settings of a job, not among them
+            if name == "permissions":  # who made the job, and administrators, have others beside
+                yield from _missing(value, seen.get(name))
+            else:
                 yield from _compared(value, seen.get(name), f"{path}.{name}".strip("."), development)
         for name, value in seen.items():
             if name not in approved and not _filled_in(name, value, path, development):
@@ -65,6 +71,13 @@ def _compared(approved: Any, seen: Any, path: str, development: bool) -> Iterato
             yield from _compared(one, other, f"{path}[{index}]", development)
     elif not _same(approved, seen, path, development):
         yield f"`{path}` is {_shown(seen)}; approved is {_shown(approved)}."
+
+
+def _missing(approved: Any, seen: Any) -> Iterator[str]:
+    """Permissions that were approved and are not there; nothing is said where the job does not tell them."""
+    for one in approved if _is_list(seen) else ():
+        if one not in seen:
+            yield f"`permissions` lack {_shown(one)}."
 
 
 def _same(approved: Any, seen: Any, path: str, development: bool) -> bool:

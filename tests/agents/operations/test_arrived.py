@@ -99,6 +99,20 @@ def test_what_differs_is_named(path: str, value: Any, words: str) -> None:
     assert words in line
 
 
+def test_as_a_deployer_tells_it() -> None:
+    """Parameters by name, the identity as a name and permissions are compared in the form a deployer gives them."""
+    approved = {**APPROVED, "run_as": {"service_principal_name": "sp"}}
+    seen = _deployed()
+    seen["parameters"] = {one["name"]: one["default"] for one in seen["parameters"]}
+    seen |= {"run_as": "sp", "permissions": [{"user_name": "ci", "level": "IS_OWNER"}, *APPROVED["permissions"]]}
+    assert differences(approved, seen) == ()
+    seen |= {"run_as": "eve", "permissions": [{"user_name": "ci", "level": "IS_OWNER"}]}
+    seen["parameters"]["target"] = "evil.ops.daily"
+    assert [line.partition(" ")[0] for line in differences(approved, seen)] == [
+        "`parameters.target`", "`permissions`", "`run_as`",
+    ]  # fmt: skip
+
+
 def test_another_number_of_tasks() -> None:
     """A task more is a difference."""
     seen = _deployed()
