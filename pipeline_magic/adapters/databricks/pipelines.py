@@ -25,6 +25,7 @@ from pydantic import JsonValue
 
 from pipeline_magic.adapters.databricks.calls import Calls, Refusal, segment
 from pipeline_magic.adapters.databricks.client import clock_skew
+from pipeline_magic.adapters.databricks.jobs import principal
 from pipeline_magic.adapters.databricks.kinds import ENVIRONMENT, PIPELINE, JobKeeper
 from pipeline_magic.adapters.databricks.pipeline_calls import PipelineCalls, name_taken
 from pipeline_magic.adapters.databricks.pipeline_settings import (
@@ -37,6 +38,7 @@ from pipeline_magic.adapters.databricks.pipeline_settings import (
     same_settings,
 )
 from pipeline_magic.adapters.databricks.updates import PATH, NotAllowed, Updates
+from pipeline_magic.adapters.databricks.workspace_files import WorkspaceFiles
 from pipeline_magic.errors import DeploymentError, NotFound, PipelineMagicError
 from pipeline_magic.ports import DeployRequest
 from pipeline_magic.runs import NotebookRun
@@ -74,6 +76,7 @@ class Pipelines:
         self._calls = Calls(client, self._host, error=DeploymentError, denied=NotAllowed, **given)
         self._jobs = jobs
         self._updates = Updates(self._calls, wait=wait, clock=clock)
+        self._files = WorkspaceFiles(self._calls)
         self._pipelines = PipelineCalls(self._calls, self._updates, clock)
         self._wait = wait
         self._clock = clock
@@ -117,7 +120,7 @@ class Pipelines:
         found = found or self._tagged(request.pipeline, request.environment, settings["name"])
         if found is None:
             try:
-                return str(self._send("creating the pipeline", "POST", PATH, settings)["pipeline_id"])
+                return str(self._calls.send("creating the pipeline", "POST", PATH, settings)["pipeline_id"])
             except Refusal as refusal:
                 if not name_taken(refusal):
                     raise _refused(refusal, settings["name"]) from None
@@ -134,6 +137,8 @@ class Pipelines:
 
     def _edit(self, found: dict[str, Any], settings: dict[str, Any]) -> None:
         """Give a pipeline these settings, unless it has them; what is not in them goes back to its default."""
+        if "run_as" not in settings and found.get("run_as_user_name") not in (None, self._files.me()):
+            settings = {**settings, "run_as": principal(self._files.me())}  # left out, it would stay as it is
         if same_settings(found, settings):
             return
         pipeline = str(found["pipeline_id"])
@@ -141,27 +146,30 @@ class Pipelines:
         if found.get("last_modified") is not None:
             body["expected_last_modified"] = found["last_modified"]
         try:
-            self._send("setting the pipeline", "PUT", f"{PATH}/{segment(pipeline)}", body)
+            self._calls.send("setting the pipeline", "PUT", f"{PATH}/{segment(pipeline)}", body)
         except Refusal as refusal:
-            if (
-                refusal.status == 409
-                and not name_taken(refusal)
-                and has_settings(self._pipelines.get(pipeline), settings)
-            ):
+            conflict = refusal.status == 409 and not name_taken(refusal)
+            if conflict and has_settings(self._pipelines.get(pipeline), settings):
                 return  # the answer to the first attempt was lost
             raise _refused(refusal, pipeline) from None
 
     def _grant(self, pipeline: str, wanted: Any) -> None:
-        """Exactly the permissions that the settings name, beside its owner's; untouched where they name none."""
+        """Exactly the permissions that the settings name, beside its owner's and the caller's; none: left alone."""
         if not wanted:
             return
         path = f"/api/2.0/permissions/pipelines/{segment(pipeline)}"
         what = "setting the permissions of the pipeline"
+        me = principal(self._files.me())
         entries = [{"permission_level": one["level"], **principal_of(one)} for one in wanted]
         try:
             if not any(one["permission_level"] == "IS_OWNER" for one in entries):
-                direct = direct_grants(self._calls.get(what, path))
-                entries += [one for one in direct if one["permission_level"] == "IS_OWNER"]
+                owners = [one for one in direct_grants(self._calls.get(what, path)) if _owns(one)]
+                owner = owners[0] if owners else {**me, "permission_level": "IS_OWNER"}
+                entries = [one for one in entries if principal_of(one) != principal_of(owner)] + [owner]
+            mine = [one for one in entries if principal_of(one) == me]
+            if not any(one["permission_level"] in ("CAN_MANAGE", "IS_OWNER") for one in mine):
+                # Or this would be the last time that the caller may.
+                entries = [one for one in entries if one not in mine] + [{**me, "permission_level": "CAN_MANAGE"}]
             self._calls.send(what, "PUT", path, {"access_control_list": entries})
         except Refusal as refusal:
             raise DeploymentError(
@@ -340,8 +348,9 @@ class Pipelines:
             self._pipelines.remove(pipeline, cascade=False)
         self._jobs.delete(id)
 
-    def _send(self, what: str, method: str, path: str, body: Mapping[str, Any]) -> dict[str, Any]:
-        return self._calls.send(what, method, path, body)
+
+def _owns(entry: Mapping[str, str]) -> bool:
+    return entry["permission_level"] == "IS_OWNER"
 
 
 def _list(value: Any) -> list[Any]:
