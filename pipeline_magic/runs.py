@@ -683,6 +683,7 @@ class Snapshot(Model):
         leaves_machine: What goes elsewhere, as sentences; empty when all is local.
         policy: What the environment asks for (the fields of `agents.approval.policy.Policy`); empty: default.
         blocked: What keeps the plan from being approved whoever asks, beside findings and questions: the budget.
+        changed_by_hand: What somebody changed in the deployed job since it was deployed; approving overwrites it.
         unchanged: The last build found nothing changed and recomputed nothing.
         error: Why the run failed, for a person; empty otherwise.
     """
@@ -703,6 +704,7 @@ class Snapshot(Model):
     warnings: tuple[str, ...] = ()
     policy: dict[str, JsonValue] = Field(default_factory=dict)
     blocked: tuple[str, ...] = ()
+    changed_by_hand: tuple[str, ...] = ()
     unchanged: bool = False
     error: str = ""
 

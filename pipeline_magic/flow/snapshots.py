@@ -12,6 +12,7 @@ from pipeline_magic.errors import NotFound
 from pipeline_magic.flow.drafts import draft_of_run
 from pipeline_magic.flow.reporting import missing_scopes, with_report
 from pipeline_magic.flow.stages import load_event, load_result
+from pipeline_magic.flow.words import changed_by_hand
 from pipeline_magic.ports import Store
 from pipeline_magic.runs import (
     STAGES,
@@ -63,6 +64,7 @@ def load(ports: Ports, run_id: str) -> Snapshot:
         audit=tuple(store.audit(run_id)),
         policy={} if prepared is None else prepared.plan.policy,
         blocked=() if stale or approval is None or prepared is None else _blocked(store, approval, prepared),
+        changed_by_hand=() if stale or prepared is None else changed_by_hand(prepared.plan.settings),
         ports={**ports.describe, **_parser(ports, run)},
         leaves_machine=ports.leaves_machine
         if run.planner not in {"embedded", "repository"}

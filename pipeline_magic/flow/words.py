@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pipeline_magic.runs import (
     Approval,
     Deployment,
@@ -14,6 +17,7 @@ from pipeline_magic.runs import (
 )
 
 __all__ = [
+    "changed_by_hand",
     "deployed_in_words",
     "generated_in_words",
     "parsed_in_words",
@@ -25,6 +29,20 @@ __all__ = [
     "waits_for_merge",
     "waits_for_others",
 ]
+
+
+def changed_by_hand(settings: Mapping[str, Any]) -> tuple[str, ...]:
+    """What the deployer found changed since it deployed, and the plan would overwrite; a sentence each.
+
+    Args:
+        settings: Of a plan.
+
+    >>> changed_by_hand({"found": {"changed_by_hand": ["`schedule` is paused"]}}), changed_by_hand({"found": None})
+    (('`schedule` is paused',), ())
+    """
+    found = settings.get("found")
+    said = found.get("changed_by_hand") if isinstance(found, Mapping) else None
+    return tuple(map(str, said)) if isinstance(said, list) else ()
 
 
 def parsed_in_words(parsed: Parsed) -> str:

@@ -133,6 +133,7 @@ def _effects(snapshot: Snapshot) -> tuple[str, ...]:
         else:
             said.append(f"Wait until a person has merged it into {change.base}")
     said += [f"Create {name}" for name in validated.creates]
+    said += [f"Overwrite what was changed by hand in the deployed job: {what}" for what in snapshot.changed_by_hand]
     said.append(f"Deploy the pipeline {spec.name} as a {_deployment(spec)}, {_trigger(spec)}")
     if snapshot.policy.get("first_run", True):
         said.append(f"Run it once: {_write(spec, validated.target is not None)}")

@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from pipeline_magic import runs
 from pipeline_magic.runs import StageEvent
-from pipeline_magic.ui.approval import approval_view
+from pipeline_magic.ui.approval import approval_html, approval_text, approval_view
 from pipeline_magic.ui.document import static_html, static_text
 from pipeline_magic.ui.header import header_view
 from pipeline_magic.ui.lineage import lineage_html, lineage_view
@@ -198,6 +198,19 @@ def test_the_approval_lists_effects_in_order_and_what_it_accepts() -> None:
     assert any("until a person has merged" in effect for effect in approval_view(prod).effects)
     assert any("No first run now" in effect for effect in approval_view(prod).effects)
     assert "The author (ada) may not approve" in approval_view(prod).policy
+
+
+def test_changes_made_by_hand_are_said_before_they_are_overwritten() -> None:
+    """Each stands among the effects, before the deployment that overwrites it, as text and as HTML."""
+    line = '`schedule.pause_status` is "PAUSED", and was deployed as "UNPAUSED"'
+    view = approval_view(snapshots.planned().model_copy(update={"changed_by_hand": (line, "<b>x</b> was added")}))
+    said = [place for place, effect in enumerate(view.effects) if "changed by hand" in effect]
+    [deploys] = [place for place, effect in enumerate(view.effects) if effect.startswith("Deploy the pipeline")]
+    assert said == [deploys - 2, deploys - 1]
+    assert line in approval_text(view)
+    assert "pause_status" in approval_html(view)
+    assert "<b>x</b>" not in approval_html(view)
+    assert not any("by hand in" in effect for effect in approval_view(snapshots.planned()).effects)
 
 
 def test_a_draft_is_made_ready() -> None:
