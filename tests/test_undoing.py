@@ -175,11 +175,16 @@ def test_modes(world: World, mode: str) -> None:
 def test_declarative(world: World, mode: str, says: str) -> None:
     """What a Lakeflow pipeline keeps cannot be put back; that is said before, and the rest is undone."""
     target = {"table": TARGET, "input": "orders", "mode": mode}
-    world.deploy(spec=trust.spec(target=target, deployment="declarative"))
-    plan = world.rollback.plan("r-1")
-    assert [step.part for step in plan.steps] == ["job", "files"]
+    spec = trust.spec(target=target, deployment="declarative")
+    world.deploy(spec=spec)
+    first = world.rollback.plan("r-1")
+    assert [step.part for step in first.steps] == ["job", "files"]
+    assert any("nothing updates it any more" in said for said in first.left)
+    world.deploy("r-2", spec=spec, notebook="2")
+    plan = world.rollback.plan("r-2")
+    assert [step.action for step in plan.steps if step.part == "job"] == ["put_back"]
     assert any(says in said for said in plan.left)
-    assert world.undo().state == "rolled_back" and TARGET in world.tables.commits
+    assert world.undo("r-2").state == "rolled_back" and TARGET in world.tables.commits
 
 
 def test_a_table_that_is_gone_or_too_old(world: World) -> None:

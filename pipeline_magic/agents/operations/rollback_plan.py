@@ -16,6 +16,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
+from pipeline_magic.agents.operations.declared import Settings, said_of_table
 from pipeline_magic.agents.operations.deploy import BY_CI, kept_tables
 from pipeline_magic.compiler.tables import STAGING
 from pipeline_magic.errors import DeploymentError, NotFound
@@ -70,10 +71,14 @@ def find_undone(
         _job(found, job, deployment, deployer, results, done)
     else:
         found.left.append(f"The job `{deployment.name}` stays as it is deployed, as you asked.")
-    if "tables" not in parts:
+    if plan.spec.deployment == "declarative":
+        settings = _pipeline_after(found, effects, deployer, job, results)
+        table = kept_tables(plan)[0]
+        before = _version_before(results, table)
+        asked = "tables" in parts
+        found.left.append(said_of_table(table, plan.spec, settings, before=before, asked=asked))
+    elif "tables" not in parts:
         found.left.append("The tables stay as they are, as you asked.")
-    elif plan.spec.deployment == "declarative":
-        _declared(found, plan)
     else:
         _Tables(found, plan, deployment, results, done, deployer, engine, job, earlier).look()
     if "schema.create" in results:
@@ -142,18 +147,26 @@ def settings_before(deployer: Deployer, job: str, placed: JsonValue) -> DeployRe
         return error.message
 
 
-def _declared(found: Undone, plan: Plan) -> None:
-    table = kept_tables(plan)[0]
-    if plan.spec.target.mode == "overwrite":
-        found.left.append(
-            f"`{table}` is a materialized view of a Lakeflow pipeline, and has no version to go back to: "
-            "with the settings before, its next update computes it anew."
-        )
-    else:
-        found.left.append(
-            f"`{table}` is a streaming table of a Lakeflow pipeline, and cannot be put back: rows that were read into "
-            "it stay. A full refresh with the settings before makes it anew from what its sources still hold."
-        )
+def _pipeline_after(
+    found: Undone,
+    effects: Mapping[tuple[str, str], JsonValue],
+    deployer: Deployer,
+    job: str,
+    results: Mapping[str, Any],
+) -> Settings:
+    """What the job's step, done or to be done, makes of the pipeline's settings."""
+    actions: set[str] = {step.action for step in found.steps if step.part == "job"}
+    actions |= {kind.removeprefix("rollback.") for kind, _ in effects}
+    if "remove" in actions:
+        return "removed"
+    before = settings_before(deployer, job, results.get("job.deploy")) if "put_back" in actions and job else None
+    return before if isinstance(before, DeployRequest) else "kept"
+
+
+def _version_before(results: Mapping[str, Any], table: str) -> str | None:
+    noted = results.get("tables.before")
+    version = noted.get(table, {}).get("version") if isinstance(noted, dict) else None
+    return version if isinstance(version, str) else None
 
 
 class _Tables:
