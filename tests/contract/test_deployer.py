@@ -10,12 +10,17 @@ from typing import Any
 
 import pytest
 
+from pipeline_magic.adapters.databricks.client import workspace_client
+from pipeline_magic.adapters.databricks.deployer import LakeflowDeployer
 from pipeline_magic.adapters.lakehouse import Lakehouse
 from pipeline_magic.adapters.localjobs import LocalJobs
 from pipeline_magic.errors import DeploymentError, NotFound
 from pipeline_magic.ports import Deployer, DeployRequest, Engine
 from tests.support import local as at_home
+from tests.support.databricks_server import DatabricksServer
+from tests.support.databricks_server.forward import Forward, MirroredFiles
 from tests.support.databricks_server.oneoff import Executed
+from tests.support.databricks_standins import allowed, standin
 from tests.support.lakeflow_site import job_site, with_resource
 from tests.support.local import engine_at, notebook, outputs, write_table
 from tests.support.trust import StepClock
@@ -75,13 +80,37 @@ def lakeflow(engine: Engine) -> Iterator[Deployer]:
         yield site.deployer(clock=StepClock())
 
 
+MINILAKE = {
+    "test_run": "its runs have neither `spark` nor `dbutils`, and a token that it knows starts a second one",
+    "test_failing_run": "the error of a failed notebook stands among its logs alone",
+}
+"""What minilake 1.9.0 does otherwise than Lakeflow Jobs; and it imports no notebook in the form JUPYTER, so that the
+folders before it are those of the strict workspace."""
+
+
+@pytest.fixture(scope="module")
+def minilake(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployer]:
+    """Jobs of minilake."""
+    with standin("minilake", tmp_path_factory.mktemp("minilake")) as url:
+        server = DatabricksServer()
+        server.users = {"good-token": "minilake-user"}
+        behind = Forward(url)
+        for room in (MirroredFiles(server, behind), behind):
+            server.add(room)
+        try:
+            yield LakeflowDeployer(workspace_client(server.url, "good-token"), clock=StepClock())
+        finally:
+            server.close()
+
+
 def request(text: str, **changes: Any) -> DeployRequest:
     """A request with the settings that the compiler makes for it."""
     return with_resource(at_home.request(text, **changes))
 
 
-@pytest.fixture(params=["local", "lakeflow"])
+@pytest.fixture(params=["local", "lakeflow", "minilake"])
 def deployer(request: pytest.FixtureRequest) -> Iterator[Deployer]:
+    allowed(request, {"minilake": MINILAKE}.get(request.param, {}))
     made: Deployer = request.getfixturevalue(request.param)
     yield made
     for environment in ("default", "prod"):
