@@ -15,7 +15,7 @@ from typing import Any
 
 from pipeline_magic.redact import RedactingFilter
 
-__all__ = ["current_run", "log_to_file", "log_to_stderr"]
+__all__ = ["current_run", "keep_clean", "log_to_file", "log_to_stderr"]
 
 FORMAT = "%(asctime)s %(levelname)-7s %(run_id)s %(name)s: %(message)s"
 
@@ -27,6 +27,22 @@ class _RunId(logging.Filter):
     def filter(self, record: logging.LogRecord) -> bool:
         record.run_id = current_run.get()
         return True
+
+
+class _Cleaner(logging.Handler):
+    """Writes nothing. What it filters is clean for every handler that comes after it: a program's own on the root."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Nothing."""
+
+
+def keep_clean() -> None:
+    """Take secrets out of every line before a program's own log sees it; once, however often it is called."""
+    logger = logging.getLogger("pipeline_magic")
+    if not any(isinstance(handler, _Cleaner) for handler in logger.handlers):
+        cleaner = _Cleaner()
+        cleaner.addFilter(RedactingFilter())
+        logger.handlers.insert(0, cleaner)
 
 
 def log_to_file(home: Path) -> None:

@@ -12,12 +12,14 @@ from contextlib import contextmanager, suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from pipeline_magic.agents.github.hand_edits import finding_id
 from pipeline_magic.config import Settings, load_settings
 from pipeline_magic.errors import ApprovalRefused, Cancelled, NotFound, StaleState, StatementError, UsageError
 from pipeline_magic.flow import changing, drafts, dropping, planning, snapshots, wishing, words
 from pipeline_magic.flow.flow import Flow
 from pipeline_magic.flow.stages import Work
 from pipeline_magic.flow.undoing import UNFINISHED, run_to_undo
+from pipeline_magic.logs import keep_clean
 from pipeline_magic.ports import Progress
 from pipeline_magic.redact import holds_token, redact
 from pipeline_magic.runs import (
@@ -36,8 +38,10 @@ from pipeline_magic.spec.paths import Edit
 if TYPE_CHECKING:
     import pandas
 
+    from pipeline_magic.agents.github.hand_edits import Way
     from pipeline_magic.agents.operations.retention import Leftovers, Removed
     from pipeline_magic.flow.replay import Replay
+    from pipeline_magic.flow.resolving import Found
     from pipeline_magic.result import PipelineResult
     from pipeline_magic.wiring import Ports
 
@@ -67,6 +71,7 @@ class PipelineBuilderOrchestrator:
         self, config: Mapping[str, Any] | Settings | None = None, *, ports: Ports | None = None, **settings: Any
     ) -> None:
         self.settings = config if isinstance(config, Settings) else load_settings({**(config or {}), **settings})
+        keep_clean()
         self._given = ports
         self._lock = threading.RLock()
         self._working: dict[str, threading.Event] = {}
@@ -394,6 +399,54 @@ class PipelineBuilderOrchestrator:
         kept = tuple(item for item in run.waivers if item.finding != finding)
         with self._work(run, progress) as work:
             work.take_back("generating", waivers=(*kept, waiver), audit=said)
+            self._flow.plan(work, self._flow.understand(work))
+        return self.snapshot(run_id)
+
+    def hand_edits(self, name_or_id: str) -> tuple[Found, ...]:
+        """The files that somebody edited in the repository, as the plan found them, with the ways out of each.
+
+        Raises:
+            UsageError: The run has no plan.
+        """
+        from pipeline_magic.flow import resolving
+
+        return resolving.found_in(self.ports, planning.run_named(self.ports.store, name_or_id))
+
+    def hand_edit_effects(self, run_id: str, path: str) -> tuple[str, ...]:
+        """What the last decision about an edit by hand set in the spec, a sentence each; empty where it set nothing."""
+        for entry in reversed(self.ports.store.audit(run_id)):
+            if entry.event == "hand_edit.take" and entry.detail.get("path") == path:
+                changes = entry.detail.get("changes")
+                return tuple(map(str, changes)) if isinstance(changes, list) else ()
+        return ()
+
+    def resolve_hand_edit(
+        self, run_id: str, path: str, way: Way, reason: str = "", *, progress: Progress = silent
+    ) -> Snapshot:
+        """Decide what becomes of a file that somebody edited in the repository, and plan anew.
+
+        Args:
+            run_id: Whose plan found it.
+            path: The file.
+            way: ``take`` its meaning into the spec, ``keep`` it as a custom file, or ``discard`` it.
+            reason: Why; needed to discard.
+
+        Raises:
+            StaleState: It was edited again since the plan was made.
+            SpecError: What the file says cannot be taken into the spec.
+            ApprovalRefused: The policy allows no waivers, or there is no reason.
+        """
+        from pipeline_magic.flow import resolving
+
+        run, ports = self.ports.store.run(run_id), self.ports
+        text = resolving.require_seen(ports, run, path, way)
+        if way == "discard":
+            return self.waive(run_id, finding_id(path, text), reason, progress=progress)
+        assert text is not None  # what was removed can be discarded alone
+        changes, said = resolving.decided(ports, run, path, text, way, reason, self._flow.compiled)
+        _require_no_token([reason, *(edit.model_dump(mode="json") for edit in changes.get("edits", ()))])
+        with self._work(run, progress) as work:
+            work.update(**changes, audit=said)
             self._flow.plan(work, self._flow.understand(work))
         return self.snapshot(run_id)
 

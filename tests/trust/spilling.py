@@ -14,6 +14,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ipywidgets import Widget
+
 from pipeline_magic import cli, redact
 from pipeline_magic.adapters.database import Database
 from pipeline_magic.config import load_settings
@@ -54,6 +56,7 @@ def show_everything(home: str, told: Mapping[str, Any]) -> list[str]:
         {"home": home, "measure_questions": True, "sample_run": False, "planner": "embedded"}, folder=Path(home)
     )
     redact.register(settings.secrets())
+    logging.basicConfig(filename=Path(home) / "program.log", level=logging.DEBUG, force=True)  # all any library says
     log_to_file(Path(home))
     log_to_stderr()
     ports = with_model(world.ports_at(Path(home), store=told.get("store", "")), settings)
@@ -65,6 +68,8 @@ def show_everything(home: str, told: Mapping[str, Any]) -> list[str]:
     shown += [repr(settings), str(settings), repr(settings.model_dump()), repr(ports), repr(ports.store), repr(it)]
     shown += [repr(ports.language_model), repr(vars(ports.language_model)) if ports.language_model else ""]
     shown += [f"{one.subject}: {one.found} {one.hint}" for one in examine(it)]
+    shown.append(json.dumps(Widget.get_manager_state(), default=str))  # what the metadata of a saved notebook hold
+    logging.getLogger("pipeline_magic.ui.panel").error("A call failed: %s", told["library"])
     it.close()
     return shown
 
@@ -92,7 +97,7 @@ def _flow(it: Orchestrator, ports: Ports, told: Mapping[str, Any]) -> Iterator[s
     yield from _views(result.refresh())
     state = result.deployment.state if result.deployment else "not there"
     assert state == "deployed", (state, result.snapshot.run.message, result.snapshot.approval)
-    yield from _verbs(it, run)
+    yield from _verbs(it, run, told["comment"])
     yield from _said(lambda: it.rollback(run, told["comment"], told["reason"]))
     yield from _views(result.refresh())
     if ports.language_model is not None:
@@ -155,7 +160,7 @@ def _said(call: Callable[[], Any]) -> Iterator[str]:
         yield redact.redact_exception(error, trace=True)
 
 
-def _verbs(it: Orchestrator, run: str) -> Iterator[str]:
+def _verbs(it: Orchestrator, run: str, typed: str) -> Iterator[str]:
     """Every verb that only shows."""
     asked = [("audit", []), ("audit", ["verify"]), ("audit", ["export"]), ("doctor", []), ("list", [])]
     asked += [(name, [run]) for name in ("review", "status", "ledger", "replay")]
@@ -166,8 +171,12 @@ def _verbs(it: Orchestrator, run: str) -> Iterator[str]:
             given = parser_of(verb, "%pipeline").parse_args(words)
             yield from _said(functools.partial(verb.run, it, given, _quiet))
     out, err = io.StringIO(), io.StringIO()
+    asked = [("review", [run]), ("status", [run]), ("ledger", [run]), ("audit", [run]), ("list", []), ("replay", [run])]
+    asked += [("waive", [typed, "--reason", typed]), ("edit", [f"target.comment={typed}"]), ("review", [typed])]
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err), contextlib.suppress(SystemExit):
         cli.main(["--verbose", "review", run])
+        for name, words in asked:
+            cli.main(["--json", "--local", "--home", str(it.settings.home), name, *words])
     yield out.getvalue() + err.getvalue()
 
 

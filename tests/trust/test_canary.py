@@ -103,6 +103,7 @@ def test_tokens_are_found_nowhere(zygote: Zygote, model: ModelServer, tmp_path: 
     zygote.value(spilling.build_with, home, described, {})
     spilled = Spilled(zygote, home, told_with_tokens(model), model)
     assert model.requests, "the model was never asked"
+    assert b"openai" in spilled.places["program.log"] and b"pipeline_magic" in spilled.places["program.log"]
     wrong = {name: spilled.found(value, but=("lakehouse/shop/sales/",)) for name, value in TOKENS.items()}
     assert not any(wrong.values()), _listed(wrong)
 
