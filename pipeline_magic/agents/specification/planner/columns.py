@@ -333,6 +333,9 @@ def _shared_noun(c: Context, i: int) -> Found | None:
 
 def _order(c: Context, i: int) -> Found | None:
     """``ordered by name``: a table has no order; said, and no field."""
+    first = c.words(c.skip(i, ",|and|(|show|list|put|with|starting|beginning"), _SOME_FIRST)
+    if first is not None and (i == c.starts[i] or c.low(i) not in {"show", "list"}):
+        return Found(first[0], "comment", (Note(i, first[0], _UNSORTED),))
     at = c.match(
         i,
         "always order results|order results|order the results|ordered by|order by|sorted by|sort by|"
@@ -352,6 +355,11 @@ def _order(c: Context, i: int) -> Found | None:
     return Found(end, "comment", (Note(i, end, _UNSORTED),))
 
 
+_SOME_FIRST = re.compile(
+    r"(?:with )?the (?:highest|largest|biggest|most|lowest|smallest|fewest|newest|latest|most recent|oldest|earliest|"
+    r"longest|shortest|best|cheapest|most expensive|heaviest|greatest)(?: [a-z_]+){0,4} (?:first|at the top|on top)"
+    r"(?= [,.;?!)]|$)"
+)
 _SORTED = {
     ",",
     ";",
@@ -370,5 +378,12 @@ _UNSORTED = "a table has no order of rows; the words about sorting change nothin
 _FIRST = (
     "highest first|lowest first|largest first|smallest first|biggest first|newest first|oldest first|latest first|"
     "earliest first|most recent first|most expensive first|cheapest first|longest first|shortest first|best first|"
-    "worst first|most frequent first"
+    "worst first|most frequent first|from highest to lowest|from lowest to highest|from largest to smallest|"
+    "from smallest to largest|from oldest to newest|from newest to oldest|from most to least|from least to most|"
+    "from oldest to youngest|from youngest to oldest|from a to z|from z to a|in alphabetical order|"
+    "in alphabetic order|in reverse alphabetical order|alphabetically|in chronological order|chronologically|"
+    "from best to worst|from cheapest to most expensive|from most expensive to cheapest|highest to lowest|"
+    "lowest to highest|from high to low|from low to high|youngest first|heaviest first|most first|fewest first|"
+    "from the highest to the lowest|from the lowest to the highest|in decreasing order|in increasing order|"
+    "from the largest to the smallest|from biggest to smallest|from longest to shortest|from shortest to longest"
 )

@@ -83,7 +83,8 @@ def possessing(c: Context, i: int, about: TableInfo | None) -> Condition | None:
     if link is None or link.end > c.end(i) or link.others or c.table_at(i) is not None:
         return None
     column = link.column
-    if column.kind in {"number", "boolean"} or not column.nullable:
+    counted = column.kind == "number" and (column.is_key_like or c.low(i - 2) in {"with", "having"})
+    if counted or column.kind == "boolean" or not column.nullable:
         return None
     end = link.end
     while end < c.end(i) and c.tokens[end].stem in {*column.said, *column.words}:

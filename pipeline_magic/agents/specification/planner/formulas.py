@@ -48,7 +48,8 @@ def _chain(c: Context, i: int, operators: dict[str, str], part: object) -> Formu
         sign = next(
             ((s, after) for s, words in operators.items() if (after := c.match(made.end, words)) is not None), None
         )
-        if sign is not None and c.low(sign[1] - 1) == "over" and c.tokens[sign[1]].kind not in {"word", "punct"}:
+        counted = sign is not None and sign[1] < len(c.tokens) and c.tokens[sign[1]].kind not in {"word", "punct"}
+        if sign is not None and counted and c.low(sign[1] - 1) == "over":
             break  # `an average price over 300` compares
         following: Formula | None = read(sign[1]) if sign else None  # type: ignore[operator]  # as above
         if sign is None or following is None:

@@ -164,6 +164,8 @@ KNOWN = word_set(
     upsert usual valid validate various verify very wednesday week weekday weekdays weekend weekly whole wide within
     without word work world worst would wrong year yearly yesterday young younger please pretty instructions plan
     plans service services offer offers band bands bracket brackets label labels range ranges rank ranks ranking trend
+    weigh weighs weighed weighing earn earns earned earning costs holds seat seats lasts accommodate accommodates
+    taller heavier lighter expensive
     trends growth share shares running cumulative moving rolling pivot stack rows carry leave keeps"""
 )
 """English words that stand in statements often enough to be no typing errors, whatever a catalog calls its columns."""

@@ -17,12 +17,16 @@ from pipeline_magic.agents.specification.planner.formulas import formula_at
 from pipeline_magic.agents.specification.planner.intent import Item, Measure, Note, Use, refs_in
 from pipeline_magic.agents.specification.planner.measures import read_measure
 from pipeline_magic.agents.specification.planner.predicates import condition_at
+from pipeline_magic.agents.specification.planner.ratios import ratio_at
 from pipeline_magic.agents.specification.planner.values import comparison_at
 from pipeline_magic.spec.names import slug
 
 __all__ = ["Named", "find_named", "named_at", "read_named"]
 
-_MEANS = "is|=|means|is defined as|is calculated as|is computed as|equals|are|: =|refers to|being|, i.e.|, that is"
+_MEANS = (
+    "is|=|means|is defined as|defined as|is given by|is calculated as|is computed as|equals|are|: =|refers to|being|"
+    ", i.e.|, that is"
+)
 _LONGEST = 60
 """Most tokens of an explanation in brackets."""
 _SKIP = {"the", "a", "an", "where", "with", "of", "total", "each"}
@@ -94,9 +98,15 @@ def _explained(c: Context, i: int, articles: Sequence[int]) -> Named | None:
     at = c.skip(opened if opened is not None else i, "the")
     if opened is None and i != c.starts[i]:
         return None
-    for size in (3, 2, 1):
-        means = c.match(at + size, _MEANS) if at + size < c.end(i) else None
+    for size in (5, 4, 3, 2, 1):
+        after = _owner(c, at + size) if at + size < c.end(i) else at
+        means = c.match(after, _MEANS) if after < c.end(i) else None
         if means is None or any(token.kind != "word" for token in c.tokens[at : at + size]):
+            continue
+        ratio = _ratio(c, i, at, at + size, means)
+        if ratio is not None:
+            return ratio
+        if size > 3 or after != at + size:
             continue
         stems = tuple(token.stem for token in c.tokens[at : at + size])
         if not _used(c, stems, i, c.end(i)) or _of_rows(c, stems, articles):
@@ -104,6 +114,28 @@ def _explained(c: Context, i: int, articles: Sequence[int]) -> Named | None:
         body = _body(c, c.skip(means, "the|a"), c.end(i))
         return _made(c, at, at + size, body[0], body, bracket=False, start=i) if body is not None else None
     return None
+
+
+def _owner(c: Context, i: int) -> int:
+    """``pass rate of a course``, ``CR (completion rate)``: what stands between a name and its explanation."""
+    if c.low(i) == "(":
+        close = next((j for j in range(i, min(c.end(i), i + 8)) if c.low(j) == ")"), None)
+        return close + 1 if close is not None else i
+    of = c.match(i, "of a|of an|of each|of the|per|for a|for an|for each")
+    link = c.table_at(of) if of is not None else None
+    return link.end if link is not None else i
+
+
+def _ratio(c: Context, i: int, first: int, last: int, means: int) -> Named | None:
+    """``the refund rate is the number of … divided by the number of …``, as a whole sentence."""
+    stems = tuple(token.stem for token in c.tokens[first:last])
+    limit = c.end(i)
+    found = ratio_at(c, means, limit) if _used(c, stems, i, limit) else None
+    if found is None or c.skip(found.end, ".|,|;") < limit:
+        return None
+    name = slug("_".join(token.low for token in c.tokens[first:last]))
+    measure = Measure(means, found.end, name, found.expression, found.table, stems, found.assumed)
+    return Named(stems, i, limit, measure, found.uses)
 
 
 def _used(c: Context, stems: tuple[str, ...], start: int, end: int) -> bool:
@@ -213,7 +245,11 @@ def read_named(c: Context, i: int) -> Found | None:
     if any(isinstance(item, Measure) and item.expression == named.measure.expression for item in c.items):
         return Found(_past(c, end, named), "measure", (Note(i, end),))
     end = _past(c, end, named)
-    return Found(end, "measure", (*named.uses, replace(named.measure, start=i, end=end)))
+    percent = c.match(end, "in percent|as a percentage|in %|in percentage|( in percent )|( % )|as percentage")
+    measure = named.measure
+    if percent is not None and " / " in measure.expression and not measure.expression.startswith("100"):
+        end, measure = percent, replace(measure, expression=f"100 * {measure.expression}")
+    return Found(end, "measure", (*named.uses, replace(measure, start=i, end=end)))
 
 
 def _past(c: Context, end: int, named: Named) -> int:

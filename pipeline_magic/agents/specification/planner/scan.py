@@ -42,6 +42,7 @@ from pipeline_magic.agents.specification.planner.nested import read_nested
 from pipeline_magic.agents.specification.planner.pivots import read_pivot
 from pipeline_magic.agents.specification.planner.places import read_places
 from pipeline_magic.agents.specification.planner.ranking import read_top
+from pipeline_magic.agents.specification.planner.ratios import read_ratio
 from pipeline_magic.agents.specification.planner.relations import read_relation
 from pipeline_magic.agents.specification.planner.relatives import read_among, read_those, read_who, read_whole
 from pipeline_magic.agents.specification.planner.rounding import read_rounding
@@ -101,6 +102,7 @@ READERS: tuple[Reader, ...] = (
     read_derive,
     read_percentage_of_that,
     read_rounding,
+    read_ratio,
     read_measure,
     read_explained,
     read_group,
@@ -273,6 +275,8 @@ def _unused_definitions(c: Context, made: Scanned) -> None:
     for name, (_, end) in c.definitions.items():
         if slug(name) in named or name.casefold() in c.states:
             continue
+        if any(each.start < end <= each.end and each.measure.name in named for each in c.named):
+            continue  # `the pass rate of a course is …` explains the rate
         for j in range(c.starts[end - 1], end):
             if made.kinds[j] == "comment":
                 made.kinds[j] = None

@@ -88,6 +88,8 @@ def thing_at(c: Context, i: int, about: TableInfo | None) -> tuple[int, ColumnIn
                 and (column.kind == "text" or (column.kind not in {"number", "boolean"} and column.optional))
                 and column.nullable
             ]
+            if not hits and size == 1:
+                hits = _by_last_word(table, c.tokens[i].stem)
             if len(hits) == 1:
                 behind = c.tokens[i + size] if i + size < c.end(i) else None
                 if comparison_at(c, i + size) is not None or (behind and behind.kind in {"number", "quoted"}):
@@ -96,6 +98,14 @@ def thing_at(c: Context, i: int, about: TableInfo | None) -> tuple[int, ColumnIn
                     return None
                 return i + size, hits[0]
     return None
+
+
+def _by_last_word(table: TableInfo, word: str) -> list[ColumnInfo]:
+    """``no tier`` of `loyalty_tier`, where no other column has that word."""
+    having = [column for column in table.columns if word in column.words]
+    fits = [column for column in having if column.words[-1] == word and column.kind in {"text", "date", "timestamp"}]
+    one = len(having) == 1 and len(word) > 3 and word not in _PART and word not in table.words
+    return [column for column in fits if one and column.nullable and column.name not in table.key]
 
 
 def numbered(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:

@@ -38,9 +38,13 @@ OPERATORS = {
     ),
     ">": (
         "more than|over|above|greater than|larger than|higher than|bigger than|exceeds|exceed|exceeding|"
-        "exceeded|longer than|older than|beyond|>|heavier than|better than"
+        "exceeded|longer than|older than|beyond|>|heavier than|better than|"
+        "more then|greater then|larger then|higher then|bigger then|longer then|older then|heavier then"
     ),
-    "<": "less than|fewer than|under|below|smaller than|lower than|shorter than|younger than|<|cheaper than",
+    "<": (
+        "less than|fewer than|under|below|smaller than|lower than|shorter than|younger than|<|cheaper than|less then|"
+        "fewer then|smaller then|lower then|shorter then|younger then|cheaper then"
+    ),
     "<>": "<>|!=|other than|not equal to|different from|unequal to|is not equal to|does not equal",
     "=": "=|==|equals|equal to|exactly|of exactly",
 }

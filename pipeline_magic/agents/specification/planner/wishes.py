@@ -319,7 +319,7 @@ def _lost_formulas(items: list[Item]) -> list[Item]:
     return made
 
 
-_CASE = re.compile(r"(avg|min|max)\(CASE WHEN (.+) THEN ([^ ]+) END\)")
+_CASE = re.compile(r"(avg|min|max|sum)\(CASE WHEN (.+) THEN ([^ ]+) END\)")
 
 
 def _one_kind(items: list[Item]) -> list[Item]:
