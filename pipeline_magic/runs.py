@@ -36,6 +36,7 @@ __all__ = [
     "FileDiff",
     "Finding",
     "Generated",
+    "HandEdit",
     "NotebookRun",
     "Option",
     "Parsed",
@@ -243,6 +244,26 @@ class Generated(Model):
     def file(self, path: str) -> File:
         """The file at that path."""
         return next(file for file in self.files if file.path == path)
+
+
+class HandEdit(Model):
+    """What was decided of a file that somebody edited in the repository; discarding is a waiver of its finding.
+
+    Attributes:
+        path: The generated file.
+        sha256: Of what stood there, so that no other edit is meant.
+        how: ``take``: its meaning went into the spec. ``keep``: its text went into `custom`.
+        by: Authenticated identity of who decided.
+        custom: Path of the custom file; empty when it was taken.
+        custom_sha256: Of the custom file as it was written.
+    """
+
+    path: str
+    sha256: str
+    how: Literal["take", "keep"]
+    by: str
+    custom: str = ""
+    custom_sha256: str = ""
 
 
 # --- stage 4: quality --------------------------------------------------------------------------------------------
@@ -593,6 +614,7 @@ class Run(Model):
     wish: str = ""
     edits: tuple[Edit, ...] = ()
     waivers: tuple[Waiver, ...] = ()
+    hand_edits: tuple[HandEdit, ...] = ()
     approval_id: str = ""
     digest: str = ""
     message: str = ""

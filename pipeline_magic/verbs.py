@@ -274,6 +274,25 @@ def _waive(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, 
     return _shown(orchestrator.waive(run_id, args.finding, args.reason, name=args.name, progress=progress))
 
 
+def _hand_edits(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
+    from pipeline_magic.agents.github.hand_edits import WAYS
+    from pipeline_magic.flow.resolving import found_text
+
+    run_id = run_id_of(orchestrator, args.id)
+    asked = [(way, path) for way in WAYS if (path := getattr(args, way))]
+    if len(asked) > 1:
+        raise UsageError("One file is decided at a time.", hint="Each decision makes a new plan.")
+    for way, path in asked:
+        made = orchestrator.resolve_hand_edit(run_id, path, way, args.reason, progress=progress)
+        shown = _shown(made)
+        said = "\n".join(orchestrator.hand_edit_effects(run_id, path))
+        return replace(shown, text=f"{said}\n\n{shown.text}" if said else shown.text)
+    found = orchestrator.hand_edits(run_id)
+    data = [{"id": one.id, "path": one.path, "message": one.message, "diff": one.diff, "ways": one.ways,
+             "changed": one.changed} for one in found]  # fmt: skip
+    return Outcome(text=found_text(run_id, found), data={"run": run_id, "hand_edits": data})
+
+
 def _audit(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, progress: Progress) -> Outcome:
     store = orchestrator.ports.store
     if args.id == "verify":
@@ -497,6 +516,19 @@ VERBS: tuple[Verb, ...] = (
             (("--reason",), {"required": True, "help": "why it may stand"}),
             _NAME,
             _RUN,
+        ),
+        slow=True,
+    ),
+    Verb(
+        "hand-edits",
+        "Show generated files that were edited in the repository; take, keep or discard an edit.",
+        _hand_edits,
+        (
+            _ID,
+            (("--take",), {"default": "", "metavar": "PATH", "help": "take what the file says into the spec"}),
+            (("--keep",), {"default": "", "metavar": "PATH", "help": "keep the file as a custom file"}),
+            (("--discard",), {"default": "", "metavar": "PATH", "help": "let the file be written again"}),
+            (("--reason",), {"default": "", "help": "why; needed to discard, kept in the audit"}),
         ),
         slow=True,
     ),

@@ -37,6 +37,7 @@ from pipeline_magic.errors import ApprovalRefused, UsageError
 from pipeline_magic.flow import arriving, changing, drafts, observing, permitted, planning, remembering, wishing, words
 from pipeline_magic.flow.landing import Landing
 from pipeline_magic.flow.reporting import refuse_voided, report
+from pipeline_magic.flow.resolving import kept_files
 from pipeline_magic.flow.stages import Work
 from pipeline_magic.flow.undoing import Rollback
 from pipeline_magic.local_zone import local_zone
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
 
     from pipeline_magic.agents.specification.llm import ModelParser
     from pipeline_magic.ports import Engine, LanguageModel
+    from pipeline_magic.runs import File
     from pipeline_magic.spec.schema import TableSchema
     from pipeline_magic.spec.typed import TypedSpec
     from pipeline_magic.wiring import Ports
@@ -144,6 +146,10 @@ class Flow:
         )
         return self._validate(work, parsed)
 
+    def compiled(self, typed: TypedSpec, validated: Validated) -> tuple[File, ...]:
+        """The files of a spec that is only tried."""
+        return self._writer.files(typed, validated.provenance, observing.environments_of(self._ports))
+
     def tables_beside(self, words: str, typed: TypedSpec) -> tuple[TableSchema, ...]:
         """Tables that a change in words may mean beside those that the spec reads, and those themselves."""
         self._ports.prepare(lambda message: None)
@@ -217,17 +223,24 @@ class Flow:
         typed = planning.require_complete(validated)
         environments = observing.environments_of(ports)
         files = self._writer.files(typed, validated.provenance, environments)
+        files += kept_files(ports.code_host, run.hand_edits)
         base = observing.base_state(ports, run, files)
         generated = work.stage(
             "generate",
-            {"files": files, "base": base, "compiler": VERSION, "environments": environments},
+            {
+                "files": files,
+                "base": base,
+                "compiler": VERSION,
+                "environments": environments,
+                **({"hand_edits": run.hand_edits} if run.hand_edits else {}),
+            },
             Generated,
             lambda: self._writer.compare(files, typed).model_copy(
                 update={
                     "environments": environments.model_dump(mode="json"),
                     "repository": ports.code_host.repository,
                     "findings": (
-                        *self._github.hand_edits(files),
+                        *self._github.hand_edits(files, run.hand_edits),
                         *self._writer.kept_by_hand(typed, environments),
                     ),
                 }

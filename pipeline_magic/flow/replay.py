@@ -233,7 +233,7 @@ class _Made:
 
         kept = self._kept
         writer = NotebookGeneratorAgent(self._host())  # type: ignore[arg-type]  # what is asked of it
-        return writer.files(typed, kept.validated.provenance, _environments(kept.generated))
+        return (*writer.files(typed, kept.validated.provenance, _environments(kept.generated)), *_custom(kept))
 
     def _plan(self, typed: TypedSpec, files: tuple[File, ...]) -> Plan:
         """The plan of what was made again, upon the world as it was observed then."""
@@ -318,6 +318,15 @@ class _Base:
 
     def last_generated(self, path: str) -> str | None:
         return None
+
+
+def _custom(kept: _Kept) -> tuple[File, ...]:
+    """Custom files are a person's: as kept, where they are what was decided."""
+    from pipeline_magic.agents.github.hand_edits import sha256
+
+    wanted = {one.custom: one.custom_sha256 for one in kept.run.hand_edits if one.how == "keep"}
+    files = kept.generated.files if kept.generated else ()
+    return tuple(file for file in files if wanted.get(file.path) == sha256(file.content))
 
 
 def _environments(generated: Generated | None) -> Environments:

@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import ipywidgets as w
 
+from pipeline_magic.agents.github.hand_edits import Way
 from pipeline_magic.errors import Cancelled, PipelineMagicError, SpecError
 from pipeline_magic.ports import Progress
 from pipeline_magic.runs import Answer, RollbackPlan, Snapshot, Stage, StageEvent
@@ -23,6 +24,7 @@ from pipeline_magic.ui import assets
 from pipeline_magic.ui.controls import QuestionControls, classed
 from pipeline_magic.ui.document import static_html, static_text
 from pipeline_magic.ui.form import edits
+from pipeline_magic.ui.hand_edits import NotebookTab
 from pipeline_magic.ui.header import header_html, header_view
 from pipeline_magic.ui.markup import Html, code, fit, note, prose, tag
 from pipeline_magic.ui.notebook import notebook_html, notebook_view
@@ -69,6 +71,10 @@ class Actions(Protocol):
 
     def waive(self, run_id: str, finding: str, reason: str, *, name: str = "", progress: Progress) -> Snapshot:
         """Accept a red finding by name."""
+        ...
+
+    def resolve_hand_edit(self, run_id: str, path: str, way: Way, reason: str = "", *, progress: Progress) -> Snapshot:
+        """Decide what becomes of a file that somebody edited in the repository."""
         ...
 
     def cancel(self, run_id: str) -> Snapshot:
@@ -119,6 +125,7 @@ class Panel:
         self._thread: threading.Thread | None = None
         self._questions = QuestionControls(())
         self._spec = SpecTab("Spec", tuple(tables), self._buttons, find)
+        self._notebook = NotebookTab("Notebook", self._on_hand_edit)
         self._quality = QualityTab("Quality", self._on_waive)
         undo = UndoControls(self._on_look, self._on_undo, self._on_go_on)
         self._approval = ApprovalTab("Approval", approver, self._on_approve, self._on_reject, undo)
@@ -126,7 +133,7 @@ class Panel:
             StatementTab("Statement"),
             self._spec,
             Drawn("Schemas", lambda s: schemas_html(schemas_view(s))),
-            Drawn("Notebook", lambda s: notebook_html(notebook_view(s))),
+            self._notebook,
             self._quality,
             LineageTab("Lineage"),
             self._approval,
@@ -253,7 +260,7 @@ class Panel:
         self._approval.approve.disabled = not open_ or bool(view and view.blocked)
         self._approval.reject.disabled = not open_
         self._approval.undo.enable(not busy)
-        for button in self._quality.buttons:
+        for button in (*self._quality.buttons, *self._notebook.buttons):
             button.disabled = busy
         if self._busy:
             hint = f"{self._busy} …"
@@ -363,6 +370,16 @@ class Panel:
             return
         run_id, name = self._snapshot.run.id, self._approval.name.value.strip()
         self._start("Waiving", lambda: self._actions.waive(run_id, finding, reason, name=name, progress=self.progress))
+
+    def _on_hand_edit(self, path: str, way: Way, reason: str) -> None:
+        if way == "discard" and not reason:
+            self._say(f"Say why the edit of {path} may go, then press Discard.", "warn")
+            return
+        run_id = self._snapshot.run.id
+        self._start(
+            "Deciding and planning anew",
+            lambda: self._actions.resolve_hand_edit(run_id, path, way, reason, progress=self.progress),
+        )
 
     def _on_cancel(self) -> None:
         if not self._busy or self._stopping:

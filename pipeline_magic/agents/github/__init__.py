@@ -3,6 +3,7 @@
     markdown.py      text of others made harmless in Markdown
     body.py          what stands in a pull request: pure
     hand_edits.py    generated files that somebody changed in the repository
+    taking.py        what such an edit means for the spec
     agent.py         GitHubAgent: prepares the change, opens, merges, undoes
 
 Here: words and order. Not here: branches, commits and the code host's interface (`ports.CodeHost` and its adapters).

@@ -21,6 +21,7 @@ from pipeline_magic.runs import (
     Change,
     File,
     Finding,
+    HandEdit,
     Plan,
     PullRequest,
     QualityReport,
@@ -90,12 +91,16 @@ class GitHubAgent:
             files=plan.files,
         )
 
-    def hand_edits(self, files: Sequence[File]) -> tuple[Finding, ...]:
-        """A red finding for every file whose content on the base branch would be lost; see `hand_edits`."""
+    def hand_edits(self, files: Sequence[File], decided: Sequence[HandEdit] = ()) -> tuple[Finding, ...]:
+        """A red finding for every file whose content on the base branch would be lost; see `hand_edits`.
+
+        Args:
+            files: What is about to be written.
+            decided: What became of earlier edits; such an edit is said and does not block.
+        """
+        host = self._code_host
         found = (
-            hand_edit(
-                file.path, self._code_host.read(file.path), self._code_host.last_generated(file.path), file.content
-            )
+            hand_edit(file.path, host.read(file.path), host.last_generated(file.path), file.content, decided)
             for file in files
         )
         return tuple(finding for finding in found if finding is not None)

@@ -9,6 +9,7 @@ import pytest
 from pipeline_magic.adapters.localgit import LocalGit
 from pipeline_magic.agents.approval.digest import plan_digest
 from pipeline_magic.agents.github import GitHubAgent
+from pipeline_magic.agents.github.hand_edits import finding_id
 from pipeline_magic.errors import HandEditFound
 from pipeline_magic.redact import MASK
 from pipeline_magic.runs import Change, Decision, File, Plan, QualityReport
@@ -132,7 +133,7 @@ def test_hand_edit(agent: GitHubAgent, host: LocalGit, content: str | None, said
     put(host, content)
     files = (File(path=PATH, content="new\n"),)
     (finding,) = agent.hand_edits(files)
-    assert (finding.id, finding.severity, finding.where) == (f"hand_edit:{PATH}", "red", PATH)
+    assert (finding.id, finding.severity, finding.where) == (finding_id(PATH, host.read(PATH)), "red", PATH)
     assert said in finding.message
     with pytest.raises(HandEditFound) as raised:
         agent.require_no_hand_edits(files)
