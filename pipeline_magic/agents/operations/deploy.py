@@ -161,7 +161,7 @@ class PipelineOperator:
             say("Running it once")
             rows = self._first_run(made.id, record, target, effects)
             effects.once("table.describe", digest, lambda: self._describe(prepared))
-        after = [item.version for item in self._engine.history(target)[:1]]
+        after = self._newest(prepared, target)
         return self._store.save_deployment(
             record.model_copy(
                 update={
@@ -172,7 +172,7 @@ class PipelineOperator:
                     "next_run": made.next_run,
                     "rows": rows,
                     "target_version_before": _mapping(before.get(target)).get("version"),
-                    "target_version_after": after[0] if after else None,
+                    "target_version_after": after,
                     "message": "",
                 }
             ),
@@ -239,14 +239,20 @@ class PipelineOperator:
         """Version of each table that the pipeline writes, and the target's comment and tags, before its first write."""
         found: dict[str, Any] = {}
         for table in kept_tables(prepared.plan):
-            newest = [item.version for item in self._engine.history(table)[:1]]
-            found[table] = {"version": newest[0] if newest else None}
+            found[table] = {"version": self._newest(prepared, table)}
         target = _target(prepared)
         if found[target]["version"] is not None:
             schema = self._catalog.table(target)
             tags = {name: schema.tags[name] for name in OUR_TAGS if name in schema.tags}
             found[target].update(comment=schema.comment or "", tags=tags)
         return found
+
+    def _newest(self, prepared: Prepared, table: str) -> str | None:
+        """Newest version of a table; None where there is none, and of a materialized view, which has no history."""
+        spec = prepared.plan.spec
+        if spec.deployment == "declarative" and spec.target.mode == "overwrite":
+            return None
+        return next((item.version for item in self._engine.history(table)[:1]), None)
 
     def _create(self, catalog: str, schema: str, with_catalog: bool) -> None:
         if with_catalog:

@@ -100,3 +100,17 @@ def test_sources_of_a_declarative_pipeline(world: World) -> None:
     world.deploy("r-1", spec=spec, files=(source, other))
     [request] = world.jobs.jobs["job-daily"]
     assert request.files == {source.path: source.content}
+
+
+def test_a_materialized_view_has_no_history(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its history is never asked for, which Databricks would refuse; that of a streaming table is kept."""
+    asked: list[str] = []
+    history = world.tables.history
+    monkeypatch.setattr(world.tables, "history", lambda table: [asked.append(table), *history(table)][1:])
+    for mode in ("overwrite", "append"):
+        target = {"table": MAPPED, "input": "orders", "mode": mode}
+        run = world.deploy(f"r-{mode}", spec=trust.spec(target=target, deployment="declarative"))
+        deployment = world.store.deployment(run.id)
+        assert deployment is not None and deployment.state == "deployed"
+        assert bool(asked) == (mode == "append")
+        assert (deployment.target_version_after is None) == (mode == "overwrite")
