@@ -450,46 +450,6 @@ class PipelineBuilderOrchestrator:
             self._flow.plan(work, self._flow.understand(work))
         return self.snapshot(run_id)
 
-    def hand_edits(self, name_or_id: str) -> tuple[Found, ...]:
-        """The files that somebody edited in the repository, as the plan found them, with the ways out of each.
-
-        Raises:
-            UsageError: The run has no plan.
-        """
-        from pipeline_magic.flow import resolving
-
-        return resolving.found_in(self.ports, planning.run_named(self.ports.store, name_or_id))
-
-    def resolve_hand_edit(
-        self, run_id: str, path: str, way: Way, reason: str = "", *, progress: Progress = silent
-    ) -> Snapshot:
-        """Decide what becomes of a file that somebody edited in the repository, and plan anew.
-
-        Args:
-            run_id: Whose plan found it.
-            path: The file.
-            way: ``take`` its meaning into the spec, ``keep`` it as a custom file, or ``discard`` it.
-            reason: Why; needed to discard.
-
-        Raises:
-            StaleState: It was edited again since the plan was made.
-            SpecError: What the file says cannot be taken into the spec.
-            ApprovalRefused: The policy allows no waivers, or there is no reason.
-        """
-        from pipeline_magic.flow import resolving
-
-        run, ports = self.ports.store.run(run_id), self.ports
-        text = resolving.require_seen(ports, run, path, way)
-        if way == "discard":
-            return self.waive(run_id, finding_id(path, text), reason, progress=progress)
-        assert text is not None  # what was removed can be discarded alone
-        changes, said = resolving.decided(ports, run, path, text, way, reason, self._flow.compiled)
-        _require_no_token([reason, *(edit.model_dump(mode="json") for edit in changes.get("edits", ()))])
-        with self._work(run, progress) as work:
-            work.update(**changes, audit=said)
-            self._flow.plan(work, self._flow.understand(work))
-        return self.snapshot(run_id)
-
     def cancel(self, run_id: str) -> Snapshot:
         """Stop the work on a run at the next boundary, or drop a run that waits. What was finished is kept.
 

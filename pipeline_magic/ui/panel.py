@@ -27,7 +27,6 @@ from pipeline_magic.ui.form import edits
 from pipeline_magic.ui.hand_edits import NotebookTab
 from pipeline_magic.ui.header import header_html, header_view
 from pipeline_magic.ui.markup import Html, code, fit, note, prose, tag
-from pipeline_magic.ui.notebook import notebook_html, notebook_view
 from pipeline_magic.ui.questions import questions_view
 from pipeline_magic.ui.questions import title as questions_title
 from pipeline_magic.ui.schemas import schemas_html, schemas_view
