@@ -77,12 +77,33 @@ CATALOGS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "venue": ("venue_id", "venue_id bigint, venue_name string, city string, capacity bigint, type string"),
     },
+    "harbour": {
+        "Ship": (
+            "ShipId",
+            "ShipId bigint, ShipName string, ShipClass string, LengthM double, CabinCount bigint, Armed string, "
+            "SkipperId bigint, Sex string, VehicleType string, CraneId bigint",
+        ),
+        "Voyage": (
+            "VoyageId",
+            "VoyageId bigint, ShipId bigint, PlannedArrival date, ActualArrival date, CargoWeightKg double, "
+            "Outcome string",
+        ),
+    },
+    "gym": {
+        "brnch": ("brnch_cd", "brnch_cd bigint, brnch_nm string, city string, opn_yr bigint"),
+        "mbr": (
+            "mbr_id",
+            "mbr_id bigint, fst_nm string, lst_nm string, brnch_cd bigint, plan_typ string, join_dt date, "
+            "yr_fee double",
+        ),
+        "vst": ("vst_id", "vst_id bigint, mbr_id bigint, in_ts date, dur_min bigint"),
+    },
 }
 
 _COUNTS = {
     "store": 7, "employee": 26, "product": 18, "customer": 24, "orders": 70, "order_item": 130, "student": 24,
     "course": 10, "enrollment": 60, "instructor": 12, "department": 6, "artist": 11, "album": 17, "track": 60,
-    "concert": 40, "venue": 8,
+    "concert": 40, "venue": 8, "Ship": 30, "Voyage": 80, "brnch": 6, "mbr": 40, "vst": 90,
 }  # fmt: skip
 _WORDS = {
     "city": ("Paris", "London", "Berlin", "Madrid", "Lyon"),
@@ -102,15 +123,22 @@ _WORDS = {
     "genre": ("Rock", "Jazz", "Pop"),
     "label": ("Blue Note", "Apex", "Orbit"),
     "type": ("indoor", "outdoor"),
+    "ShipClass": ("Tanker", "Ferry", "Tug"),
+    "Armed": ("Y", "N"),
+    "Sex": ("F", "M"),
+    "VehicleType": ("truck", "van"),
+    "Outcome": ("Docked", "Diverted"),
+    "plan_typ": ("Gold", "Basic"),
 }
 _RANGES = {
     "age": (19, 66), "opened_year": (1990, 2024), "enrolled_year": (2020, 2024), "birth_year": (1950, 2001),
     "credits": (1, 6), "quantity": (1, 9), "duration_seconds": (90, 600), "attendance": (50, 9000),
-    "capacity": (100, 9999),
+    "capacity": (100, 9999), "CabinCount": (5, 60), "opn_yr": (1990, 2024), "dur_min": (10, 120),
 }  # fmt: skip
 _POINTERS = {
     "manager_id": "employee", "advisor_id": "instructor", "store_id": "store", "customer_id": "customer",
     "order_id": "orders", "product_id": "product", "student_id": "student", "course_id": "course",
+    "ShipId": "Ship", "brnch_cd": "brnch", "mbr_id": "mbr", "SkipperId": "Ship", "CraneId": "Ship",
     "department_id": "department", "artist_id": "artist", "album_id": "album", "venue_id": "venue",
 }  # fmt: skip
 

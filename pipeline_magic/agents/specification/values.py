@@ -25,7 +25,7 @@ Look = Callable[[str], Sequence[Sequence[Any]]]
 Found = Mapping[tuple[str, str], Sequence[str]]
 
 _MOST_COLUMNS = 12
-_MOST_WORDS = 150
+_MOST_WORDS = 200
 _LONGEST = 60
 _ROWS = 200
 _TIMEOUT = 60.0

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.doings import tells_which
 from pipeline_magic.agents.specification.planner.entities import Ref
 from pipeline_magic.agents.specification.planner.formulas import Formula, derived_at, formula_at
 from pipeline_magic.agents.specification.planner.intent import (
@@ -183,11 +184,18 @@ def read_columns(c: Context, i: int) -> Found | None:
         uses = tuple(
             Use(owner.start, owner.end, owner.table.name) for owner in owners if owner.table.name == column.ref.table
         )
+        if tells_which(c, i, column) and _counting(c, i):
+            return None
         ref = _of_subject(c, i, column)
         return Found(column.end, "select", (Selected(i, column.end, ref), *uses))
     if link is not None:
         return Found(link.end, "source", (Use(i, link.end, link.table.name),))
     return _short(c, i)
+
+
+def _counting(c: Context, i: int) -> bool:
+    """Behind `how many`, a column that says which rows is not shown: it was not understood."""
+    return (c.low(i - 2), c.low(i - 1)) in {("how", "many"), ("number", "of"), ("count", "of"), ("many", "of")}
 
 
 def _where(c: Context, i: int) -> bool:

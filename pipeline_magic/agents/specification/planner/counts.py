@@ -6,6 +6,7 @@ import re
 
 from pipeline_magic.agents.specification.planner.backrefs import number_of_those, state_of_those, those_rows
 from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.doings import tells_which
 from pipeline_magic.agents.specification.planner.entities import TableInfo
 from pipeline_magic.agents.specification.planner.grouping import entity_columns, read_group
 from pipeline_magic.agents.specification.planner.idioms import (
@@ -123,6 +124,8 @@ def _count_from(c: Context, i: int, at: int) -> Found | None:
             said(c, i, end),
         )
         return Found(end, "measure", (Use(link.start, link.end, table.name), made))
+    if column is not None and not distinct and tells_which(c, at, column):
+        return None  # `armed ships`: the column says which ships, and is not what is counted
     if column is not None:
         name = f"{'distinct_' if distinct else ''}{slug(' '.join(column.column.words))}_count"
         expression = f"count({'DISTINCT ' if distinct else ''}{col(column.ref)})"

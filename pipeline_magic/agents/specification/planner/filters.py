@@ -67,7 +67,8 @@ def read_filter(c: Context, i: int) -> Found | None:
     behind = found.end
     while single and (further := state_at(c, behind, None)) is not None:
         behind = further.end  # `active sea carriers`
-    if single and intro is None and c.table_at(behind) is None and not (i and c.table_at(i - 1)):
+    told = c.low(i - 1) in {"is", "are", "was", "were", "been", "being", "got"} and i > c.starts[i]
+    if single and intro is None and c.table_at(behind) is None and not told and not (i and c.table_at(i - 1)):
         return None
     return _found(c, i, found)
 

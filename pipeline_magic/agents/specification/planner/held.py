@@ -26,6 +26,10 @@ Held = Callable[[Sequence[TableSchema], Sequence[str]], Mapping[tuple[str, str],
 _LONGEST = 3
 _MOST = 150
 _MOST_TABLES = 8
+_YES, _NO = ("y", "yes", "true", "t"), ("n", "no", "false")
+_SEXES = {"female": ("f", "female"), "male": ("m", "male"), "woman": ("f", "female"), "man": ("m", "male")}
+_SHORT = (*_YES, *_NO, "f", "m", "female", "male")
+"""What columns of flags and sexes hold, whatever the statement says."""
 
 
 def phrases(tokens: Sequence[Token], tables: Mapping[str, TableInfo], near: Sequence[str]) -> list[str]:
@@ -45,7 +49,7 @@ def phrases(tokens: Sequence[Token], tables: Mapping[str, TableInfo], near: Sequ
                 continue
             for last in dict.fromkeys((part[-1].low, part[-1].stem)):
                 found[" ".join([*(token.low for token in part[:-1]), last])] = None
-    return list(found)[:_MOST]
+    return [*list(found)[:_MOST], *_SHORT] if found else []
 
 
 def _may_be(token: Token, names: set[str]) -> bool:
@@ -82,8 +86,11 @@ def held_at(c: Context, i: int, about: TableInfo | None) -> Condition | None:
     """Words that are a value of one column near by; of the table meant, else of those named, else of all near."""
     if i >= c.end(i) or c.tokens[i].kind not in {"word", "quoted"} or c.table_at(i) is not None:
         return None
+    flag = _flag_at(c, i, about)
+    if flag is not None:
+        return flag
     for size in range(_LONGEST, 0, -1):
-        if i + size > c.end(i):
+        if i + size > c.end(i) or (size == 1 and c.low(i) in STOP | CARRIERS):
             continue
         hits = _hits(c, i, size, about)
         if not hits:
@@ -101,6 +108,32 @@ def held_at(c: Context, i: int, about: TableInfo | None) -> Condition | None:
         said = " ".join(token.text for token in c.tokens[i : i + size])
         return Condition(i + size, text, f"“{said}” is read as a {column.name}, as the data hold it")
     return None
+
+
+def _flag_at(c: Context, i: int, about: TableInfo | None) -> Condition | None:
+    """``indoor enclosures`` where a column of that name holds Y and N; ``female`` where a column of sexes holds F."""
+    low, stem = c.low(i), c.tokens[i].stem
+    for table in (about,) if about is not None else c.focus(i)[:2]:
+        for column in table.of_kind("text"):
+            held = dict(column.held)
+            if {"sex", "gender"} & set(column.words) and stem in _SEXES:
+                values = [held[word] for word in _SEXES[stem] if word in held]
+            elif (name := "".join(word for word in column.words if word not in _OF_FLAGS)) in {low, low[2:], low[3:]}:
+                opposite = {low: False, "un" + name: True, "in" + name: True, "non" + name: True}.get(low)
+                if low == name:
+                    opposite = False
+                words = () if opposite is None else _NO if opposite else _YES
+                values = [held[word] for word in words if word in held]
+            else:
+                continue
+            if values:
+                listed = ", ".join(literal(value) for value in values)
+                test = f"= {listed}" if len(values) == 1 else f"IN ({listed})"
+                return Condition(i + 1, f"{col(column.ref)} {test}", f"{low} means: {column.name} is {values[0]}")
+    return None
+
+
+_OF_FLAGS = {"is", "has", "was", "flag", "indicator", "ind", "yn"}
 
 
 def _hits(c: Context, i: int, size: int, about: TableInfo | None) -> list[tuple[ColumnInfo, str]]:

@@ -19,6 +19,7 @@ __all__ = [
     "MONTHS",
     "STOP",
     "SYNONYMS",
+    "UNITS",
     "word_set",
 ]
 
@@ -94,6 +95,13 @@ SYNONYMS = {
 """Tried only where the word itself names nothing in the catalog; the reading is then an assumption."""
 
 KEY_WORDS = word_set("key id code number identifier")
+
+UNITS = word_set(
+    """kg kgs kilogram kilo gram g mg lb lbs pound ton km kilometer kilometre m meter metre cm mm mile mi ft foot feet
+    inch sec second ms min minute mins hour hr hrs day week month year sqm sqft ha hectare liter litre l ml gb mb kwh
+    kw watt usd eur gbp chf dollar euro celsius fahrenheit percent pct"""
+)
+"""Words at the end of a column's name that say what it is measured in, and need not be said."""
 
 MONEY = (
     ("revenue",),

@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Kind, Ref, TableInfo
-from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS, FILLER, GENERAL, STOP, SYNONYMS
+from pipeline_magic.agents.specification.planner.lexicon import ABBREVIATIONS, FILLER, GENERAL, STOP, SYNONYMS, UNITS
 from pipeline_magic.agents.specification.planner.text import Token, stem, words_of
 
 __all__ = ["ColumnLink", "Linker", "TableLink"]
@@ -387,6 +387,14 @@ def _column_fit(window: tuple[str, ...], column: ColumnInfo, table: TableInfo) -
         return 0.85
     if wanted < have and have - wanted <= _KIND_WORDS and not column.is_key_like:
         return 0.85
+    if (
+        words == column.words[: len(words)]
+        and set(column.words[len(words) :]) <= UNITS
+        and column.kind == "number"
+        and len(words) < len(column.words)
+        and not have <= owner | _VAGUE
+    ):
+        return 0.95
     if len(have) == 1 and have <= _VAGUE:
         return 0.45 if have < wanted else 0.0
     if have < wanted and column.words[-1] == words[-1]:

@@ -14,6 +14,7 @@ from pipeline_magic.agents.specification.planner.comparisons import (
 )
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.deeds import done_by, listed_values, neither_nor, possessing
+from pipeline_magic.agents.specification.planner.doings import counted, filled, meant_to, using
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.idioms import (
     costing,
@@ -146,6 +147,10 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         numbered,
         signed,
         measured,
+        counted,
+        meant_to,
+        using,
+        filled,
         on_weekends,
         named_value,
         table_named,

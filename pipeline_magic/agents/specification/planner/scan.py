@@ -29,6 +29,7 @@ from pipeline_magic.agents.specification.planner.harmless import harmless, weigh
 from pipeline_magic.agents.specification.planner.intent import Item, Measure, Place, Shape, Timing, Use
 from pipeline_magic.agents.specification.planner.joinwords import read_join, read_keep, read_lacking, read_sources
 from pipeline_magic.agents.specification.planner.keeping import read_kept
+from pipeline_magic.agents.specification.planner.keyshown import read_key_shown
 from pipeline_magic.agents.specification.planner.labelling import read_labelling
 from pipeline_magic.agents.specification.planner.latest import read_latest
 from pipeline_magic.agents.specification.planner.leftout import read_left_out
@@ -110,6 +111,7 @@ READERS: tuple[Reader, ...] = (
     read_shown_thing,
     read_columns,
     read_listed,
+    read_key_shown,
 )
 
 

@@ -1,0 +1,107 @@
+"""Words of a statement find tables, columns and values whatever a catalog calls them."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.questions import asked, check
+
+
+@pytest.mark.parametrize(
+    ("text", "gold"),
+    [
+        ("Show the ship name of ships whose length is over 400.", "SELECT ShipName FROM Ship WHERE LengthM > 400"),
+        ("What is the average cargo weight of the voyages?", "SELECT avg(CargoWeightKg) FROM Voyage"),
+        ("What is the total cargo weight for each outcome?",
+         "SELECT Outcome, sum(CargoWeightKg) FROM Voyage GROUP BY Outcome"),
+    ],
+)  # fmt: skip
+def test_units_in_names_need_not_be_said(text: str, gold: str) -> None:
+    """`LengthM` is the length, `CargoWeightKg` the cargo weight."""
+    check("harbour", text, gold)
+
+
+@pytest.mark.parametrize(
+    ("text", "gold"),
+    [
+        ("How many ships have more than 30 cabins?", "SELECT count(*) FROM Ship WHERE CabinCount > 30"),
+        ("List the ship name of the ships with at most 20 cabins.",
+         "SELECT ShipName FROM Ship WHERE CabinCount <= 20"),
+    ],
+)  # fmt: skip
+def test_a_number_before_the_noun_that_a_column_counts(text: str, gold: str) -> None:
+    """`more than 30 cabins` compares `CabinCount`."""
+    check("harbour", text, gold)
+
+
+def test_a_deed_that_was_meant_is_a_date() -> None:
+    """`planned to arrive in 2024` is about the column that both words are in, and not the actual arrival."""
+    check(
+        "harbour",
+        "How many voyages were planned to arrive in 2024?",
+        "SELECT count(*) FROM Voyage WHERE substr(PlannedArrival, 1, 4) = '2024'",
+    )
+
+
+def test_a_thing_that_is_used_is_a_value() -> None:
+    """`drive a van` is a value of the one column of vehicles."""
+    check(
+        "harbour",
+        "Give the ship name of the ships that drive a van.",
+        "SELECT ShipName FROM Ship WHERE VehicleType = 'van'",
+    )
+
+
+@pytest.mark.parametrize(
+    ("text", "gold"),
+    [
+        ("How many ships whose skipper is known are there?", "SELECT count(*) FROM Ship WHERE SkipperId IS NOT NULL"),
+        ("Show the ship name of ships whose crane is unknown.", "SELECT ShipName FROM Ship WHERE CraneId IS NULL"),
+    ],
+)
+def test_whether_a_role_is_filled(text: str, gold: str) -> None:
+    """A role is known where the key of who stands in it is there."""
+    check("harbour", text, gold)
+
+
+@pytest.mark.parametrize(
+    ("text", "gold"),
+    [
+        ("How many tanker ships are there?", "SELECT count(*) FROM Ship WHERE ShipClass = 'Tanker'"),
+        ("Show the ship name of all ferries.", "SELECT ShipName FROM Ship WHERE ShipClass = 'Ferry'"),
+        ("How many female ships are there?", "SELECT count(*) FROM Ship WHERE Sex = 'F'"),
+        ("How many armed ships are there?", "SELECT count(*) FROM Ship WHERE Armed = 'Y'"),
+        ("How many unarmed ships are there?", "SELECT count(*) FROM Ship WHERE Armed = 'N'"),
+        ("How many voyages were diverted?", "SELECT count(*) FROM Voyage WHERE Outcome = 'Diverted'"),
+    ],
+)
+def test_adjectives_and_nouns_are_values_that_the_data_hold(text: str, gold: str) -> None:
+    """No comment says what a column holds: the data do."""
+    check("harbour", text, gold)
+
+
+@pytest.mark.parametrize(
+    ("text", "gold"),
+    [
+        ("Show the ids of ships with more than 30 cabins.", "SELECT ShipId FROM Ship WHERE CabinCount > 30"),
+        ("Give me the ids and cargo weights of all diverted voyages.",
+         "SELECT VoyageId, CargoWeightKg FROM Voyage WHERE Outcome = 'Diverted'"),
+    ],
+)  # fmt: skip
+def test_ids_are_the_key_of_what_is_asked_for(text: str, gold: str) -> None:
+    """`the ids of ships` shows the one key column of ships."""
+    check("harbour", text, gold)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "How many rusty ships are there?",
+        "Show the ship name of ships that drive a spaceship.",
+        "How many ships have more than 30 masts?",
+        "How many voyages were planned to sink in 2024?",
+    ],
+)
+def test_what_no_column_and_no_value_fits_is_asked(text: str) -> None:
+    """A word that the catalog and the data do not have is never guessed."""
+    assert asked("harbour", text)
