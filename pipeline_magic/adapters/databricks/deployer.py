@@ -28,7 +28,7 @@ from pipeline_magic.adapters.databricks.job_runs import gone
 from pipeline_magic.adapters.databricks.jobs import Denied, Jobs
 from pipeline_magic.adapters.databricks.kinds import DIGEST, KEY, Kind, our_tags
 from pipeline_magic.adapters.databricks.records import Record, Records, path_of, plain, record_name
-from pipeline_magic.adapters.databricks.workspace_files import WorkspaceFiles, same_content
+from pipeline_magic.adapters.databricks.workspace_files import WorkspaceFiles, is_notebook, same_content
 from pipeline_magic.errors import DeploymentError, NotFound
 from pipeline_magic.ports import Clock, DeployRequest, TableVersion
 from pipeline_magic.redact import redact
@@ -44,6 +44,8 @@ __all__ = ["LakeflowDeployer", "deployer_of"]
 
 _ID = re.compile(r"(job|pipeline):(\d{1,20})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
+_RUNS = ("tasks", "parameters", "run_as", "git_source", "job_clusters")
+"""Settings that decide what a run does; the others may be changed by hand, and a run goes on."""
 
 
 def deployer_of(client: WorkspaceClient, settings: Settings, clock: Clock) -> LakeflowDeployer:
@@ -107,11 +109,13 @@ class LakeflowDeployer:
             self._files.put(f"{folder}/{path}", text)
         self._share(request, folder)
         path = path_of(folder, record_name(request))
-        there = self._found(request.pipeline, request.environment)
+        there = self._jobs.look(request.pipeline, request.environment)
         record = self._begun(path, request, there)
         word = "pipeline" if request.spec.deployment == "declarative" else "job"
         kind = self._kind(word)
         job = kind.place(request, folder, there[1] if there else None, our_tags(request, record_name(request)))
+        if record.before and not _grants(request) and self._granted(record.before):
+            self._jobs.close(job)
         settings = kind.settings(job)
         self._records.write(path, record, written=plain(settings))
         return self._deployment(word, job, settings, request)
@@ -146,11 +150,19 @@ class LakeflowDeployer:
         )
         return self._records.write(path, made)
 
+    def _granted(self, path: str) -> bool:
+        """Whether the deployment before gave permissions, so that they are to be taken back."""
+        try:
+            before = self._records.read(path)
+        except DeploymentError:
+            return False
+        return before is not None and _grants(before.request)
+
     # --- looking -----------------------------------------------------------------------------------------------------
 
     def find(self, pipeline: str, environment: str) -> Deployment | None:
         """The deployment with these tags; None when there is none."""
-        there = self._found(pipeline, environment)
+        there = self._jobs.look(pipeline, environment)
         if there is None:
             return None
         word, job = there
@@ -177,6 +189,8 @@ class LakeflowDeployer:
                 if record.written is not None:
                     changed += map(redact, drift(record.written, plain(made)))
                 changed += self._changed_sources(word, job, record)
+        except Denied:
+            changed.append("what was, cannot be told: its record lies where this user may not read")
         except DeploymentError as error:
             changed.append(error.message)
         extra: dict[str, JsonValue] = {
@@ -237,8 +251,14 @@ class LakeflowDeployer:
         """
         word, job = self._of(deployment_id)
         kind = self._kind(word)
-        record = self._present(word, job, kind.settings(job))
-        changed = self._changed_sources(word, job, record) if record is not None else []
+        settings = kind.settings(job)
+        record = self._present(word, job, settings)
+        changed: list[str] = []
+        if record is not None:
+            changed += self._changed_sources(word, job, record)
+            if record.written is not None:
+                was, now = ({name: one.get(name) for name in _RUNS} for one in (record.written, plain(settings)))
+                changed += map(redact, drift(was, now))
         if changed:
             raise DeploymentError(
                 f"What would run is not what was deployed: {'; '.join(changed)}.",
@@ -272,15 +292,6 @@ class LakeflowDeployer:
         if match is None:
             raise gone(deployment_id, self._host)
         return match[1], match[2]
-
-    def _found(self, pipeline: str, environment: str) -> tuple[str, str] | None:
-        """Kind and id of the job with these tags, whatever it runs."""
-        job = self._jobs.find(pipeline, environment)
-        if job is None:
-            return None
-        tasks = self._jobs.settings(job).get("tasks")
-        runs = [task for task in tasks if isinstance(task, dict)] if isinstance(tasks, list) else []
-        return ("pipeline" if any("pipeline_task" in task for task in runs) else "job"), job
 
     def _record_path(self, word: str, job: str, settings: dict[str, JsonValue]) -> str:
         """Path of the record that the tags name; empty when they name none."""
@@ -316,7 +327,7 @@ class LakeflowDeployer:
         return [said for path, text in _sources(record.request).items() for said in self._changed(folder, path, text)]
 
     def _changed(self, folder: str, path: str, text: str) -> Iterator[str]:
-        found = self._files.read(f"{folder}/{path}", notebook=text.lstrip().startswith("{"))
+        found = self._files.read(f"{folder}/{path}", notebook=is_notebook(text))
         if found is None:
             yield f"`{path}` was removed by hand"
         elif not same_content(found, text):
@@ -361,6 +372,12 @@ def _sources(request: DeployRequest) -> dict[str, str]:
     if request.spec.deployment == "declarative":
         return {PurePosixPath(path).name: text for path, text in request.files.items()}
     return {PurePosixPath(request.notebook_path).stem: request.notebook}
+
+
+def _grants(request: DeployRequest) -> bool:
+    """Whether the settings of the job say who may do what with it."""
+    jobs = request.resource.get("jobs")
+    return isinstance(jobs, dict) and any(isinstance(job, dict) and job.get("permissions") for job in jobs.values())
 
 
 def _check(request: DeployRequest) -> None:

@@ -10,6 +10,7 @@ Not here: how a run goes (`job_runs`), the notebook that a job runs (`deployer`)
 from __future__ import annotations
 
 import copy
+import re
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -31,6 +32,7 @@ __all__ = ["Denied", "Jobs"]
 _JOBS = "/api/2.2/jobs"
 _PERMISSIONS = "/api/2.0/permissions/jobs"
 _WHO = ("user_name", "group_name", "service_principal_name")
+_APPLICATION = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _CREATIONS = 3
 """Attempts to create a job of which nobody knows whether they were taken; each looks first."""
 
@@ -218,17 +220,34 @@ class Jobs:
         except Denied as denied:
             raise self._denied(denied, wanted, f"CAN MANAGE on the job {job}") from None
 
+    def close(self, id: str) -> None:
+        """Take back every permission that was given on the job, but its owner's and the caller's.
+
+        Raises:
+            DeploymentError: The caller may not.
+        """
+        self._permit(id, ({**principal(self._files.me()), "level": "CAN_MANAGE"},), {})
+
     # --- looking -----------------------------------------------------------------------------------------------------
 
     def find(self, pipeline: str, environment: str) -> str | None:
         """Id of the job with these two tags, the lowest where there are several; None when there is none."""
+        found = self.look(pipeline, environment)
+        return found[1] if found else None
+
+    def look(self, pipeline: str, environment: str) -> tuple[str, str] | None:
+        """What the job with these two tags runs, ``job`` or ``pipeline``, and its id."""
         found = self._tagged(pipeline, environment, f"{pipeline} ({environment})")
-        return str(found[0]["job_id"]) if found else None
+        if not found:
+            return None
+        tasks = _settings(found[0]).get("tasks") or ()
+        return "pipeline" if any("pipeline_task" in task for task in tasks) else "job", str(found[0]["job_id"])
 
     def _tagged(self, pipeline: str, environment: str, name: str) -> list[dict[str, Any]]:
         """Jobs with these tags by id; one that was renamed is looked for among all, where none has the name."""
         what = f"looking for the job of `{pipeline}`"
-        for query in ({"name": name, "limit": 100}, {"limit": 100}):
+        every = {"limit": 100, "expand_tasks": "true"}
+        for query in ({"name": name, **every}, every):
             try:
                 jobs = list(self._calls.pages(what, f"{_JOBS}/list", query, "jobs"))
             except (NotFound, Refusal) as error:
@@ -365,7 +384,7 @@ def principal(name: str) -> dict[str, str]:
     >>> principal("ada@acme.test"), principal("0a1b2c3d-0000-4000-8000-000000000001")
     ({'user_name': 'ada@acme.test'}, {'service_principal_name': '0a1b2c3d-0000-4000-8000-000000000001'})
     """
-    return {"user_name" if "@" in name else "service_principal_name": name}
+    return {"service_principal_name" if _APPLICATION.fullmatch(name) else "user_name": name}
 
 
 def _settings(job: Mapping[str, Any]) -> dict[str, Any]:
