@@ -6,8 +6,11 @@ the less they load: at import there is the standard library and our errors.
 
 from __future__ import annotations
 
+import contextlib
 import re
+import sys
 import warnings
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from pipeline_magic.adapters.spark_work import shorten
@@ -35,8 +38,9 @@ class SessionLost(EngineUnavailable):
 
 def connect(url: str) -> SparkSession:
     """A new session: times in UTC, new tables in Delta, and few retries, so that a dead server is told at once."""
-    from pyspark.sql import SparkSession
-    from pyspark.sql.connect.client.retries import DefaultPolicy
+    with _main_with_a_file():
+        from pyspark.sql import SparkSession
+        from pyspark.sql.connect.client.retries import DefaultPolicy
 
     # A dead server is told by an error of ours, not by a warning about retries.
     warnings.filterwarnings("ignore", message=r"\[RETRIES_EXCEEDED\]")
@@ -46,6 +50,21 @@ def connect(url: str) -> SparkSession:
     session.conf.set("spark.sql.session.timeZone", "UTC")
     session.conf.set("spark.sql.sources.default", "delta")
     return session
+
+
+@contextlib.contextmanager
+def _main_with_a_file() -> Iterator[None]:
+    """Spark's client takes a process whose main module comes from no file (`python -c`, a worker that runs functions)
+    for its own doctests, looks for a full Spark beside it, finds none, and ends the process."""
+    main = sys.modules["__main__"]
+    if hasattr(main, "__file__"):
+        yield
+        return
+    main.__file__ = "<none>"
+    try:
+        yield
+    finally:
+        del main.__file__
 
 
 def registrations(lakehouse: Lakehouse) -> dict[str, str]:
