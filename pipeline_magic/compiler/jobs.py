@@ -144,7 +144,8 @@ def pipeline_settings(typed: TypedSpec, environment: Environment, source_path: s
         "catalog": catalog,
         "schema": schema,
         "serverless": environment.serverless,
-        "continuous": isinstance(typed.spec.trigger, Continuous),
+        # A continuous pipeline begins by itself as soon as it is there; paused, it runs when it is told to.
+        "continuous": isinstance(typed.spec.trigger, Continuous) and not environment.paused,
         "development": environment.mode == "development",
         "channel": "CURRENT",
         "configuration": values,

@@ -146,6 +146,7 @@ def test_pipelines_agree_field_by_field(environment: Environment, trigger: Any) 
     job = job_settings(typed, environment, "an id")
     assert Job.from_dict(job).as_dict() == job == JobSettings.from_dict(job).as_dict()
     assert settings["configuration"]["target"] == physical(typed.spec.target.table, environment)
+    assert settings["continuous"] == (trigger.kind == "continuous" and not environment.paused)
 
 
 def test_settings_of_production() -> None:
