@@ -1,6 +1,6 @@
 """A generated file that somebody edited in the repository: taken into the spec, kept as a custom file, or discarded.
 
-Over the local repository; over GitHub's adapter the same is in `tests/test_github.py`.
+Over the local repository, and once over GitHub's adapter.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ import json
 import subprocess
 from argparse import Namespace
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from pipeline_magic.runs import Finding, Snapshot
 from pipeline_magic.spec.paths import Edit
 from pipeline_magic.verbs import VERBS
 from tests.support.bound import POLICY, Desk, at_desk, planned_home
+from tests.support.github_server import GitHubServer, github_at
+from tests.trust import world
 
 NAME = "city_orders"
 ROOT = f"pipelines/{NAME}"
@@ -266,6 +269,49 @@ def test_a_policy_without_waivers(desk: Desk) -> None:
     with pytest.raises(ApprovalRefused, match="allows no waivers"):
         desk.it.resolve_hand_edit(desk.run_id, NOTEBOOK, "discard", "a slip")
     assert not reds(desk.it.resolve_hand_edit(desk.run_id, NOTEBOOK, "keep"))
+
+
+# --- on GitHub -------------------------------------------------------------------------------------------------------
+
+
+def test_the_three_ways_on_github(tmp_path: Path) -> None:
+    """Somebody pushes to the base branch there: taken, kept and discarded as in the local repository, each merged."""
+    server = GitHubServer(tmp_path)
+    home = tmp_path / "home"
+    world.build_home(home)
+    it = world.open_world(home, replace(world.ports_at(home), code_host=github_at(server)))
+    host = it.ports.code_host
+    try:
+        result = it.build_pipeline(world.STATEMENT)
+        it.approve(result.approval_id, "Ada")
+        notebook, spec, shared = host.read(NOTEBOOK), host.read(SPEC), host.read("databricks.yml")
+        assert notebook and spec and shared
+        pushed = {
+            SPEC: spec.replace("how: inner", "how: left"),
+            NOTEBOOK: notebook.replace("order_count", "my_count"),
+            "databricks.yml": shared + "# mine\n",
+        }
+        server.push("main", {path: text.encode() for path, text in pushed.items()})
+        it.generate(result.run_id)
+        assert [one.path for one in it.hand_edits(result.run_id)] == [NOTEBOOK, "databricks.yml", SPEC]
+        it.resolve_hand_edit(result.run_id, SPEC, "take")
+        it.resolve_hand_edit(result.run_id, NOTEBOOK, "keep")
+        snapshot = it.resolve_hand_edit(result.run_id, "databricks.yml", "discard", "a slip")
+        assert not reds(snapshot)
+        server.push("main", {NOTEBOOK: b"meanwhile\n"})
+        with pytest.raises(ApprovalRefused, match=NAME):
+            it.approve(snapshot.approval_id, "Ada")
+        assert host.read(NOTEBOOK) == "meanwhile\n" and len(server.pulls) == 1
+        server.push("main", {NOTEBOOK: pushed[NOTEBOOK].encode()})
+        snapshot = it.generate(result.run_id)
+        assert not reds(snapshot)
+        it.approve(snapshot.approval_id, "Ada")
+        assert host.read(SPEC) == pushed[SPEC] and host.read("databricks.yml") == shared
+        assert "my_count" in str(host.read(CUSTOM)) and "my_count" not in str(host.read(NOTEBOOK))
+        assert server.pulls[2]["merged_at"] and server.said[-1]["state"] == "success"
+    finally:
+        it.close()
+        server.close()
 
 
 # --- another edit meanwhile ------------------------------------------------------------------------------------------

@@ -92,6 +92,16 @@ class Recorder:
         self.now = self.now.model_copy(update={"run": self.now.run.model_copy(update={"waivers": (waiver,)})})
         return self.now
 
+    def resolve_hand_edit(
+        self, run_id: str, path: str, way: str, reason: str = "", *, progress: Progress = _silent
+    ) -> Snapshot:
+        self._do("resolve_hand_edit", path, way, reason)
+        generated = self.now.generated
+        assert generated is not None
+        left = tuple(one for one in generated.findings if one.where != path)
+        self.now = self.now.model_copy(update={"generated": generated.model_copy(update={"findings": left})})
+        return self.now
+
     def resume(self, run_id: str, *, progress: Progress = _silent) -> Snapshot:
         self._do("resume", run_id)
         self.now = snapshots.deployed()
