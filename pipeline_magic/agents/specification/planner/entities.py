@@ -187,9 +187,12 @@ def _prefix(names: list[str]) -> str:
 
 def _words(name: str, known: frozenset[str]) -> tuple[str, ...]:
     cut = [piece for word in words_of(name) for piece in split_compound(word, known)]
+    if len(cut) > 1 and cut[-1] == "min" and ABBREVIATIONS.get(cut[-2], cut[-2]) in _LASTING:
+        cut[-1] = "minute"  # `dur_min` is no minimum
     return tuple(stem(ABBREVIATIONS.get(word, word)) for word in cut)
 
 
+_LASTING = {"duration", "delay", "time", "length", "runtime", "wait", "waiting", "airtime", "elapsed", "late", "play"}
 _CUT = re.compile(r"[.;:,(]| (?:in|as|of|from|for|who|that|which|such|during|to|at|the) ", re.IGNORECASE)
 _ARTICLE = re.compile(r"^(?:an?|the) ", re.IGNORECASE)
 

@@ -28,6 +28,7 @@ from pipeline_magic.agents.specification.planner.pivots import spread
 from pipeline_magic.agents.specification.planner.refusals import refuse
 from pipeline_magic.agents.specification.planner.scope import find_scope
 from pipeline_magic.agents.specification.planner.settle import settle
+from pipeline_magic.agents.specification.planner.shortened import written_out
 from pipeline_magic.agents.specification.planner.spelling import corrected
 from pipeline_magic.agents.specification.planner.text import Token, lemmas, tokenise
 from pipeline_magic.agents.specification.planner.ties import resolve
@@ -87,7 +88,7 @@ def _read(
     refuse(statement)
     require_known(statement, catalog)
     typed = tokenise(statement)
-    tables = _candidates(typed, catalog)
+    tables = written_out(_candidates(typed, catalog), typed)
     tokens, notes = corrected(typed, tables.values(), catalog.vocabulary)
     starts, ends = scanning.segments(statement, tokens)
     columns = {column.name.casefold() for table in tables.values() for column in table.columns}
