@@ -62,9 +62,12 @@ class Own:
     def __init__(self, store: Store, run_id: str, plan: Plan | None) -> None:
         self.plan = plan
         self._effects: dict[str, Effect] = {}
+        self.deployed = False
         if plan is None:
             return
         digest = plan_digest(plan)
+        there = store.deployment(run_id)
+        self.deployed = there is not None and (there.state, there.digest) == ("deployed", digest)
         named = [one.id for one in store.approvals(run_id) if one.digest == digest]
         for effect in store.effects(run_id):
             if digest[:12] in effect.key or any(one in effect.key for one in named):
@@ -312,7 +315,7 @@ def _found(own: Own, deployer: Deployer, pipeline: str, environment: str) -> Jso
         return now
     planned = own.plan.settings.get("found")
     placed = own.done("job.deploy")
-    if placed is not None and now is None:  # not as before it was deployed: somebody has removed it since
+    if own.deployed and placed is not None and now is None:  # not as before it was deployed: somebody has removed it since
         return {"removed": str(placed.get("id") or "")}
     return planned if placed is None or _plain(placed.get("settings")) == _plain(now) else now
 
