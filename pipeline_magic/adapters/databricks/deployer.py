@@ -14,7 +14,7 @@ from __future__ import annotations
 import hashlib
 import re
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -46,6 +46,10 @@ _ID = re.compile(r"(job|pipeline):(\d{1,20})")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _RUNS = ("tasks", "parameters", "run_as", "git_source", "job_clusters")
 """Settings that decide what a run does; the others may be changed by hand, and a run goes on."""
+_UPDATES = (
+    "libraries", "configuration", "catalog", "schema", "run_as", "continuous", "clusters", "serverless", "environment",
+)  # fmt: skip
+"""The same of a pipeline."""
 
 
 def deployer_of(client: WorkspaceClient, settings: Settings, clock: Clock) -> LakeflowDeployer:
@@ -115,7 +119,7 @@ class LakeflowDeployer:
         kind = self._kind(word)
         job = kind.place(request, folder, there[1] if there else None, our_tags(request, record_name(request)))
         if record.before and not _grants(request) and self._granted(record.before):
-            self._jobs.close(job)
+            kind.close(job)
         settings = kind.settings(job)
         self._records.write(path, record, written=plain(settings))
         return self._deployment(word, job, settings, request)
@@ -257,7 +261,7 @@ class LakeflowDeployer:
         if record is not None:
             changed += self._changed_sources(word, job, record)
             if record.written is not None:
-                was, now = ({name: one.get(name) for name in _RUNS} for one in (record.written, plain(settings)))
+                was, now = map(_decisive, (record.written, plain(settings)))
                 changed += map(redact, drift(was, now))
         if changed:
             raise DeploymentError(
@@ -372,6 +376,15 @@ def _sources(request: DeployRequest) -> dict[str, str]:
     if request.spec.deployment == "declarative":
         return {PurePosixPath(path).name: text for path, text in request.files.items()}
     return {PurePosixPath(request.notebook_path).stem: request.notebook}
+
+
+def _decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
+    """The part of the settings that decides what a run does."""
+    made = {name: settings.get(name) for name in _RUNS}
+    pipeline = settings.get("pipeline")
+    if isinstance(pipeline, Mapping):
+        made["pipeline"] = {name: pipeline.get(name) for name in _UPDATES}
+    return made
 
 
 def _grants(request: DeployRequest) -> bool:

@@ -178,6 +178,17 @@ class Pipelines:
                 hint="Look at `permissions` of this environment in pipeline_magic.toml.",
             ) from None
 
+    def close(self, id: str) -> None:
+        """Take back every permission that was given on the pipeline and its job, but the owner's and the caller's.
+
+        Raises:
+            DeploymentError: The caller may not.
+        """
+        pipeline = self._pipeline_of(id)
+        if pipeline:
+            self._grant(pipeline, ({**principal(self._files.me()), "level": "CAN_MANAGE"},))
+        self._jobs.close(id)
+
     # --- finding -----------------------------------------------------------------------------------------------------
 
     def find(self, pipeline: str, environment: str) -> str | None:

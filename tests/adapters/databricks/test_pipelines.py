@@ -62,6 +62,9 @@ class Jobs:
             self.runs[key] = NotebookRun(succeeded=done, error="" if done else "Workload failed")
         return self.runs[key]
 
+    def close(self, id: str) -> None:
+        self.jobs[id]["permissions"] = []
+
     def delete(self, id: str) -> None:
         self.jobs.pop(id, None)
 

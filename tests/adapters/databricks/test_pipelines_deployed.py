@@ -153,9 +153,9 @@ def test_deployed_found_and_put_back(lake: Lake) -> None:
     deployer.deploy(first.model_copy(update={"resource": {**first.resource}}))
     after = deployer.settings(made.id)
     held: Any = after["pipeline"]
-    assert held["permissions"] != (granted := before["pipeline"]["permissions"])  # type: ignore[index,call-overload]
-    assert {**held, "permissions": granted, "run_as": None} == {**before["pipeline"], "run_as": None}  # type: ignore[dict-item]
-    assert held["run_as"] == {"user_name": ADA}  # as before it was anybody's
+    assert held["run_as"] == {"user_name": ADA}  # before it was said by nobody, and was Ada's too
+    assert {**held, "run_as": None} == {**before["pipeline"], "run_as": None}  # type: ignore[dict-item]
+    assert after["permissions"] == before["permissions"]
     assert after["tags"] == before["tags"] == lake.only.spec["tags"]
 
 
@@ -165,12 +165,18 @@ def test_a_hand_made_change_is_named(lake: Lake) -> None:
     deployer = lake.site.deployer()
     made = deployer.deploy(request)
     lake.only.spec["development"] = True
+    assert deployer.run_now(made.id, key="run-0").succeeded  # it decides nothing of what a run does
     changed: Any = deployer.settings(made.id)["changed_by_hand"]
     assert len(changed) == 1 and "pipeline.development" in changed[0]
     path = lake.only.spec["libraries"][0]["file"]["path"].removeprefix("/Workspace")
     lake.site.files.items[path].text += "\n# mine\n"
     with pytest.raises(DeploymentError, match="changed by hand"):
         deployer.run_now(made.id, key="run-1")
+    deployer.deploy(request.model_copy(update={"key": "k2"}))
+    assert deployer.run_now(made.id, key="run-1").succeeded
+    lake.only.spec["configuration"]["target"] = "shop.sales.other"
+    with pytest.raises(DeploymentError, match=r"pipeline\.configuration\.target"):
+        deployer.run_now(made.id, key="run-2")
 
 
 def test_why_it_failed(lake: Lake) -> None:
