@@ -190,6 +190,10 @@ class Linker:
             found = self._best(start, frozenset(names), wanted, least, longest)
             if found is not None and names is self.near and self.scope and self._too_general(found):
                 continue
+            if found is not None and names is self.scope and found.score < _GOOD:
+                whole = self._best(start, frozenset(self.near), wanted, 0.95, longest)
+                if whole is not None and whole.end > found.end:
+                    found = whole  # `minutes watched` is a column elsewhere, and no half of one here
             if found is not None:
                 return self._of_table(found, wanted)
         return None

@@ -37,13 +37,36 @@ def in_place(c: Context, i: int, about: TableInfo | None, least: float) -> Condi
         or (c.table_at(at) is not None and c.low(at) not in COUNTRIES)
     ):
         return None
+    only_lands: Condition | None = None
     near = by_distance(c) if c.low(at - 1) != c.low(i) or _land(c, at) else ()
     for table in (about,) if about else (*c.focus(i)[:2], *near):
         columns = _place_columns(table)
         names = _names(c, at, columns[0]) if columns else None
+        if names is None:
+            continue
+        if not all(_LANDS & set(column.words) for column in columns) or _known(names[1]):
+            return _among(names[0], names[1], columns)
+        if only_lands is None and about is None and not near:
+            further = _further(c, at)
+            if further is not None:
+                return further
+        only_lands = only_lands or _among(names[0], names[1], columns)
+    return only_lands
+
+
+def _further(c: Context, at: int) -> Condition | None:
+    """The nearest table that keeps places other than countries."""
+    for table in by_distance(c):
+        columns = [column for column in _place_columns(table) if not _LANDS & set(column.words)]
+        names = _names(c, at, columns[0]) if columns else None
         if names is not None:
             return _among(names[0], names[1], columns)
     return None
+
+
+def _known(values: Sequence[str]) -> bool:
+    """One of the names is that of a country: `Berlin` is looked for in a city that is further away, if there is one."""
+    return any(value.lower().strip("'") in COUNTRIES for value in values)
 
 
 def _land(c: Context, at: int) -> bool:

@@ -378,6 +378,9 @@ def month_alone(c: Context, i: int, about: TableInfo | None) -> Condition | None
     )
 
 
+_BIRTH = {"birth", "born", "death", "died", "dead", "deceased"}
+
+
 def _whole_year(c: Context, i: int, about: TableInfo | None) -> Condition | None:
     """``in 2013`` over a table that keeps the year as a number or text."""
     at = c.match(i, "in|in the year|in year|since|after|before|during|for|from|until|of")
@@ -389,6 +392,8 @@ def _whole_year(c: Context, i: int, about: TableInfo | None) -> Condition | None
         return None
     for table in (about,) if about else c.focus(i):
         years = [column for column in table.columns if "year" in column.words and column.kind in {"number", "text"}]
+        if len(years) == 1 and _BIRTH & set(years[0].words) and c.low(i - 1) not in {*_BIRTH, "year"}:
+            continue  # what somebody did in a year is not their birth
         if len(years) == 1:
             year, name = years[0], col(years[0].ref)
             shown = name if year.kind == "number" else f"CAST({name} AS INT)"

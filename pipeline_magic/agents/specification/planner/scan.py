@@ -40,6 +40,7 @@ from pipeline_magic.agents.specification.planner.measures import read_measure
 from pipeline_magic.agents.specification.planner.named import find_named, read_named
 from pipeline_magic.agents.specification.planner.neighbours import read_neighbour
 from pipeline_magic.agents.specification.planner.nested import read_nested
+from pipeline_magic.agents.specification.planner.pairs import read_pair
 from pipeline_magic.agents.specification.planner.pivots import read_pivot
 from pipeline_magic.agents.specification.planner.places import read_places
 from pipeline_magic.agents.specification.planner.ranking import read_top
@@ -72,6 +73,7 @@ READERS: tuple[Reader, ...] = (
     read_with_none,
     read_how_often,
     read_their_deed,
+    read_pair,
     read_both_sides,
     read_relation,
     read_among,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from pipeline_magic.agents.specification.planner.context import Context
+from pipeline_magic.agents.specification.planner.farther import far_conditions
 from pipeline_magic.agents.specification.planner.intent import (
     Derive,
     Group,
@@ -35,7 +36,7 @@ __all__ = ["settle"]
 
 def settle(c: Context, items: Sequence[Item]) -> list[Item]:
     """The items, with groupings that only partition a ranking taken into it."""
-    items = completed(c, joined_instead(answered(c, rounded(c, items))))
+    items = completed(c, joined_instead(far_conditions(c, answered(c, rounded(c, items)))))
     grouped = any(isinstance(item, (Measure, Group)) for item in items)
     items = [_summed(item, items) if grouped and isinstance(item, Derive) else item for item in items]
     measured = any(isinstance(item, Measure) for item in items)
