@@ -88,12 +88,13 @@ CATALOGS: dict[str, dict[str, tuple[str, str]]] = {
             "VoyageId bigint, ShipId bigint, PlannedArrival date, ActualArrival date, CargoWeightKg double, "
             "Outcome string",
         ),
+        "ship_tender": ("ShipId TenderId", "ShipId bigint, TenderId bigint"),
     },
     "gym": {
         "brnch": ("brnch_cd", "brnch_cd bigint, brnch_nm string, city string, opn_yr bigint"),
         "mbr": (
             "mbr_id",
-            "mbr_id bigint, fst_nm string, lst_nm string, brnch_cd bigint, plan_typ string, join_dt date, "
+            "mbr_id bigint, fst_nm string, lst_nm string, home_brnch_cd bigint, plan_typ string, join_dt date, "
             "yr_fee double",
         ),
         "vst": ("vst_id", "vst_id bigint, mbr_id bigint, in_ts date, dur_min bigint"),
@@ -103,7 +104,7 @@ CATALOGS: dict[str, dict[str, tuple[str, str]]] = {
 _COUNTS = {
     "store": 7, "employee": 26, "product": 18, "customer": 24, "orders": 70, "order_item": 130, "student": 24,
     "course": 10, "enrollment": 60, "instructor": 12, "department": 6, "artist": 11, "album": 17, "track": 60,
-    "concert": 40, "venue": 8, "Ship": 30, "Voyage": 80, "brnch": 6, "mbr": 40, "vst": 90,
+    "concert": 40, "venue": 8, "Ship": 30, "Voyage": 80, "ship_tender": 20, "brnch": 6, "mbr": 40, "vst": 90,
 }  # fmt: skip
 _WORDS = {
     "city": ("Paris", "London", "Berlin", "Madrid", "Lyon"),
@@ -138,7 +139,7 @@ _RANGES = {
 _POINTERS = {
     "manager_id": "employee", "advisor_id": "instructor", "store_id": "store", "customer_id": "customer",
     "order_id": "orders", "product_id": "product", "student_id": "student", "course_id": "course",
-    "ShipId": "Ship", "brnch_cd": "brnch", "mbr_id": "mbr", "SkipperId": "Ship", "CraneId": "Ship",
+    "ShipId": "Ship", "home_brnch_cd": "brnch", "mbr_id": "mbr", "SkipperId": "Ship", "CraneId": "Ship",
     "department_id": "department", "artist_id": "artist", "album_id": "album", "venue_id": "venue",
 }  # fmt: skip
 

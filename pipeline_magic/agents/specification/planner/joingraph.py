@@ -189,6 +189,9 @@ def _pair_score(a: ColumnInfo, left: TableInfo, b: ColumnInfo, right: TableInfo)
         if key and other.is_key_like and _plain(other) and _plain(other) <= set(owner.words) | _plain(key):
             return 0.9 if _plain(other) == set(owner.words) else 0.75
     for key, other, owner in ((b_key and b, a, right), (a_key and a, b, left)):
+        if key and other.is_key_like and set(owner.words) < _plain(other) and not set(owner.words) <= _NEVER:
+            return 0.7  # `home_branch_code` points at a branch in a role of its own
+    for key, other, owner in ((b_key and b, a, right), (a_key and a, b, left)):
         if key and other.kind == "text" and other.said and set(other.said) == set(owner.words):
             return 0.7
     return 0.0

@@ -50,6 +50,7 @@ from pipeline_magic.agents.specification.planner.relatives import read_among, re
 from pipeline_magic.agents.specification.planner.rounding import read_rounding
 from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
 from pipeline_magic.agents.specification.planner.shares import read_share
+from pipeline_magic.agents.specification.planner.shownagain import lost_roles, read_shown_again, read_unit
 from pipeline_magic.agents.specification.planner.states import find_states, read_rate, read_state
 from pipeline_magic.agents.specification.planner.text import Token
 from pipeline_magic.agents.specification.planner.timing import read_timing
@@ -111,6 +112,9 @@ READERS: tuple[Reader, ...] = (
     read_group,
     read_filter,
     read_shown_thing,
+    read_key_shown,
+    read_shown_again,
+    read_unit,
     read_columns,
     read_listed,
     read_key_shown,
@@ -264,7 +268,7 @@ def scan(c: Context, marked: dict[int, Found]) -> Scanned:
     made.items, unsaid = joined_by_or(c, c.items, made.kinds)
     for j in unsaid:
         made.kinds[j] = "unmatched"
-    for j in lost_names(c, made.kinds):
+    for j in (*lost_names(c, made.kinds), *lost_roles(c)):
         made.kinds[j] = "unmatched"
     _unused_definitions(c, made)
     for j in weighty(c, made.kinds):

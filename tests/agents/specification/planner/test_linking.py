@@ -94,6 +94,41 @@ def test_ids_are_the_key_of_what_is_asked_for(text: str, gold: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("text", "gold"),
+    [
+        ("For every ship class, what is the average length? Return the ship class and the average.",
+         "SELECT ShipClass, avg(LengthM) FROM Ship GROUP BY ShipClass"),
+        ("For each outcome, how many voyages were there? Show the outcome and the number.",
+         "SELECT Outcome, count(*) FROM Voyage GROUP BY Outcome"),
+        ("What is the total cargo weight in kg for each outcome?",
+         "SELECT Outcome, sum(CargoWeightKg) FROM Voyage GROUP BY Outcome"),
+    ],
+)  # fmt: skip
+def test_what_is_there_may_be_said_again(text: str, gold: str) -> None:
+    """`the number` is the one that was counted; a unit is that of the column."""
+    check("harbour", text, gold)
+
+
+def test_another_unit_is_asked() -> None:
+    """Tons are no kilograms, and nothing is converted silently."""
+    assert asked("harbour", "What is the total cargo weight in tons for each outcome?")
+
+
+def test_a_role_that_a_table_between_gives_is_asked() -> None:
+    """A tender of a ship is a ship, and the table between points at ships twice."""
+    assert asked("harbour", "What are the ship names of the tenders of the ferries?")
+
+
+def test_a_key_with_a_role_before_it_joins() -> None:
+    """`home_brnch_cd` points at a branch, where nothing else does."""
+    check(
+        "gym",
+        "How many members does each branch have?",
+        "SELECT home_brnch_cd, count(*) FROM mbr GROUP BY home_brnch_cd",
+    )
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "How many rusty ships are there?",
