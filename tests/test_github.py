@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from argparse import Namespace
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,7 +10,6 @@ import pytest
 from pipeline_magic.config import load_settings
 from pipeline_magic.errors import ApprovalRefused, ConfigurationError
 from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
-from pipeline_magic.verbs import VERBS
 from pipeline_magic.wiring import wire
 from tests.support.github_server import FULL, GitHubServer
 
@@ -136,31 +134,3 @@ def test_local_stays_local(tmp_path: Path) -> None:
     ports = wire(load_settings({"home": tmp_path / "b"}, environ=environ, folder=tmp_path))
     assert any("github_repo" in warning for warning in ports.warnings)
     ports.close()
-
-
-def test_the_commit_says_how_the_plan_stands(server: GitHubServer, tmp_path: Path) -> None:
-    """A status of the plan's digest and verdict is there before merging, so that a rule of the branch can ask for it;
-    a token without the scope is told so, and everything else is done."""
-    server.required_checks = ("pipeline_magic/plan",)
-    orchestrator = _open(tmp_path / "home", server)
-    try:
-        result = orchestrator.build_pipeline(STATEMENT)
-        done = orchestrator.approve_pipeline(result.approval_id, "Ada")
-        assert done.deployment.state == "deployed"
-        assert [one["state"] for one in server.said] == ["success", "success"]
-        assert all(orchestrator.snapshot(result.run_id).approval.digest in one["description"] for one in server.said)
-        status = next(verb for verb in VERBS if verb.name == "status")
-        shown = status.run(orchestrator, Namespace(id=result.run_id), lambda event: None)
-        digest = orchestrator.snapshot(result.run_id).approval.digest
-        assert f"on pull request 1: success: Deployed. Quality green. Plan {digest}" in shown.text
-        server.required_checks, server.lacking = (), {"ada": "statuses"}
-        other = orchestrator.build_pipeline(STATEMENT.replace("status_counts", "other_counts"))
-        told: list[str] = []
-        done = orchestrator.approve_pipeline(
-            other.approval_id, "Ada", progress=lambda event: told.append(event.message)
-        )
-        assert done.deployment.state == "deployed" and len(server.said) == 2
-        assert any("Commit statuses: read and write" in message for message in told)
-        assert any("Commit statuses" in warning for warning in orchestrator.snapshot(other.run_id).warnings)
-    finally:
-        orchestrator.close()

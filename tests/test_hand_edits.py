@@ -128,6 +128,7 @@ def test_a_spec_is_taken(desk: Desk) -> None:
     )
 
 
+@pytest.mark.full
 def test_a_spec_with_other_bytes_is_taken(desk: Desk) -> None:
     """Comments and order are the person's: the meaning is taken, and the file is generated again."""
     text = base(desk, SPEC)
@@ -165,6 +166,7 @@ def test_a_hostile_spec_is_refused(desk: Desk) -> None:
         assert reds(desk.it.snapshot(desk.run_id)) and base(desk, SPEC) == changed
 
 
+@pytest.mark.full
 def test_a_notebook_is_taken_where_a_spec_says_the_same(desk: Desk) -> None:
     """A number that was replaced all through the notebook is that of the spec; an edit no spec says is refused."""
     desk.it.edit(desk.run_id, [Edit(path="sources.orders.filter", value="amount < 1901")])
@@ -197,6 +199,13 @@ def test_an_edit_is_kept_as_a_custom_file(desk: Desk) -> None:
     assert base(desk, NOTEBOOK) == generated and base(desk, CUSTOM) == file(snapshot, CUSTOM)
     assert desk.it.generate(desk.run_id).approval_id == snapshot.approval_id
     assert desk.it.replay(desk.run_id).same
+
+
+@pytest.mark.full
+def test_a_custom_file_is_its_owners(desk: Desk) -> None:
+    """Once it is merged it is changed by hand alone; a second edit of the generated file is kept beside it."""
+    edited(desk, NOTEBOOK, "order_count", "my_count")
+    desk.it.approve(desk.it.resolve_hand_edit(desk.run_id, NOTEBOOK, "keep").approval_id, "Ada")
     by_hand(desk, CUSTOM, "mine\n")
     again = desk.it.generate(desk.run_id)
     assert not reds(again) and all(one.path != CUSTOM for one in again.generated.files)
@@ -206,6 +215,7 @@ def test_an_edit_is_kept_as_a_custom_file(desk: Desk) -> None:
     assert base(desk, CUSTOM) == "mine\n" and "your_count" in base(desk, CUSTOM.replace("_by_hand", "_by_hand_2"))
 
 
+@pytest.mark.full
 def test_a_shared_file_is_kept(desk: Desk) -> None:
     """An edit of a file that all pipelines share goes to this one's folder; no spec says what it says."""
     generated = base(desk, "databricks.yml")
@@ -262,6 +272,7 @@ def test_rubbish_can_be_discarded_alone(desk: Desk) -> None:
     assert not reds(desk.it.resolve_hand_edit(desk.run_id, SPEC, "discard", "rubbish"))
 
 
+@pytest.mark.full
 def test_a_policy_without_waivers(desk: Desk) -> None:
     """Where the environment allows no waivers, nothing is discarded; what was edited can still be kept."""
     desk.merge(POLICY, "[environments.default]\nwaivers_allowed = false\n")
@@ -327,6 +338,7 @@ def test_an_edit_between_plan_and_decision(desk: Desk) -> None:
     assert "edited again since" in verb(desk).text and base(desk, SPEC) == text + "# more\n"
 
 
+@pytest.mark.full
 def test_an_edit_between_decision_and_approval(desk: Desk) -> None:
     """It voids the approval; in the next plan the new edit stands red again, whatever was decided of the old one."""
     text = edited(desk, SPEC, "how: inner", "how: left")

@@ -35,6 +35,10 @@ Generated and reviewed with pipeline_magic: one folder a pipeline under `pipelin
 """
 
 
+_AGAIN = "Build again: the new change starts from what the base branch holds now."
+_BY_HAND = "Undo the later changes of these files first, or undo this one by hand in the repository; then repeat."
+
+
 class LocalGit:
     """A `ports.CodeHost` over a bare repository, which is created on first use.
 
@@ -239,7 +243,8 @@ class LocalGit:
                 commit = git.resolve(f"refs/heads/{branch}")
                 if commit is None:
                     base = self._base()
-                    tree = self._merged_tree(base, self._inverse(record), f"the undoing of pull request {number}")
+                    what = f"the undoing of pull request {number}"
+                    tree = self._merged_tree(base, self._inverse(record), what, _BY_HAND)
                     commit = git.commit(tree, [base], f"{title.strip()}\n\n{TRAILER}\n", self._who())
                     git.move(f"refs/heads/{branch}", commit, ABSENT, f"undo pull request {number}")
                 body = f"Undoes pull request {number} ({record.title})."
@@ -413,7 +418,7 @@ class LocalGit:
                     hint="Remove the branch if nobody needs it, or build again.",
                 )
 
-    def _merged_tree(self, ours: str, theirs: str, what: str) -> str:
+    def _merged_tree(self, ours: str, theirs: str, what: str, hint: str = _AGAIN) -> str:
         try:
             said = self._git.run("merge-tree", "--write-tree", "-z", "--name-only", "--no-messages", ours, theirs)
         except Refused as error:
@@ -426,7 +431,7 @@ class LocalGit:
             raise MergeConflict(
                 f"`{self.base}` has moved, and {what} no longer merges cleanly: {shown}.",
                 where=str(self._path),
-                hint="Build again: the new change starts from what the base branch holds now.",
+                hint=hint,
                 paths=paths,
             ) from None
         return said.split(b"\0")[0].decode().strip()

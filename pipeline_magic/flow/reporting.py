@@ -2,8 +2,8 @@
 
 Each word is an effect with a record, so that it is said once, and a killed process leaves none out. The state is
 ``success`` from the approval on and for no other commit than the plan's own: a rule of the base branch that asks for it
-lets nobody merge what was not approved. A scope that is missing is said once and stops nothing. Not here: how a code
-host says it (`adapters`), comments (`agents.github`).
+lets nobody merge what was not approved. The pull request that undoes a plan says so; its rollback was decided. A scope
+that is missing is said and stops nothing. Not here: how a code host says it (`adapters`), comments (`agents.github`).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Standing", "missing_scopes", "refuse_voided", "report", "with_report"]
 
-Standing = Literal["waiting", "approved", "refused", "deployed", "rolled_back"]
+Standing = Literal["waiting", "approved", "refused", "deployed", "rolled_back", "undo"]
 
 _KIND = "pull_request.report"
 _SAID: dict[Standing, tuple[Literal["pending", "success", "failure"], str]] = {
@@ -31,6 +31,7 @@ _SAID: dict[Standing, tuple[Literal["pending", "success", "failure"], str]] = {
     "refused": ("failure", "Not approved any more."),
     "deployed": ("success", "Deployed."),
     "rolled_back": ("failure", "Deployed, and rolled back."),
+    "undo": ("success", "Undoes what was deployed."),
 }
 
 

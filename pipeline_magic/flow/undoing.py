@@ -213,6 +213,7 @@ class Rollback:
             "rollback.revert", step.subject, lambda: github.revert(number, deployment.name).model_dump(mode="json")
         )
         request = PullRequest.model_validate(opened)
+        reporting.report(self._ports, self._ports.store.approval(deployment.approval_id), request, "undo")
         if merge:
             merged = effects.once("rollback.merge", step.subject, lambda: github.merge(request).model_dump(mode="json"))
             request = PullRequest.model_validate(merged)
