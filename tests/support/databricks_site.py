@@ -30,7 +30,7 @@ from tests.support.databricks_server.workspace_files import Files
 from tests.support.databricks_server.world import duck_name
 from tests.support.github_server import FULL, GitHubServer
 
-__all__ = ["ADA", "BOSS", "SEED", "Site", "site"]
+__all__ = ["ADA", "BOSS", "SEED", "Site", "sample_rows", "site"]
 
 ADA, BOSS = "ada@acme.test", "boss@acme.test"
 SCALE = "0.001"
@@ -102,7 +102,7 @@ class Site:
 
 
 @functools.lru_cache(maxsize=1)
-def _rows() -> Path:
+def sample_rows() -> Path:
     """The sample tables as Parquet files; made once for a session."""
     folder = Path(tempfile.mkdtemp(prefix="pm-tpch-"))
     import atexit
@@ -124,7 +124,7 @@ def site(folder: Path) -> Site:
     for table in TPCH:
         columns = [column(place, one.name, one.type, comment=one.comment) for place, one in enumerate(table.columns)]
         listed = ", ".join(f'CAST("{one.name}" AS {_duck(one.type)}) AS "{one.name}"' for one in table.columns)
-        file = _rows() / f"{table.table.rpartition('.')[2]}.parquet"
+        file = sample_rows() / f"{table.table.rpartition('.')[2]}.parquet"
         world.duck.execute(f"CREATE TABLE {duck_name(table.table)} AS SELECT {listed} FROM read_parquet('{file}')")
         made = world.add_table(table.table, columns, "System user", comment=table.comment)
         world.commit(made, "CREATE TABLE AS SELECT", "System user")
