@@ -313,15 +313,10 @@ def _audit(orchestrator: PipelineBuilderOrchestrator, args: argparse.Namespace, 
 
 
 def _audit_verified(orchestrator: PipelineBuilderOrchestrator) -> Outcome:
-    from pipeline_magic.agents.approval import audit, heads
-    from pipeline_magic.agents.approval.records import verify_records
-    from pipeline_magic.agents.operations.deploy import HEAD_TAG
+    from pipeline_magic.flow.verifying import verify_store
 
-    ports = orchestrator.ports
-    known, unreadable = heads.gather(ports.store, ports.deployer, ports.code_host, HEAD_TAG)
-    found = audit.examine(ports.store.audit_stream(), known)
-    problems = (*unreadable, *found.problems, *verify_records(ports.store))
-    outside = len(known) - 1
+    found = verify_store(orchestrator.ports)
+    outside = found.outside
     said = f"The audit holds: {found.entries:,} entries, each chained to the one before; " + (
         f"{outside} {'head' if outside == 1 else 'heads'} outside the store {'agrees' if outside == 1 else 'agree'}."
         if outside
@@ -330,8 +325,8 @@ def _audit_verified(orchestrator: PipelineBuilderOrchestrator) -> Outcome:
     if found.backwards:
         listed = ", ".join(map(str, found.backwards[:5])) + (", …" if len(found.backwards) > 5 else "")
         said += f"\nDated before the entry that precedes them, since a clock went back: {listed}."
-    data = {"entries": found.entries, "heads": outside, "problems": list(problems), "backwards": found.backwards}
-    return Outcome(text="\n".join(problems) or said, data=data)
+    data = {**found._asdict(), "heads": outside, "problems": list(found.problems), "unknown": list(found.unknown)}
+    return Outcome(text="\n".join((*(found.problems or (said,)), *found.unknown)), data=data)
 
 
 def _audit_exported(orchestrator: PipelineBuilderOrchestrator, run_id: str | None, file: str | None) -> Outcome:

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from pipeline_magic import verbs
 from pipeline_magic.agents.approval.digest import plan_digest
-from pipeline_magic.digests import chain_hash
+from pipeline_magic.digests import GENESIS, chain_hash
 from pipeline_magic.errors import ApprovalRefused, PipelineMagicError
 from pipeline_magic.runs import Answer, Plan
 from pipeline_magic.spec.paths import Edit
@@ -316,6 +316,25 @@ def test_after_the_deployment(deployed: Path, tmp_path: Path, what: str) -> None
         rows.close()
         found = verified(desk)
         assert any(re.search(reason, one) for one in found), found
+
+
+def test_a_deployment_taken_out_with_every_trace(deployed: Path, tmp_path: Path) -> None:
+    """The tail of the audit, its note and every row of the run are gone, so that what is left holds together: the job
+    that still stands is named, since where to look is the base branch and not the store."""
+    with at_desk(deployed, tmp_path) as desk:
+        rows = Rows(desk.home)
+        for table in ("runs", "stages", "approvals", "plans", "deployments", "effects", "audit"):
+            with rows._engine.begin() as connection:
+                connection.execute(sa.text(f"DELETE FROM pm_{table}"))
+        rows.write("audit_head", "seq", "1 = 1", "0")
+        rows.write("audit_head", "hash", "1 = 1", GENESIS)
+        rows.close()
+        verb = next(one for one in verbs.VERBS if one.name == "audit")
+        given: Any = SimpleNamespace(id="verify", export=None, file=None, limit=10)
+        outcome = verb.run(desk.it, given, lambda event: None)
+        (said,) = outcome.data["unknown"]
+        assert said in outcome.text and "of `city_orders` in `default` was deployed by a plan" in said
+        assert "nothing of: by another store, or it was taken out of this one." in said
 
 
 def test_an_effect_that_nobody_did(deployed: Path, tmp_path: Path) -> None:

@@ -7,6 +7,7 @@
     undoing       rolling back                    replay        everything rebuilt from the store
     snapshots     a run as it stands              words         results in sentences
     keeping       clean-up of ended runs            dropping      cancelling a run that waits
+    verifying     audit, heads and rows
 
 Agents do the work and never know of each other; this room hands frozen models from one to the next.
 """

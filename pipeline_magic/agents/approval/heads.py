@@ -1,21 +1,28 @@
 """The audit's head as it stands outside the store: in tags of deployed jobs, and in comments of pull requests.
 
 Whoever can write to the store can compute a chain anew, or cut off its end; what was written elsewhere meanwhile no
-longer agrees. Not here: writing heads there (with the deployment, and with the comment that says who decided), and
-comparing them (`audit`).
+longer agrees. The newest head speaks for all before it, since every entry's hash covers the one before: so all jobs are
+looked at, and of the pull requests the newest `PULL_REQUESTS`, however many there are. Not here: writing heads there
+(with the deployment, and with the comment that says who decided), and comparing them (`audit`).
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 from pipeline_magic.agents.approval.audit import Head
+from pipeline_magic.agents.approval.policy import FILE, Policy
+from pipeline_magic.environments import read_environments
 from pipeline_magic.errors import PipelineMagicError
 from pipeline_magic.ports import CodeHost, Deployer, Store
 
-__all__ = ["gather"]
+__all__ = ["PULL_REQUESTS", "gather", "strangers"]
 
+PULL_REQUESTS = 100
+"""Pull requests whose comments are read: at a code host each is a request or two."""
+
+_POLICY = frozenset(Policy.model_fields) - {"environment"}
 _IN_COMMENT = re.compile(r"^Audit head `([^`\n]{1,100})`", re.MULTILINE)
 
 
@@ -38,6 +45,36 @@ def gather(store: Store, deployer: Deployer, code_host: CodeHost, tag: str) -> t
     return heads, unreadable
 
 
+def strangers(store: Store, deployer: Deployer, code_host: CodeHost, deployed: Collection[str]) -> Iterator[str]:
+    """Jobs of pipelines on the base branch that the store has no deployment of, by a plan that the audit does not know.
+
+    Where to look is not taken from the store: whoever takes a deployment out of it, with its audit to the last entry
+    and every row, leaves the files and the job. Of a pipeline that the store knows, `gather` looks at the job.
+
+    Args:
+        deployed: Digests of the plans that the audit says were deployed.
+    """
+    try:
+        text = code_host.read(FILE)
+        environments = [one.name for one in read_environments(text, policy_keys=_POLICY).environments]
+    except PipelineMagicError:  # a file that nobody can use; whoever plans is told so
+        return
+    specs = [path.split("/") for path in code_host.paths("pipelines") if path.endswith("/spec.yml")]
+    known = {deployment.name for deployment in store.deployments() if deployment.id}
+    for name in sorted({parts[1] for parts in specs if len(parts) == 3} - known):
+        for environment in environments:
+            try:
+                found = deployer.find(name, environment)
+                digest = deployer.settings(found.id).get("digest") if found is not None else None
+            except PipelineMagicError:
+                continue
+            if found is not None and isinstance(digest, str) and digest and digest not in deployed:
+                yield (
+                    f"The job {found.id} of `{name}` in `{environment}` was deployed by a plan ({digest[:12]}) that "
+                    "this audit knows nothing of: by another store, or it was taken out of this one."
+                )
+
+
 def _outside(store: Store, deployer: Deployer, code_host: CodeHost, tag: str) -> Iterator[tuple[str, str]]:
     jobs: dict[str, None] = {}
     requests: dict[int, None] = {}
@@ -53,7 +90,7 @@ def _outside(store: Store, deployer: Deployer, code_host: CodeHost, tag: str) ->
             continue
         if isinstance(tags, dict) and tag in tags:
             yield f"a tag of {job}", str(tags[tag])
-    for number in requests:
+    for number in sorted(requests, reverse=True)[:PULL_REQUESTS]:
         try:
             comments = code_host.comments(number)
         except PipelineMagicError:

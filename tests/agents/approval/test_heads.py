@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from pipeline_magic.adapters.database import Database
+from pipeline_magic.agents.approval import heads as heads_module
 from pipeline_magic.agents.approval.audit import verify
 from pipeline_magic.agents.approval.heads import gather
 from pipeline_magic.errors import NotFound
@@ -86,3 +87,19 @@ def test_what_the_store_alone_cannot_show(store: Database, where: str) -> None:
         store.append_audit(at=AT, run_id="r-1", event="forged", identity="eve")
     (problem,) = _found(store, world)
     assert problem.startswith("Entry 6 is not the one that a ") and problem.endswith("hashed anew.")
+
+
+def test_of_very_many_pull_requests_the_newest_are_read(store: Database, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The newest head speaks for all before it; a code host is not asked for thousands of pull requests."""
+    monkeypatch.setattr(heads_module, "PULL_REQUESTS", 2)
+    asked: list[int] = []
+
+    class Asked(World):
+        def comments(self, number: int) -> Sequence[str]:
+            asked.append(number)
+            return super().comments(number)
+
+    last = store.audit()[-1]
+    world = Asked({}, {3: [f"Audit head `{last.seq}:{last.hash}`"]})
+    heads, _ = gather(store, world, world, TAG)  # type: ignore[arg-type]
+    assert asked == [3, 2] and [head.seq for head in heads] == [6, 6]
