@@ -112,7 +112,11 @@ class JobRuns:
             ) from None
         found = told.get("run_id") or self._running(job)  # that of a continuous job may come without
         if not found:
-            raise DeploymentError("Databricks did not say which run it started.", where=f"job {job}")
+            raise DeploymentError(
+                "Databricks did not say which run it started.",
+                where=f"job {job} at {self._calls.host}",
+                hint="Look at the job's page in the workspace, then resume the run.",
+            )
         return int(found)
 
     def _running(self, job: str) -> int | None:

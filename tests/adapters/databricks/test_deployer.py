@@ -12,6 +12,7 @@ import pytest
 from pipeline_magic.adapters.databricks.deployer import deployer_of
 from pipeline_magic.adapters.databricks.drift import drift
 from pipeline_magic.adapters.databricks.workspace_files import same_content
+from pipeline_magic.compiler.environments import Permission
 from pipeline_magic.config import Settings
 from pipeline_magic.errors import DeploymentError, PipelineMagicError
 from tests.support.databricks_server import Fault, Refusal
@@ -88,6 +89,24 @@ def test_a_changed_notebook_does_not_run(site: JobSite, change: str) -> None:
     deployer.deploy(asked("spark.sql('SELECT 1')"))
     assert deployer.run_now(made.id, key="r").succeeded
     assert deployer.settings(made.id)["changed_by_hand"] == []
+
+
+@pytest.mark.parametrize("change", ["target", "retries", "run_as"])
+def test_a_changed_task_does_not_run(site: JobSite, change: str) -> None:
+    """Parameters, tasks and identity are what was approved, or nothing runs; a changed schedule does not matter."""
+    deployer = site.deployer()
+    made = deployer.deploy(asked(parameters={"target": "out.ops.t"}))
+    site.job.settings["schedule"]["pause_status"] = "PAUSED"
+    assert deployer.run_now(made.id, key="r1").succeeded
+    if change == "target":
+        site.job.settings["parameters"][-1]["default"] = "prod.money.accounts"
+    elif change == "retries":
+        site.job.settings["tasks"][0]["max_retries"] = 50
+    else:
+        site.job.run_as = "eve@acme.test"
+    with pytest.raises(DeploymentError, match="is not what was deployed"):
+        deployer.run_now(made.id, key="r2")
+    assert len(site.jobs.runs) == 1
 
 
 def test_notebooks_are_compared_by_their_cells() -> None:
@@ -183,6 +202,39 @@ def test_a_record_that_was_tampered_with(site: JobSite) -> None:
     with pytest.raises(DeploymentError, match="damaged") as raised:
         deployer.previous(made.id)
     assert raised.value.where.endswith(first)
+
+
+def test_permissions_go_as_they_came(site: JobSite) -> None:
+    """Permissions that a deployment gave are taken back by one without them; those that a person gave stay."""
+    deployer = site.deployer()
+    made = deployer.deploy(asked())
+    site.job.permissions["group_name", "support"] = "CAN_VIEW"
+    deployer.deploy(asked("2", key="k2"))
+    assert site.job.permissions["group_name", "support"] == "CAN_VIEW"
+    listed = (Permission(kind="group_name", name="analysts", level="CAN_MANAGE"),)
+    deployer.deploy(asked("3", key="k3", environment={"permissions": listed}))
+    assert site.job.permissions["group_name", "analysts"] == "CAN_MANAGE"
+    previous = deployer.previous(made.id)
+    assert previous is not None
+    deployer.deploy(previous.model_copy(update={"key": "rollback"}))
+    assert site.job.permissions == {("user_name", ADA): "IS_OWNER"}
+
+
+def test_a_record_of_somebody_else(site: JobSite) -> None:
+    """Whoever may manage the job and not read its record is told so, can deploy, and knows no settings before."""
+    deployer = site.deployer()
+    made = deployer.deploy(asked())
+    site.job.permissions["user_name", "eve@acme.test"] = "CAN_MANAGE"
+    site.server.refuse["GET", "workspace/export"] = Refusal(403, "PERMISSION_DENIED", "No Read permission.")
+    eve = site.deployer("eve-token")
+    found = eve.find("daily", "default")
+    assert found is not None and found.id == made.id
+    [said] = eve.settings(made.id)["changed_by_hand"]  # type: ignore[misc]
+    assert "may not read" in str(said)
+    site.server.refuse.clear()
+    eve.deploy(asked("2", key="k2"))
+    assert site.job.run_as == "eve@acme.test"
+    assert any("/eve@acme.test/" in path for path in site.files.paths("NOTEBOOK"))
 
 
 # --- changed by hand -------------------------------------------------------------------------------------------------

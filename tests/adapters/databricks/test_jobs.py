@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -304,6 +305,30 @@ def test_waiting_gets_longer(site: JobSite) -> None:
     assert deployer.run_now(made.id, key="r").succeeded
     assert site.slept[:3] == [1.0, 1.5, 2.25]
     assert max(site.slept) <= 15.0
+
+
+@pytest.mark.parametrize("answer", ["blank", "conflict"])
+def test_a_continuous_job_that_has_started_by_itself(site: JobSite, answer: str) -> None:
+    """Databricks runs it at once, and says of another start nothing, or no: its run is the one that is followed."""
+    site.jobs.hold.clear()
+    deployer = site.deployer()
+    made = deployer.deploy(asked())
+    started = site.jobs.run_now
+
+    def run_now(request: Any) -> Any:
+        if not site.jobs.runs:
+            started(request)
+        site.jobs.hold.set()
+        if answer == "conflict":
+            raise Refusal(409, "CONFLICT", "There is a concurrent trigger of the job.")
+        return {}
+
+    site.server._routes = [
+        (verb, route, run_now if action == started else action) for verb, route, action in site.server._routes
+    ]
+    site.jobs.runner = lambda *_: (time.sleep(0.3), Executed(exit_value="mine"))[1]
+    assert deployer.run_now(made.id, key="r").exit_value == "mine"
+    assert len(site.jobs.runs) == 1
 
 
 def test_written(site: JobSite) -> None:
