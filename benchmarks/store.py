@@ -8,21 +8,31 @@ read and verified as a stream, and written as JSON Lines. `growth` is the CPU ti
 a thousand entries: 1 means that an append costs the same however long the audit is. What an append takes is mostly the
 disk making it durable: `syncs_per_s` is how often it can, `append_cpu_us` our own part. `peak_mb` is of the whole
 process, `read_mb` by how much verifying and exporting raised it. `--quick` fills 50,000. SQLite in a temporary folder
-unless a URL of an empty PostgreSQL database is given. The last line is JSON.
+unless a URL of an empty PostgreSQL database is given.
+
+The same store then gets 2,000 deployed pipelines (50 with `--quick`): one is built, approved and deployed by the
+product itself, and its rows and entries are copied under other names. `verify_command_s` is what `audit verify` takes
+for all of it: the heads in jobs and pull requests, the chain, every row held against it. Jobs and pull requests are
+answered from memory, so that the figure is ours; `verify_asks` is how many requests a real workspace and code host
+would get. `verify_growth` is the CPU time a pipeline costs there, over what it costs at a tenth of them: 1 means that
+nothing is looked at twice. The last line is JSON.
 """
 
 from __future__ import annotations
 
 import argparse
+import itertools
 import json
 import os
+import re
 import resource
 import statistics
 import sys
 import tempfile
 import time
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, NamedTuple
 
 import sqlalchemy as sa
 
@@ -32,7 +42,10 @@ from pipeline_magic.adapters import database_schema as tables
 from pipeline_magic.adapters.database import Database
 from pipeline_magic.agents.approval.audit import Head, examine
 from pipeline_magic.agents.approval.export import write
-from pipeline_magic.digests import canonical_json, chain_hash
+from pipeline_magic.agents.operations.deploy import HEAD_TAG
+from pipeline_magic.digests import canonical_json, chain_hash, digest_of
+from pipeline_magic.flow.verifying import verify_store
+from pipeline_magic.runs import AuditDraft
 
 AT = "2026-01-01T00:00:00+00:00"
 SMALL = 1_000
@@ -81,6 +94,132 @@ def appends(store: Database, batches: int) -> tuple[float, float]:
     return 1 / statistics.median(walls), statistics.median(cpus)
 
 
+class Workspace:
+    """Jobs and pull requests as deployer and code host tell of them, from memory."""
+
+    def __init__(self, tags: dict[str, str]) -> None:
+        self._tags = tags
+        self.asked = 0
+
+    def settings(self, job: str) -> dict[str, Any]:
+        self.asked += 1
+        return {"tags": {HEAD_TAG: self._tags[job]}}
+
+    def comments(self, number: int) -> list[str]:
+        self.asked += 1
+        return ["Approved."]
+
+    def read(self, path: str) -> str | None:
+        self.asked += 1
+        return None
+
+    def paths(self, folder: str) -> list[str]:
+        self.asked += 1
+        return []
+
+
+class Pipeline(NamedTuple):
+    """A deployed pipeline as the store holds it: rows by table, and the entries of its audit."""
+
+    rows: dict[str, list[dict[str, Any]]]
+    entries: list[dict[str, Any]]
+    names: dict[str, str]
+
+    def copy(self, number: int) -> Pipeline:
+        """The same under names of its own."""
+        ours = {old: f"{kind}-{number:08d}" for kind, old in self.names.items()}
+        pattern = re.compile("|".join(map(re.escape, ours)))
+
+        def renamed(value: Any) -> Any:
+            if isinstance(value, str):
+                return pattern.sub(lambda found: ours[found[0]], value)
+            if isinstance(value, dict):
+                return {key: renamed(one) for key, one in value.items()}
+            return [renamed(one) for one in value] if isinstance(value, list) else value
+
+        rows, entries = renamed(self.rows), renamed(self.entries)
+        for row in rows["pm_deployments"]:
+            row["body"] = re.sub(r'"number":\d+', f'"number":{number}', row["body"])
+        results = {row["key"].split("/", 2)[2]: json.loads(row["body"])["result"] for row in rows["pm_effects"]}
+        for entry in entries:
+            key = f"{entry['event']}/{entry['detail'].get('subject')}"
+            if "result" in entry["detail"]:
+                entry["detail"]["result"] = digest_of(results[key])
+        return Pipeline(rows, entries, {})
+
+
+def deployed_pipeline(folder: Path) -> Pipeline:
+    """One pipeline, through the whole flow on a small shop."""
+    from tests.trust import world
+
+    world.build_home(folder)
+    it = world.open_world(folder)
+    made = it.build_pipeline(world.STATEMENT)
+    done = it.approve_pipeline(made.approval_id, "Ada")
+    names = {"r": made.run_id, "a": made.approval_id, "job": done.deployment.id}
+    entries = [{name: getattr(one, name) for name in AuditDraft.model_fields} for one in it.ports.store.audit()]
+    with it.ports.store._db.read() as connection:
+        rows = {
+            table.name: [dict(row) for row in connection.execute(sa.select(table)).mappings()]
+            for table in (
+                tables.runs,
+                tables.stages,
+                tables.approvals,
+                tables.plans,
+                tables.deployments,
+                tables.effects,
+            )
+        }
+    it.close()
+    for row in itertools.chain(*rows.values()):
+        row.pop("seq", None)
+    return Pipeline(rows, entries, names)
+
+
+def add_pipelines(store: Database, url: str, template: Pipeline, first: int, last: int) -> dict[str, str]:
+    """Copies of the pipeline, each with its entries at the end of the chain; the heads that their jobs hold."""
+    seq, head = store.audit_head()
+    engine, heads = sa.create_engine(url), {}
+    for number in range(first, last):
+        made, chained = template.copy(number), []
+        for fields in made.entries:
+            seq, previous = seq + 1, head
+            head = chain_hash(previous, {"seq": seq, **fields})
+            detail = canonical_json(fields["detail"])
+            chained.append({"seq": seq, **fields, "detail": detail, "previous": previous, "hash": head})
+            if fields["event"] == "tables.before":
+                heads[f"job-{number:08d}"] = f"{seq}:{head}"
+        with engine.begin() as connection:
+            for name, rows in made.rows.items():
+                connection.execute(sa.insert(tables.metadata.tables[name]), rows)
+            connection.execute(sa.insert(tables.audit), chained)
+            connection.execute(sa.update(tables.audit_head).values(seq=seq, hash=head))
+    engine.dispose()
+    return heads
+
+
+def verify_command(store: Database, workspace: Workspace) -> tuple[float, float]:
+    """(seconds, CPU seconds) of `audit verify`."""
+    ports = SimpleNamespace(store=store, deployer=workspace, code_host=workspace)
+    wall, cpu = time.perf_counter(), time.process_time()
+    found = verify_store(ports)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    if found.problems or not found.outside:
+        raise SystemExit(f"the audit does not hold: {found.problems[:3]}, {found.outside} heads")
+    return wall, cpu
+
+
+def pipelines(folder: Path, count: int) -> float:
+    """CPU seconds that `audit verify` takes for so many pipelines and nothing else."""
+    store = Database(f"sqlite:///{folder}/pipelines-{count}.db")
+    store.audit_head()
+    template = deployed_pipeline(folder / f"home-{count}")
+    heads = add_pipelines(store, f"sqlite:///{folder}/pipelines-{count}.db", template, 1, count + 1)
+    _, cpu = verify_command(store, Workspace(heads))
+    store.close()
+    return cpu
+
+
 def syncs(folder: Path) -> float:
     """How often a second the disk makes 16 KB durable, as an append asks it to: a bound on appends."""
     times = []
@@ -121,6 +260,12 @@ def main() -> None:
         start = time.perf_counter()
         written = write(store.audit_stream(), Path(folder) / "audit.jsonl")
         export_wall = time.perf_counter() - start
+        read_mb = peak() - before
+        count = 50 if asked.quick else 2_000
+        template = deployed_pipeline(Path(folder) / "home")
+        workspace = Workspace(add_pipelines(store, url, template, 1, count + 1))
+        command_wall, _ = verify_command(store, workspace)
+        many, few = pipelines(Path(folder), count), pipelines(Path(folder), count // 10)
         store.close()
     if verdict.problems or written != verdict.entries:
         raise SystemExit(f"the chain does not hold: {verdict.problems[:3]}")
@@ -134,7 +279,11 @@ def main() -> None:
         "export_per_s": round(written / export_wall, 1),
         "entries": verdict.entries,
         "peak_mb": round(peak()),
-        "read_mb": round(peak() - before, 1),
+        "read_mb": round(read_mb, 1),
+        "deployments": count,
+        "verify_command_s": round(command_wall, 2),
+        "verify_asks": workspace.asked,
+        "verify_growth": round(many / few / 10, 3),
     }
     for name, value in found.items():
         print(f"{name:<16}{value:>14,}")
