@@ -355,12 +355,24 @@ def _order(c: Context, i: int) -> Found | None:
     if at is None:
         at = c.match(i, _FIRST)
         return Found(at, "comment", (Note(i, at, _UNSORTED),)) if at is not None else None
+    if c.low(i) == "ordered" and c.low(at - 1) == "by" and _done_by(c, i, at):
+        return None  # `products that were ordered by more than 5 customers`
     if c.low(at - 1) in {"ordered", "sorted"} and c.low(at) not in _SORTED and at < c.end(i):
         return None  # `who ordered more than twice` is about orders
     end = at
     while end < c.end(i) and c.low(end) not in {",", ";", ".", "into", "then"} and c.free(end):
         end += 1
     return Found(end, "comment", (Note(i, end, _UNSORTED),))
+
+
+def _done_by(c: Context, i: int, at: int) -> bool:
+    """Who ordered: behind a helping verb or a noun, people or a number of them."""
+    start = c.skip(at, "the|our|any|a|an|at|least|most|more|than|fewer|less|exactly|over|under|different|distinct|no")
+    number = start < c.end(i) and c.tokens[start].kind == "number"
+    link = c.table_at(c.skip(start + 1 if number else start, "different|distinct"))
+    if link is None or c.linker.column_at(link.start, least=0.95) is not None:
+        return False
+    return number or start > at or c.low(i - 1) in {"were", "was", "been", "be", "being", "never", "not", "ever"}
 
 
 _SOME_FIRST = re.compile(

@@ -267,7 +267,25 @@ def read_bound(c: Context, i: int) -> Found | None:
     value = value_at(c, compared[0], None) if compared is not None else None
     if last is None or compared is None or value is None or c.low(at) in {"older", "younger"}:
         return None
+    if last.expression.startswith("count(") and (c.low(at) in _OF_ROWS or c.low(value[0] - 1) in _UNITS):
+        return None  # `how many tracks are longer than 5 minutes` is about the tracks
     return Found(value[0], "filter", (Filter(i, value[0], f"{measure_ref(last.name)} {compared[1]} {value[1]}"),))
+
+
+_OF_ROWS = {
+    "longer",
+    "shorter",
+    "heavier",
+    "lighter",
+    "taller",
+    "cheaper",
+    "faster",
+    "slower",
+    "wider",
+    "deeper",
+    "older",
+}
+_UNITS = {"minutes", "hours", "seconds", "years", "miles", "feet", "inches", "mph", "dollars", "euros", "usd", "eur"}
 
 
 def _state_name(c: Context, state: Condition | None, at: int) -> str:

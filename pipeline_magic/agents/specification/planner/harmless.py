@@ -62,8 +62,22 @@ def weighty(c: Context, kinds: Sequence[str | None]) -> frozenset[int]:
     return frozenset(
         i
         for i, token in enumerate(c.tokens)
-        if kinds[i] is None and token.low in {"first", "last", "next", "second"} and c.table_at(i + 1) is not None
+        if kinds[i] is None
+        and (token.low in {"first", "last", "next", "second"} or _every_one(c, i))
+        and c.table_at(i + 1) is not None
     )
+
+
+_DEED = re.compile(r"\w{2,}ed|bought|sold|took|taken|made|had|has|have|won|wrote|saw|seen|held|taught|visited")
+
+
+def _every_one(c: Context, i: int) -> bool:
+    """``customers who bought every product``: a relation to all of them, which no join says."""
+    if c.low(i) not in {"every", "all", "each"} or i - 1 <= c.starts[i] or not _DEED.fullmatch(c.low(i - 1)):
+        return False
+    named = [link.table.name for j in range(c.starts[i], i - 1) if (link := c.table_at(j)) is not None]
+    behind = c.table_at(i + 1)
+    return bool(named) and behind is not None and behind.table.name != named[-1]
 
 
 def _label(c: Context, i: int) -> bool:

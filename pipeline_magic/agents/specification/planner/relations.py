@@ -187,6 +187,8 @@ def _other(c: Context, at: int, verb: str, subject: str) -> _Other | None:
     if c.low(start) == "the" and (named is None or called_at(c, named.end, named.table) is None):
         return None  # `who saw the patient` speaks of the one that is there
     start = c.skip(start, "the") if verb else start
+    if c.low(start) in {"every", "each", "all"}:
+        return None  # `who bought every product` is about all of them together
     if comparison_at(c, start) is not None or (start < c.end(at - 1) and c.tokens[start].kind == "number"):
         return None
     states: list[Condition] = []

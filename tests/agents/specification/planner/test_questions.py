@@ -114,3 +114,16 @@ def test_conditions(catalog: str, text: str, gold: str) -> None:
 def test_conditions_that_are_not_read_wholly(text: str) -> None:
     """Minutes are no seconds, and an ``or`` with only one side is no condition."""
     assert asked("music", text)
+
+
+@pytest.mark.parametrize(
+    ("catalog", "text"),
+    [
+        ("shop", "Who are the customers that bought every product?"),
+        ("shop", "Which products were ordered by more than 5 different customers?"),
+        ("music", "For each artist, how many tracks are longer than 5 minutes?"),
+    ],
+)
+def test_no_word_of_a_condition_is_lost(catalog: str, text: str) -> None:
+    """``every`` is no join, ``ordered by`` people no order of rows, and minutes are not counted."""
+    assert asked(catalog, text)
