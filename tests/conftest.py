@@ -17,6 +17,10 @@ if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     # Started in the background, a process ignores Ctrl-C, and so would all that the tests start.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+if not hasattr(sys.modules["__main__"], "__file__"):
+    # A worker of several has a main module of no file; Spark's client takes that for its own doctests.
+    sys.modules["__main__"].__file__ = __file__
+
 
 @pytest.fixture(autouse=True, scope="session")
 def _no_settings_from_outside() -> Iterator[None]:
