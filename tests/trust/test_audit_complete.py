@@ -35,6 +35,7 @@ SAYS: dict[str, list[str]] = {
         "approval.approve",
         "pull_request.open",
         "pull_request.comment",
+        "pull_request.report",
         "pull_request.merge",
         "job.deploy",
         "job.run",
@@ -44,6 +45,7 @@ SAYS: dict[str, list[str]] = {
     "waive": ["finding.waive", "approval.request"],
     "rollback": ["rollback.start", "rollback.done"],
     "cancel": ["run.cancel"],
+    "hand-edits": [],
     "resume": [],
     "clean": ["run.clean"],
 }
@@ -103,6 +105,7 @@ def test_every_verb_says_what_it_did(it: Orchestrator, tmp_path: Path) -> None:
     for name in sorted(LOOKS - {"rows", "audit", "replay"}):
         walk(name)
     walk("rows", "shop.sales.orders")
+    assert walk("hand-edits")[1] == []  # it lists; what it decides is in tests/test_hand_edits.py
     for words in ((), ("verify",), ("export", str(tmp_path / "audit.csv")), ("--export", str(tmp_path / "a.jsonl"))):
         walk("audit", *words)
 
