@@ -42,7 +42,7 @@ def resource_of(files: Mapping[str, str], name: str, environment: str) -> dict[s
         raise _unusable(f"The plan's files hold {'no' if not paths else 'two'} settings of `{name}`.", "resources/")
     path = paths[0]
     try:
-        data = yaml.safe_load(files[path])
+        data = yaml.load(files[path], Loader=getattr(yaml, "CSafeLoader", yaml.SafeLoader))
     except yaml.YAMLError as error:
         raise _unusable(f"The settings of `{name}` are no YAML: {type(error).__name__}.", path) from None
     if not isinstance(data, dict):
