@@ -175,7 +175,8 @@ def test_an_attempt_after_a_crash(lake: Lake) -> None:
     gone = lake.adapter()
     gone._remove = lambda name: None  # type: ignore[method-assign]
     assert _run(gone).valid and lake.adapter().left() == {NAME}
-    assert _run(lake.adapter()).valid and lake.empty()
+    assert _run(lake.adapter(), configuration={"target": "shop.sales.later"}).valid and lake.empty()
+    assert lake.seen[-1][0].spec["configuration"]["target"] == "shop.sales.later"
 
 
 @pytest.mark.parametrize("kind", ["429", "500", "502", "reset", "lost", "truncated", "twice"])

@@ -483,6 +483,25 @@ def test_each_single_fault(lakeflow: Lakeflow, kind: str) -> None:
         assert (len(lakeflow.jobs.jobs), len(lakeflow.only.updates)) == (1, 1), after
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_each_single_fault_of_another_version(lakeflow: Lakeflow, kind: str) -> None:
+    """After a fault at any request of a second deployment its settings stand, with its permissions."""
+    granted = [{"group_name": "analysts", "level": "CAN_VIEW"}]
+    later = {**TAGS, "pipeline_magic_digest": "d2"}
+    job = lakeflow.adapter().place(request(), FOLDER, None, TAGS)
+    start = _requests(lakeflow)
+    lakeflow.adapter().place(request(permissions=granted), f"{FOLDER}2", job, later)
+    for after in range(1, _requests(lakeflow) - start + 1):
+        lakeflow.adapter().place(request(), FOLDER, job, TAGS)
+        lakeflow.only.grants = {("user_name", ADA): "IS_OWNER"}
+        lakeflow.site.fault(kind, after=after)
+        lakeflow.adapter().place(request(permissions=granted), f"{FOLDER}2", job, later)
+        assert lakeflow.site.server.faults == [], after
+        assert lakeflow.only.spec["tags"]["pipeline_magic_digest"] == "d2", after
+        assert lakeflow.only.spec["libraries"] == [{"file": {"path": f"{FOLDER}2/revenue_pipeline.py"}}], after
+        assert lakeflow.only.grants["group_name", "analysts"] == "CAN_VIEW", after
+
+
 def test_a_late_answer(lakeflow: Lakeflow) -> None:
     """An answer that comes too late is asked for again, and the creation is not done twice."""
     lakeflow.site.fault("timeout", path="/pipelines$", after=2)
