@@ -446,7 +446,7 @@ class PipelineBuilderOrchestrator:
         changes, said = resolving.decided(ports, run, path, text, way, reason, self._flow.compiled)
         _require_no_token([reason, *(edit.model_dump(mode="json") for edit in changes.get("edits", ()))])
         with self._work(run, progress) as work:
-            work.update(**changes, audit=said)
+            work.take_back("generating", **changes, audit=said)
             self._flow.plan(work, self._flow.understand(work))
         return self.snapshot(run_id)
 

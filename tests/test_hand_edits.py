@@ -15,6 +15,8 @@ from typing import Any
 
 import pytest
 
+from pipeline_magic.agents.approval.records import verify_records
+from pipeline_magic.adapters.database import Database
 from pipeline_magic.agents.github.hand_edits import WAYS
 from pipeline_magic.errors import ApprovalRefused, NotFound, PipelineMagicError, SpecError, StaleState, UsageError
 from pipeline_magic.runs import Finding, Snapshot
@@ -108,7 +110,9 @@ def last(desk: Desk, event: str) -> Any:
 
 
 def test_a_spec_is_taken(desk: Desk) -> None:
-    """What the edited spec says becomes edits of the run by whoever decides, is shown, approved, and deployed."""
+    """What the edited spec says becomes edits of the run by whoever decides, is shown, approved, and deployed; rows and
+    audit agree, also after an edit of another field."""
+    desk.it.edit(desk.run_id, [Edit(path="target.comment", value="Orders of a city")])
     text = edited(desk, SPEC, "how: inner", "how: left")
     shown = verb(desk)
     assert "-  how: inner" in shown.text and "+  how: left" in shown.text and f"--take {SPEC}" in shown.text
@@ -121,6 +125,7 @@ def test_a_spec_is_taken(desk: Desk) -> None:
     assert not reds(snapshot) and file(snapshot, SPEC) == text
     said = last(desk, "hand_edit.take")
     assert (said.identity, said.detail["path"], said.detail["reason"]) == ("ada", SPEC, "right so")
+    assert list(verify_records(desk.it.ports.store)) == []
     done = desk.it.approve(snapshot.approval_id, "Ada")
     assert done.deployment is not None and done.deployment.state == "deployed"
     assert base(desk, SPEC) == text and '"left",' in json.dumps(json.loads(base(desk, NOTEBOOK))["cells"]).replace(
@@ -178,6 +183,20 @@ def test_a_notebook_is_taken_where_a_spec_says_the_same(desk: Desk) -> None:
     edited(desk, NOTEBOOK, "1905", "1905 * 2")
     with pytest.raises(UsageError, match="No spec is found"):
         desk.it.resolve_hand_edit(desk.run_id, NOTEBOOK, "take")
+
+
+@pytest.mark.full
+def test_a_fresh_home_takes_no_sql_either(desk: Desk, tmp_path: Path) -> None:
+    """Where no run is known, the pipeline stands as its spec on the base branch; a `sql` step by hand is refused."""
+    text = base(desk, SPEC)
+    evil = "steps:\n- id: evil\n  kind: sql\n  inputs: [orders]\n  query: SELECT 1 AS x\n"
+    fresh = replace(desk.it.ports, store=Database(f"sqlite:///{tmp_path / 'fresh.db'}"))
+    it = world.open_world(desk.home, fresh)
+    by_hand(desk, SPEC, text.replace("steps:\n", evil))
+    with pytest.raises(SpecError, match="taken from no file"):
+        it.open_change(NAME, "make it weekly")
+    by_hand(desk, SPEC, "# mine\n" + text)
+    assert it.open_change(NAME, "make it weekly").name == NAME
 
 
 # --- kept ------------------------------------------------------------------------------------------------------------

@@ -27,7 +27,7 @@ from pipeline_magic.runs import Approval, AuditDraft, Decision, Finding, Plan, P
 
 __all__ = ["ApprovalOrchestrator"]
 
-_CHANGES = ("question.answer", "spec.edit", "finding.waive")
+_CHANGES = ("question.answer", "spec.edit", "finding.waive", "hand_edit.take", "hand_edit.keep")
 """What makes somebody an author of a plan, beside building it."""
 
 _TRIES = 25

@@ -56,10 +56,10 @@ def _approvals(store: Store, run: Run, entries: Sequence[AuditEntry]) -> Iterato
 
 def _of_run(store: Store, run: Run, entries: Sequence[AuditEntry]) -> Iterator[str]:
     """Answers, edits, waivers and the statement of the run's own row."""
-    given = _last(entries, "question.answer", "answers")
+    given = _last(entries, ("question.answer",), "answers")
     if given is not None and not run.adopted and given != _plain(run.answers):
         yield f"Run `{run.id}`: its answers are not those that were given last."
-    edited = _last(entries, "spec.edit", "edits")
+    edited = _last(entries, ("spec.edit", "hand_edit.take"), "edits")
     if edited is not None and not run.changes and edited != _plain(run.edits)[-len(edited) :]:
         yield f"Run `{run.id}`: its edits are not those that were made last."
     for waiver in run.waivers:
@@ -105,8 +105,8 @@ def _deployment(
         yield f"Run `{run.id}`: its deployment names the job `{deployment.id}`, which it did not make."
 
 
-def _last(entries: Sequence[AuditEntry], event: str, name: str) -> list[Any] | None:
-    found = [entry.detail.get(name) for entry in entries if entry.event == event]
+def _last(entries: Sequence[AuditEntry], events: tuple[str, ...], name: str) -> list[Any] | None:
+    found = [entry.detail[name] for entry in entries if entry.event in events and name in entry.detail]
     return found[-1] if found and isinstance(found[-1], list) else None
 
 
