@@ -26,8 +26,8 @@ from pipeline_magic.adapters.databricks.client import clock_skew
 from pipeline_magic.adapters.databricks.drift import drift
 from pipeline_magic.adapters.databricks.job_runs import gone
 from pipeline_magic.adapters.databricks.jobs import Denied, Jobs
-from pipeline_magic.adapters.databricks.kinds import DIGEST, KEY, Kind, our_tags
-from pipeline_magic.adapters.databricks.records import Record, Records, path_of, plain, record_name
+from pipeline_magic.adapters.databricks.kinds import DIGEST, ENVIRONMENT, KEY, PIPELINE, Kind, our_tags
+from pipeline_magic.adapters.databricks.records import NoRecord, Record, Records, path_of, plain, record_name
 from pipeline_magic.adapters.databricks.workspace_files import WorkspaceFiles, is_notebook, same_content
 from pipeline_magic.errors import DeploymentError, NotFound
 from pipeline_magic.ports import Clock, DeployRequest, TableVersion
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
 __all__ = ["LakeflowDeployer", "deployer_of"]
 
 _ID = re.compile(r"(job|pipeline):(\d{1,20})")
+_AGAIN = "Deploy the approved plan again."
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _RUNS = ("tasks", "parameters", "run_as", "git_source", "job_clusters")
 """Settings that decide what a run does; the others may be changed by hand, and a run goes on."""
@@ -173,7 +174,7 @@ class LakeflowDeployer:
         settings = self._kind(word).settings(job)
         try:
             record = self._present(word, job, settings)
-        except DeploymentError:  # it is there all the same; what was deployed is asked of `previous` and `run_now`
+        except (NoRecord, Denied):  # it is there all the same; `previous` and `run_now` say what is wrong with it
             record = None
         return self._deployment(word, job, settings, record.request if record else None, pipeline)
 
@@ -195,7 +196,7 @@ class LakeflowDeployer:
                 changed += self._changed_sources(word, job, record)
         except Denied:
             changed.append("what was, cannot be told: its record lies where this user may not read")
-        except DeploymentError as error:
+        except NoRecord as error:
             changed.append(error.message)
         extra: dict[str, JsonValue] = {
             "digest": str(tags.get(DIGEST, "")) if isinstance(tags, dict) else "",
@@ -228,8 +229,7 @@ class LakeflowDeployer:
                 where=record.before or self._record_path(word, job, settings),
                 hint="The record of the present deployment keeps what was found, as `found`: set that by hand.",
             )
-        _check(before.request)
-        return before.request
+        return _own(before.request, record.request, record.before)
 
     def written(self, deployment_id: str, table: str, commits: Sequence[TableVersion]) -> frozenset[str]:
         """Of these commits, those that runs of this job wrote: Delta's log names the job; none when it is gone."""
@@ -308,19 +308,22 @@ class LakeflowDeployer:
         """The record of what is deployed; None when it was not deployed from here.
 
         Raises:
-            DeploymentError: It was, and the record is gone, or is that of something else.
+            NoRecord: It was, and the record is gone, or is that of something else.
         """
         path = self._record_path(word, job, settings)
         if not path:
             return None
         record = self._records.read(path)
         if record is None:
-            raise DeploymentError(
+            raise NoRecord(
                 "The record of what is deployed is gone, or the job runs from another folder.",
                 where=path,
-                hint="Deploy the approved plan again.",
+                hint=_AGAIN,
             )
-        _check(record.request)
+        tags = plain(settings)["tags"]
+        if (record.request.pipeline, record.request.environment) != (tags.get(PIPELINE), tags.get(ENVIRONMENT)):
+            raise NoRecord("The record of what is deployed is that of another pipeline.", where=path, hint=_AGAIN)
+        _own(record.request, record.request, path)
         return record
 
     def _changed_sources(self, word: str, job: str, record: Record) -> list[str]:
@@ -385,6 +388,21 @@ def _decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(pipeline, Mapping):
         made["pipeline"] = {name: pipeline.get(name) for name in _UPDATES}
     return made
+
+
+def _own(request: DeployRequest, present: DeployRequest, where: str) -> DeployRequest:
+    """The request of a record, if it is one of this pipeline and environment, and does not contradict itself.
+
+    Raises:
+        NoRecord: It is not.
+    """
+    if (request.pipeline, request.environment) != (present.pipeline, present.environment):
+        raise NoRecord("The record of the settings before is that of another pipeline.", where=where, hint=_AGAIN)
+    try:
+        _check(request)
+    except DeploymentError as error:
+        raise NoRecord(f"A record was changed. {error.message}", where=where, hint=_AGAIN) from None
+    return request
 
 
 def _grants(request: DeployRequest) -> bool:

@@ -22,7 +22,11 @@ from pipeline_magic.adapters.databricks.workspace_files import WorkspaceFiles
 from pipeline_magic.errors import DeploymentError
 from pipeline_magic.ports import DeployRequest
 
-__all__ = ["Record", "Records", "record_name"]
+__all__ = ["NoRecord", "Record", "Records", "record_name"]
+
+
+class NoRecord(DeploymentError):
+    """What was deployed cannot be told: its record is gone, damaged, or is that of something else."""
 
 
 class Record(BaseModel):
@@ -59,7 +63,7 @@ class Records:
         """The record at a path; None when there is none.
 
         Raises:
-            DeploymentError: It is there and is no record.
+            NoRecord: It is there and is none.
         """
         text = self._files.read(path, notebook=False)
         if text is None:
@@ -67,7 +71,7 @@ class Records:
         try:
             return Record.model_validate(json.loads(text))
         except (ValidationError, ValueError):
-            raise DeploymentError(
+            raise NoRecord(
                 "The record of a deployment is damaged, or was written by another version.",
                 where=path,
                 hint="Put the file back, or deploy an approved plan anew: the settings before are then not known.",

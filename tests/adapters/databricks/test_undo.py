@@ -126,10 +126,10 @@ def _moments(home: Path) -> int:
 
 @pytest.mark.full
 def test_cut_off_anywhere(tmp_path: Path) -> None:
-    """Deploying over another deployment, and rolling that back, cut off at every third call, end as ever."""
+    """Deploying over another deployment, and rolling that back, cut off at every sixth call, end as ever."""
     total = _moments(tmp_path / "count")
     assert total > 40
-    for at in range(1, total + 1, 3):
+    for at in range(1, total + 1, 6):
         with job_site() as site:
             made = Place(tmp_path / str(at), site)
             made.deploy("r-1", "1")
