@@ -9,12 +9,12 @@ from __future__ import annotations
 
 from pipeline_magic.agents.specification.planner.adjectives import measured_by
 from pipeline_magic.agents.specification.planner.context import Context
-from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
+from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref, TableInfo
 from pipeline_magic.agents.specification.planner.intent import col, measure_ref
 from pipeline_magic.agents.specification.planner.text import lemmas, number_of
 from pipeline_magic.agents.specification.planner.values import Condition, comparison_at
 
-__all__ = ["compared_by_adjective", "compared_by_verb", "whole_value"]
+__all__ = ["against", "compared_by_adjective", "compared_by_verb", "whole_value"]
 
 _COMPARATIVES = {
     "older": "oldest", "elder": "oldest", "younger": "youngest", "more expensive": "most expensive",
@@ -73,7 +73,7 @@ def _against(c: Context, at: int, column: ColumnInfo, operator: str) -> Conditio
     reason = f"what is compared is {column.name}"
     whole = whole_value(c, at, column)
     if whole is not None:
-        return Condition(whole[0], f"{col(column.ref)} {operator} {measure_ref(whole[1])}", reason)
+        return Condition(whole[0], against(column, operator, whole[1]), reason)
     number = number_of(c.tokens[at]) if at < c.end(at - 1) else None
     if c.low(at) in {"$", "€", "£"} and at + 1 < c.end(at):
         at, number = at + 1, number_of(c.tokens[at + 1])
@@ -88,6 +88,14 @@ def _against(c: Context, at: int, column: ColumnInfo, operator: str) -> Conditio
         return Condition(end + 1, f"{col(column.ref)} {operator} {number}", reason)
     end = c.match(end, _MANY) or end
     return Condition(end, f"{col(column.ref)} {operator} {number}", reason)
+
+
+def against(column: ColumnInfo, operator: str, name: str) -> str:
+    """The column compared with the value that `whole_value` found; a row without a group is in none."""
+    head = name.partition("_of_all_")[0]
+    part = head.partition("_by_")[2]
+    text = f"{col(column.ref)} {operator} {measure_ref(name)}"
+    return f"{text} AND {col(Ref(column.ref.table, part))} IS NOT NULL" if part else text
 
 
 _FUNCTIONS = {
@@ -122,6 +130,31 @@ def whole_value(c: Context, i: int, column: ColumnInfo) -> tuple[int, str] | Non
         end = owner.end
     elif of is not None and c.low(of - 1) == "overall":
         end = of
+    elif (own := _own_group(c, end, column)) is not None:
+        return own[0], f"{function}_by_{own[1]}_of_all_{column.name}"
     elif c.match(end, "of|in|for|per|from|within|among|by|at") is not None:
         return None  # the average of some rows only
+    if owner is not None and (own := _own_group(c, end, column)) is not None:
+        return own[0], f"{function}_by_{own[1]}_of_all_{column.name}"
     return end, f"{function}_of_all_{column.name}"
+
+
+def _own_group(c: Context, i: int, column: ColumnInfo) -> tuple[int, str] | None:
+    """``in their store``, ``of the same category``: the column of the row that its group has in common."""
+    at = c.match(i, "in|of|for|within|among|at")
+    if at is None:
+        return None
+    start = c.match(at, "their|its|his or her|his|her|the same|that|their own|its own|the respective|their respective")
+    if start is None or start >= c.end(i):
+        return None
+    table = c.linker.tables[column.ref.table]
+    link = c.linker.column_at(start, tables=(table.name,), least=0.8)
+    named = c.table_at(start)
+    if link is not None and link.end <= c.end(i) and (named is None or link.end >= named.end) and not link.others:
+        return (link.end, link.column.name) if link.column.kind == "text" or link.column.is_key_like else None
+    links_to = c.graph.links(table.name, named.table.name) if named is not None else ()
+    if named is None or not links_to or links_to[0].one not in {"right", "both"} or len(links_to[0].keys) != 1:
+        return None
+    if len(links_to) > 1 and links_to[1].score >= links_to[0].score:
+        return None
+    return named.end, links_to[0].keys[0][0]

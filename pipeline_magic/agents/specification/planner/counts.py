@@ -13,7 +13,16 @@ from pipeline_magic.agents.specification.planner.idioms import (
     named_value,
     state_at,
 )
-from pipeline_magic.agents.specification.planner.intent import Filter, Group, Measure, Selected, Use, col, measure_ref
+from pipeline_magic.agents.specification.planner.intent import (
+    Filter,
+    Group,
+    Measure,
+    Selected,
+    Use,
+    col,
+    measure_ref,
+    measures_in,
+)
 from pipeline_magic.agents.specification.planner.predicates import condition_at
 from pipeline_magic.agents.specification.planner.values import (
     Condition,
@@ -219,6 +228,7 @@ def _several_states(c: Context, i: int, at: int) -> Found | None:
     return Found(end, "measure", (Use(link.start, link.end, link.table.name), *made))
 
 
+_STOPS = {".", "?", ",", ";", "!"}
 _DID = re.compile(r"\w{2,}ed|made|bought|sold|had|took|wrote|gave|held|sent|got|ran|won|own|owns")
 
 
@@ -229,10 +239,22 @@ def read_having(c: Context, i: int) -> Found | None:
     )
     if at is None and i > c.starts[min(i, len(c.tokens) - 1)] and _DID.fullmatch(c.low(i)) and c.items:
         at = i + 1  # `which customers placed more than 4 orders`
+    last = c.items[-1] if c.items else None
+    further = isinstance(last, Filter) and last.end == i and bool(measures_in(last.expression))
+    if at is None and further and c.low(i) in {"and", "but"}:
+        at = c.skip(i + 1, "with|having|have|has|also")  # `… and more than 3 employees`
     compared = comparison_at(c, at) if at is not None else None
     if compared is None:
         return None
     value = value_at(c, compared[0], None)
+    if (
+        further
+        and isinstance(last, Filter)
+        and value is not None
+        and (value[0] >= c.end(i) or c.low(value[0]) in _STOPS)
+    ):
+        name = measures_in(last.expression)[0]  # `more than 2 employees and less than 5`
+        return Found(value[0], "filter", (Filter(i, value[0], f"{measure_ref(name)} {compared[1]} {value[1]}"),))
     start = c.skip(value[0], "different|distinct|of") if value is not None else None
     state = state_at(c, start, None) if start is not None else None
     inside = state if state is not None and c.table_at(state.end) is not None else None

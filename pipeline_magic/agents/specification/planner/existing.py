@@ -79,9 +79,11 @@ def _branch(made: Assembly, plan: Plan, item: Exists, table: str, came: str) -> 
 
 def _add_whole(made: Assembly, item: Exists, plan: Plan, name: str) -> None:
     """The average over all rows that a condition compares with, as a column beside them."""
-    function, _, column = name.partition("_of_all_")
+    head, _, column = name.partition("_of_all_")
+    function, _, part = head.partition("_by_")
+    over = [part] if part else []
     columns = [{"name": name, "expression": f"{function}({quoted(column)})"}]
-    step = {"id": slug(f"over_{name}")[:60], "kind": "window", "partition_by": [], "order_by": [], "columns": columns}
+    step = {"id": slug(f"over_{name}")[:60], "kind": "window", "partition_by": over, "order_by": [], "columns": columns}
     identity = made.step(step)
     made.said(f"steps.{identity}.columns.{name}", plan.clauses(item))
 

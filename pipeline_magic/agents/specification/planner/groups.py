@@ -191,7 +191,8 @@ def _doubtful_keys(made: Assembly, plan: Plan, layout: Layout, names: Sequence[s
     """Groups by an amount, or a condition on groups without groups, are hardly what is meant."""
     shown = [layout.name(item.ref) for item in plan.selected if _is_amount(plan, item.ref)]
     amounts = [name for name in shown if name in names]
-    alone = not names and any(measures_in(item.expression) for item in plan.filters)
+    bounds = {name for item in plan.filters for name in measures_in(item.expression) if "_of_all_" not in name}
+    alone = not names and bool(bounds)
     if (amounts or alone) and plan.answers.get("group:by") != "as_said":
         made.questions.append(
             Question(

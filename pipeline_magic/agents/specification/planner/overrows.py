@@ -10,7 +10,7 @@ from pipeline_magic.agents.specification.planner.intent import Windowed, measure
 from pipeline_magic.agents.specification.planner.layout import Layout
 from pipeline_magic.runs import Question
 
-__all__ = ["add_wholes", "add_windows", "window_names"]
+__all__ = ["add_row_wholes", "add_wholes", "add_windows", "of_rows", "window_names"]
 
 _PERIODS = {"hour", "day", "week", "month", "quarter", "year"}
 
@@ -26,12 +26,32 @@ def _is_whole(item: Windowed) -> bool:
     return not item.shown and item.over == () and item.order == () and item.rows is None
 
 
+def add_row_wholes(made: Assembly, plan: Plan, layout: Layout) -> None:
+    """``how many cost more than the average``: rows are compared with the average before they are counted."""
+    if not (plan.measures or plan.groups):
+        return
+    names = {item.name for item in plan.windows if of_rows(item.name)}
+    for item in plan.windows:
+        if item.name in names:
+            _add(made, plan, layout, item)
+    for condition in plan.filters:
+        if names & set(measures_in(condition.expression)):
+            step = {"id": "filter_over_all", "kind": "filter", "condition": sql(layout, condition.expression)}
+            made.said(f"steps.{made.step(step)}.condition", plan.clauses(condition))
+
+
+def of_rows(name: str) -> bool:
+    """The name of a value over all rows that single rows are compared with."""
+    return "_of_all_" in name
+
+
 def add_windows(made: Assembly, plan: Plan, layout: Layout) -> None:
     """A window step for each that is no whole, and a step for what is computed from it."""
+    early = {item.name for item in plan.windows if of_rows(item.name)} if plan.measures or plan.groups else set()
     for item in plan.windows:
-        if not _is_whole(item):
+        if not _is_whole(item) and item.name not in early:
             _add(made, plan, layout, item)
-    names = window_names(plan)
+    names = window_names(plan) - early
     for late in plan.filters:
         if names & set(measures_in(late.expression)):
             step = {"id": "filter_over_all", "kind": "filter", "condition": sql(layout, late.expression)}

@@ -8,6 +8,7 @@ measure); its reader knows.
 from __future__ import annotations
 
 from pipeline_magic.agents.specification.planner.comparisons import (
+    against,
     compared_by_adjective,
     compared_by_verb,
     whole_value,
@@ -39,6 +40,7 @@ from pipeline_magic.agents.specification.planner.periods import (
     happened_in,
     in_period,
 )
+from pipeline_magic.agents.specification.planner.pointers import routed
 from pipeline_magic.agents.specification.planner.text import stems_of
 from pipeline_magic.agents.specification.planner.things import (
     aged,
@@ -162,6 +164,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         in_period,
         happened_in,
         in_place,
+        routed,
         worth,
     ):
         found = read(c, i, about, least)
@@ -269,7 +272,7 @@ def _compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
         after, operator = compared
         whole = whole_value(c, after, column) if column.kind == "number" else None
         if whole is not None:
-            return Condition(whole[0], f"{name} {operator} {measure_ref(whole[1])}")
+            return Condition(whole[0], against(column, operator, whole[1]))
         value = value_at(c, after, column)
         if value is not None and column.kind != "text":
             return Condition(value[0], f"{name} {operator} {value[1]}")
@@ -313,7 +316,7 @@ def _text_compared(name: str, operator: str, value: str, column: ColumnInfo) -> 
 
 
 def _between(c: Context, i: int, column: ColumnInfo) -> Condition | None:
-    at = c.match(i, "between|from")
+    at = c.match(i, "between|from" if column.kind != "text" else "between")  # `flights from Lisbon to Madrid`
     low = value_at(c, at, column) if at is not None else None
     if low is None or c.low(low[0]) not in {"and", "to", "-"}:
         return None

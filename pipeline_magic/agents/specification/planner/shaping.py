@@ -18,7 +18,7 @@ from pipeline_magic.agents.specification.planner.joining import stands_before, t
 from pipeline_magic.agents.specification.planner.labels import add_segment, add_top, segment_on_rows
 from pipeline_magic.agents.specification.planner.layout import Layout
 from pipeline_magic.agents.specification.planner.nested import add_outer
-from pipeline_magic.agents.specification.planner.overrows import add_wholes, add_windows, window_names
+from pipeline_magic.agents.specification.planner.overrows import add_row_wholes, add_wholes, add_windows, window_names
 
 __all__ = ["add_rest", "add_row_steps"]
 
@@ -40,6 +40,7 @@ def add_row_steps(made: Assembly, plan: Plan, layout: Layout) -> None:
         add_changes(made, plan, layout, renames=False)
     rows = [item for item in plan.derives if on_rows(plan, item.expression)]
     _add_derives(made, plan, layout, rows, "derive")
+    add_row_wholes(made, plan, layout)
     late = window_names(plan)
     for item in plan.filters:
         if late & set(measures_in(item.expression)):

@@ -45,7 +45,7 @@ def completed(c: Context, items: Sequence[Item]) -> list[Item]:
     """The items, with what they leave half said."""
     made = _wholes(c, own_keys(c, shown_here(c, _named_source(c, list(items)))))
     made = _with_head(c, _own_values(c, made))
-    made = _groups_of_head(c, made)
+    made = _groups_of_bounds(c, _groups_of_head(c, made))
     made = _sums_beside_groups(c, made)
     made = _sums_under_windows(made)
     made = _counts_beside_groups(c, made)
@@ -80,13 +80,14 @@ def _wholes(c: Context, items: list[Item]) -> list[Item]:
         if not isinstance(item, Filter):
             continue
         for name in measures_in(item.expression):
-            function, mark, column = name.partition("_of_all_")
+            head, mark, column = name.partition("_of_all_")
+            function, _, part = head.partition("_by_")
             ref = next((ref for ref in refs_in(item.expression) if ref.column == column), None)
             if mark and ref is not None and function in {"avg", "median", "max", "min"}:
                 text = f"{function}({col(ref)})"
-                made.insert(
-                    0, Windowed(item.start, item.end, name, text, (), (), assumed="over all rows that are read")
-                )
+                over = (col(Ref(ref.table, part)),) if part else ()
+                reason = f"over the rows of the same {part}" if part else "over all rows that are read"
+                made.insert(0, Windowed(item.start, item.end, name, text, over, (), assumed=reason))
     return made
 
 
@@ -169,6 +170,25 @@ def _groups_of_head(c: Context, items: list[Item]) -> list[Item]:
         columns = tuple((column.name, col(column.ref)) for column in entity_columns(table))
         return [*items, Group(use.start, use.end, columns, table.name)]
     return items
+
+
+def _groups_of_bounds(c: Context, items: list[Item]) -> list[Item]:
+    """``stores whose total salary exceeds 1000``: what is measured for a condition is measured for each of them."""
+    measures = {item.name: item for item in items if isinstance(item, Measure)}
+    if any(isinstance(item, (Group, Top, Latest, Outer, Keep)) for item in items):
+        return items
+    bounds = [item for item in items if isinstance(item, Filter) and set(measures_in(item.expression)) & set(measures)]
+    named = [item for item in items if isinstance(item, Use) and bounds and item.end <= bounds[0].start]
+    used = {measures[name].table for item in bounds for name in measures_in(item.expression) if name in measures}
+    if not bounds or not named or len(used) != 1 or len(measures) > len(bounds):
+        return items
+    table = c.linker.tables[named[0].table]
+    fact = used.pop()
+    path = c.graph.path([fact], table.name) if fact != table.name else None
+    if not table.key or not path or not all(link.one in {"right", "both"} for link in path):
+        return items
+    columns = tuple((column.name, col(column.ref)) for column in entity_columns(table))
+    return [*items, Group(named[0].start, named[0].end, columns, table.name)]
 
 
 def _sums_beside_groups(c: Context, items: list[Item]) -> list[Item]:

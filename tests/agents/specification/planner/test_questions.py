@@ -127,3 +127,40 @@ def test_conditions_that_are_not_read_wholly(text: str) -> None:
 def test_no_word_of_a_condition_is_lost(catalog: str, text: str) -> None:
     """``every`` is no join, ``ordered by`` people no order of rows, and minutes are not counted."""
     assert asked(catalog, text)
+
+
+@pytest.mark.parametrize(
+    ("catalog", "text", "gold"),
+    [
+        (
+            "shop", "How many products cost more than the average price?",
+            "SELECT count(*) FROM product WHERE price > (SELECT avg(price) FROM product)",
+        ),
+        (
+            "shop", "Which employees earn more than the average salary in their store? Show employee_id and name.",
+            "SELECT employee_id, name FROM employee e WHERE salary > (SELECT avg(salary) FROM employee x WHERE "
+            "x.store_id = e.store_id)",
+        ),
+        (
+            "shop", "Find the product names of products whose price is above the average price of their category.",
+            "SELECT product_name FROM product p WHERE price > (SELECT avg(price) FROM product x WHERE x.category = "
+            "p.category)",
+        ),
+        (
+            "shop", "Show the names of stores that have more than 2 employees and less than 5.",
+            "SELECT store_name FROM store JOIN employee USING (store_id) GROUP BY store_id HAVING count(*) IN (3, 4)",
+        ),
+        (
+            "shop", "Show the job titles with an average salary of more than 400 and more than 3 employees.",
+            "SELECT job_title FROM employee GROUP BY 1 HAVING avg(salary) > 400 AND count(*) > 3",
+        ),
+        (
+            "shop", "Find stores whose total employee salary exceeds 1000.",
+            "SELECT store_id, store_name FROM store JOIN employee USING (store_id) GROUP BY 1 HAVING "
+            "sum(salary) > 1000",
+        ),
+    ],
+)  # fmt: skip
+def test_averages_and_several_bounds(catalog: str, text: str, gold: str) -> None:
+    """Rows are compared before they are counted, with their own group's average; bounds on groups add up."""
+    check(catalog, text, gold)
