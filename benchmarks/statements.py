@@ -36,7 +36,7 @@ from typing import Any
 
 from pipeline_magic.agents.catalog.index import CatalogIndex
 from pipeline_magic.agents.specification import SpecificationParserAgent
-from pipeline_magic.agents.specification.values import values_in
+from pipeline_magic.agents.specification.values import data_with
 from pipeline_magic.compiler.sql import target_query
 from pipeline_magic.errors import LanguageModelError, PipelineMagicError, StatementError, TableNotFound
 from pipeline_magic.runs import Parsed
@@ -88,7 +88,7 @@ def reader(planner: str, database: Path | None = None) -> SpecificationParserAge
     """
     if planner == "embedded":
         look = partial(looked_up, database) if database is not None else None
-        return SpecificationParserAgent(held=partial(values_in, look) if look is not None else None)
+        return SpecificationParserAgent(data=data_with(look) if look is not None else None)
     from pipeline_magic.config import load_settings
     from pipeline_magic.flow.flow import parser_with
     from pipeline_magic.wiring import language_model

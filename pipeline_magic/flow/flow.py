@@ -30,7 +30,7 @@ from pipeline_magic.agents.operations.effects import Effects
 from pipeline_magic.agents.quality import DataQualityAgent
 from pipeline_magic.agents.specification import SpecificationParserAgent
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
-from pipeline_magic.agents.specification.values import held_values
+from pipeline_magic.agents.specification.values import data_of
 from pipeline_magic.compiler import VERSION
 from pipeline_magic.config import Settings
 from pipeline_magic.errors import ApprovalRefused, UsageError
@@ -75,14 +75,14 @@ class Flow:
         self._ports = ports
         self._settings = settings
         measuring = ports.engine if settings.measure_questions else None
-        self._zone = local_zone()
-        self._catalog = UnityCatalogAgent(ports.catalog, measuring, place=ports.place, zone=self._zone)
         self._parser = SpecificationParserAgent(
             model_parser(ports, settings),
             planner=ports.planner,
-            held=held_values(measuring) if measuring is not None else None,
+            data=data_of(measuring) if measuring is not None else None,
         )
         self.finder = TableFinder(ports.catalog, settings.home)
+        self._zone = local_zone()
+        self._catalog = UnityCatalogAgent(ports.catalog, measuring, place=ports.place, zone=self._zone)
         self._writer = NotebookGeneratorAgent(ports.code_host)
         self._quality = DataQualityAgent(ports.engine, ports.catalog)
         self._github = GitHubAgent(ports.code_host)

@@ -90,6 +90,14 @@ CATALOGS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "ship_tender": ("ShipId TenderId", "ShipId bigint, TenderId bigint"),
     },
+    "rail": {
+        "Station": ("StationCode", "StationCode string, StationName string, Town string"),
+        "Guard": ("GuardNo", "GuardNo string, GuardRank string, Town string"),
+        "Train": (
+            "TrainId",
+            "TrainId bigint, OriginCode string, DestinationCode string, ConductorNo string, Speed bigint, RanOn date",
+        ),
+    },
     "gym": {
         "brnch": ("brnch_cd", "brnch_cd bigint, brnch_nm string, city string, opn_yr bigint"),
         "mbr": (
@@ -104,7 +112,8 @@ CATALOGS: dict[str, dict[str, tuple[str, str]]] = {
 _COUNTS = {
     "store": 7, "employee": 26, "product": 18, "customer": 24, "orders": 70, "order_item": 130, "student": 24,
     "course": 10, "enrollment": 60, "instructor": 12, "department": 6, "artist": 11, "album": 17, "track": 60,
-    "concert": 40, "venue": 8, "Ship": 30, "Voyage": 80, "ship_tender": 20, "brnch": 6, "mbr": 40, "vst": 90,
+    "concert": 40, "venue": 8, "Ship": 30, "Voyage": 80, "ship_tender": 20, "Station": 8, "Guard": 9, "Train": 70,
+    "brnch": 6, "mbr": 40, "vst": 90,
 }  # fmt: skip
 _WORDS = {
     "city": ("Paris", "London", "Berlin", "Madrid", "Lyon"),
@@ -130,11 +139,15 @@ _WORDS = {
     "VehicleType": ("truck", "van"),
     "Outcome": ("Docked", "Diverted"),
     "plan_typ": ("Gold", "Basic"),
+    "Town": ("Arles", "Nantes", "Tours"),
+    "GuardRank": ("Junior", "Senior"),
 }
+_CODES = {"OriginCode": ("S", 8), "DestinationCode": ("S", 9), "ConductorNo": ("G", 9)}
+"""Columns that point at keys of letters and digits: the first letter, and how far they go."""
 _RANGES = {
     "age": (19, 66), "opened_year": (1990, 2024), "enrolled_year": (2020, 2024), "birth_year": (1950, 2001),
     "credits": (1, 6), "quantity": (1, 9), "duration_seconds": (90, 600), "attendance": (50, 9000),
-    "capacity": (100, 9999), "CabinCount": (5, 60), "opn_yr": (1990, 2024), "dur_min": (10, 120),
+    "capacity": (100, 9999), "CabinCount": (5, 60), "Speed": (60, 250), "opn_yr": (1990, 2024), "dur_min": (10, 120),
 }  # fmt: skip
 _POINTERS = {
     "manager_id": "employee", "advisor_id": "instructor", "store_id": "store", "customer_id": "customer",
@@ -194,7 +207,9 @@ def _folder() -> Path:
 def _value(chance: random.Random, table: dict[str, Any], column: dict[str, str], number: int) -> Any:
     name = column["name"]
     if name in table["primary_key"]:
-        return number
+        return f"{name[0]}{number:03d}" if column["type"] == "string" else number
+    if name in _CODES:
+        return f"{_CODES[name][0]}{chance.randint(1, _CODES[name][1]):03d}"
     if chance.random() < 0.08 and name not in {"order_id", "student_id", "course_id", "product_id"}:
         return None
     if name in _POINTERS:

@@ -15,7 +15,7 @@ from pipeline_magic.errors import ConfigurationError
 if TYPE_CHECKING:
     from pipeline_magic.agents.catalog.index import CatalogIndex
     from pipeline_magic.agents.specification.llm import ModelParser
-    from pipeline_magic.agents.specification.planner.held import Held
+    from pipeline_magic.agents.specification.values import Data
     from pipeline_magic.ports import Ledger
     from pipeline_magic.runs import Parsed
 
@@ -28,7 +28,7 @@ class SpecificationParserAgent:
     Args:
         model: Makes the parser that asks a language model; None where none is configured.
         planner: Who reads where nobody says: ``embedded`` or ``llm``.
-        held: Tells the embedded planner which words are values in the data; None leaves the data alone.
+        data: What the embedded planner may ask of the data; None leaves them alone.
     """
 
     version = "embedded-4"
@@ -39,11 +39,11 @@ class SpecificationParserAgent:
         model: Callable[[], ModelParser] | None = None,
         *,
         planner: str = "embedded",
-        held: Held | None = None,
+        data: Data | None = None,
     ) -> None:
         self._make = model
         self._planner = planner
-        self._held = held
+        self._data = data
         self._made: ModelParser | None = None
 
     def inputs(
@@ -58,7 +58,7 @@ class SpecificationParserAgent:
         if self._chosen(planner) == "llm":
             return {"statement": statement, "request": self._model().key(statement, catalog)}
         made = {"statement": statement, "answers": dict(answers), "index": catalog.digest, "parser": self.version}
-        return {**made, "data": "looked at"} if self._held is not None else made
+        return {**made, "data": "looked at"} if self._data is not None else made
 
     def parse(
         self,
@@ -96,7 +96,7 @@ class SpecificationParserAgent:
             return self._model().parse(statement, catalog=catalog, ledger=ledger, say=say, check_stop=check)
         from pipeline_magic.agents.specification.planner.plan import parse_statement
 
-        return parse_statement(statement, catalog=catalog, now=now, answers=answers, held=self._held)
+        return parse_statement(statement, catalog=catalog, now=now, answers=answers, data=self._data)
 
     def _chosen(self, planner: str) -> str:
         return planner or self._planner

@@ -1,6 +1,7 @@
-"""Which words of a statement are values in the data: looked up where the data are, for the embedded planner.
+"""What the data tell of the words of a statement: looked up where the data are, for the embedded planner.
 
-Asked is only whether a column holds a word that the person wrote; what comes back is that word as the data spell it.
+Asked is only whether a column holds a word that the person wrote, which comes back as the data spell it, and whether
+the values of a column are those of a key, which comes back as two numbers.
 Nothing goes to a language model. Columns that hold names, contacts or numbers of people are left alone, and so is
 whatever tags call personal; long texts, and more than a few tables and columns, are not looked at.
 """
@@ -9,6 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pipeline_magic.english import stem, words_of
@@ -19,7 +22,7 @@ from pipeline_magic.spec.literals import sql_text
 from pipeline_magic.spec.names import quote_table
 from pipeline_magic.spec.schema import Column, TableSchema
 
-__all__ = ["held_values", "looked_at", "values_in"]
+__all__ = ["Data", "data_of", "data_with", "looked_at", "pointing_in", "values_in"]
 
 Look = Callable[[str], Sequence[Sequence[Any]]]
 Found = Mapping[tuple[str, str], Sequence[str]]
@@ -29,6 +32,9 @@ _MOST_WORDS = 200
 _LONGEST = 60
 _ROWS = 200
 _TIMEOUT = 60.0
+_MOST_PAIRS = 40
+_A_FEW, _NEARLY = 3, 0.8
+"""So many values, and so large a part of them, must be found for a column to point at a key; a few may lead nowhere."""
 
 
 def _set(text: str) -> frozenset[str]:
@@ -47,15 +53,56 @@ _OF_PEOPLE = _set(
 _TAGS = re.compile(r"pii|phi|personal|gdpr|sensitive|confidential|restricted|hipaa|pci", re.IGNORECASE)
 
 
-def held_values(
-    engine: Engine,
-) -> Callable[[Sequence[TableSchema], Sequence[str]], Found]:
-    """A look into the data of an engine, as the embedded planner takes it."""
+Pair = tuple[tuple[str, str], tuple[str, str]]
+"""A column that may point, and the key that it may point at: each as table and column."""
+
+
+@dataclass(frozen=True)
+class Data:
+    """What the embedded planner may ask of the data.
+
+    Attributes:
+        words: Which words are values of which text columns; see `values_in`.
+        pointing: Which columns point at which keys; see `pointing_in`.
+    """
+
+    words: Callable[[Sequence[TableSchema], Sequence[str]], Found]
+    pointing: Callable[[Sequence[Pair]], Sequence[Pair]]
+
+
+def data_of(engine: Engine) -> Data:
+    """A look into the data of an engine."""
 
     def rows(text: str) -> Sequence[Sequence[Any]]:
         return engine.query(text, limit=_ROWS, timeout=_TIMEOUT).rows
 
-    return lambda tables, words: values_in(rows, tables, words)
+    return data_with(rows)
+
+
+def data_with(look: Look) -> Data:
+    """A look into data by queries of Spark SQL."""
+    return Data(partial(values_in, look), partial(pointing_in, look))
+
+
+def pointing_in(look: Look, pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs of which nearly all values of the first column are in the second, and at least a few are.
+
+    Args:
+        look: Runs one SELECT of Spark SQL.
+        pairs: Text columns and the keys they may point at.
+    """
+    asked = list(pairs)[:_MOST_PAIRS]
+    parts = [
+        f"SELECT {place} AS n, count(*) AS held, count(k.v) AS met FROM (SELECT DISTINCT {identifier(column)} AS v "
+        f"FROM {quote_table(table)} WHERE {identifier(column)} IS NOT NULL) a "
+        f"LEFT JOIN (SELECT DISTINCT {identifier(key)} AS v FROM {quote_table(owner)}) k ON a.v = k.v"
+        for place, ((table, column), (owner, key)) in enumerate(asked)
+    ]
+    try:
+        rows = look(" UNION ALL ".join(parts)) if parts else ()
+    except EngineError:
+        return []
+    return [asked[int(n)] for n, held, met in rows if int(met) >= _A_FEW and int(met) >= _NEARLY * int(held)]
 
 
 def values_in(look: Look, tables: Sequence[TableSchema], words: Sequence[str]) -> dict[tuple[str, str], list[str]]:

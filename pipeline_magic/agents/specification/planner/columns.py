@@ -199,7 +199,9 @@ def _counting(c: Context, i: int) -> bool:
 
 
 def _where(c: Context, i: int) -> bool:
-    """``who live in the city of a store``: says where, and shows nothing."""
+    """``who live in the city of a store``, ``have their base in Spain``: says where, and shows nothing."""
+    if c.low(i - 1) in {"their", "its", "a", "an"} and c.low(i - 2) in {"have", "has", "had"}:
+        return True
     verb = c.low(i - 3)
     return c.low(i - 1) == "the" and c.low(i - 2) in {"in", "at", "near", "from"} and bool(lemmas(verb) & _BEING)
 

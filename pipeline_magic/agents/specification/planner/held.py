@@ -7,8 +7,9 @@ is a word of a name, it stays unread, and is asked about. Not here: the look its
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
@@ -16,12 +17,11 @@ from pipeline_magic.agents.specification.planner.intent import col
 from pipeline_magic.agents.specification.planner.lexicon import CARRIERS, FILLER, GENERAL, KNOWN, STOP
 from pipeline_magic.agents.specification.planner.text import Token
 from pipeline_magic.agents.specification.planner.values import Condition, literal
-from pipeline_magic.spec.schema import TableSchema
 
-__all__ = ["Held", "held_at", "phrases", "with_held"]
+if TYPE_CHECKING:
+    from pipeline_magic.agents.specification.values import Data
 
-Held = Callable[[Sequence[TableSchema], Sequence[str]], Mapping[tuple[str, str], Sequence[str]]]
-"""Which of these words (in lower case) are values of text columns of these tables: by table and column, as spelt."""
+__all__ = ["held_at", "phrases", "with_held"]
 
 _LONGEST = 3
 _MOST = 150
@@ -61,12 +61,12 @@ def _may_be(token: Token, names: set[str]) -> bool:
 
 
 def with_held(
-    tables: Mapping[str, TableInfo], near: Sequence[str], tokens: Sequence[Token], look: Held
+    tables: Mapping[str, TableInfo], near: Sequence[str], tokens: Sequence[Token], data: Data
 ) -> dict[str, TableInfo]:
     """The tables with the values that the data hold of the statement's words; those near by are looked at, a few."""
     few = list(near)[:_MOST_TABLES]
     words = phrases(tokens, tables, few)
-    found = look([tables[name].schema for name in few], words) if words else {}
+    found = data.words([tables[name].schema for name in few], words) if words else {}
     if not found:
         return dict(tables)
 

@@ -60,9 +60,18 @@ _NEVER = {
 class JoinGraph:
     """The links between tables, computed when they are asked for."""
 
-    def __init__(self, tables: Mapping[str, TableInfo]) -> None:
+    def __init__(self, tables: Mapping[str, TableInfo], told: Sequence[Link] = ()) -> None:
         self._tables = tables
         self._links: dict[tuple[str, str], tuple[Link, ...]] = {}
+        for link in told:
+            self._links[link.left, link.right] = (*self._links.get((link.left, link.right), ()), link)
+            self._links[link.right, link.left] = tuple(each.turned() for each in self._links[link.left, link.right])
+
+    def choose(self, links: Sequence[Link]) -> None:
+        """These are the only links between their tables: words say so."""
+        for link in links:
+            self._links[link.left, link.right] = (link,)
+            self._links[link.right, link.left] = (link.turned(),)
 
     def links(self, left: str, right: str) -> tuple[Link, ...]:
         """Links from `left` to `right`, best first."""

@@ -72,6 +72,7 @@ class Linker:
         self.tables = tables
         self.scope = tuple(scope)
         self.near = tuple(tables)
+        self.roles: dict[str, str] = {}
         self._fits: dict[tuple[str, ...], tuple[tuple[float, ColumnInfo], ...]] = {}
         self._named: dict[tuple[tuple[str, ...], bool], tuple[float, tuple[TableInfo, ...]]] = {}
         self._seen: dict[int, TableLink | None] = {}
@@ -81,11 +82,17 @@ class Linker:
                 for word in {*column.words, *column.said, stem(column.name)}:
                     self._owners.setdefault(word, set()).add(table.name)
 
-    def with_scope(self, scope: Sequence[str], near: Sequence[str]) -> Linker:
-        """The same with tables in scope; of the others only `near` ones, which can be joined to it, are looked at."""
+    def with_scope(
+        self, scope: Sequence[str], near: Sequence[str], roles: Mapping[str, str] | None = None
+    ) -> Linker:
+        """The same with tables in scope; of the others only `near` ones, which can be joined to it, are looked at.
+
+        `roles` are words for a table by what its rows are to others (``captain`` of flights), by their stems.
+        """
         made = Linker.__new__(Linker)
         made.__dict__.update(self.__dict__)
         made.scope, made.near = tuple(scope), tuple(near)
+        made.roles = dict(roles or {})
         made._seen = {}
         return made
 
@@ -124,7 +131,11 @@ class Linker:
             last = [table for table in self.tables.values() if len(table.words) > 1 and table.words[-1] == window[0]]
             if len(last) == 1 and not self._is_column(window[0]):
                 return TableLink(start, start + 1, last[0], 0.8)  # `payments` of `loan_payments`, where no other is
-            return self._called(start, window[0])
+            called = self._called(start, window[0])
+            if called is not None:
+                return called
+        if window is not None and window[0] in self.roles:
+            return TableLink(start, start + 1, self.tables[self.roles[window[0]]], 0.8)
         return None
 
     def _one_of_many(self, start: int) -> bool:

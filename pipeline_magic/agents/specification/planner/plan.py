@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import TYPE_CHECKING
 
 from pipeline_magic.agents.catalog.index import CatalogIndex
 from pipeline_magic.agents.specification.planner import scan as scanning
@@ -19,12 +20,13 @@ from pipeline_magic.agents.specification.planner.destination import set_target, 
 from pipeline_magic.agents.specification.planner.draft import Plan
 from pipeline_magic.agents.specification.planner.effect import without_effect
 from pipeline_magic.agents.specification.planner.entities import TableInfo, describe
-from pipeline_magic.agents.specification.planner.held import Held, with_held
+from pipeline_magic.agents.specification.planner.held import with_held
 from pipeline_magic.agents.specification.planner.intent import Item, Note, Shape, Timing
 from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
 from pipeline_magic.agents.specification.planner.linking import Linker
 from pipeline_magic.agents.specification.planner.pivots import spread
+from pipeline_magic.agents.specification.planner.pointers import roles_said, with_pointers
 from pipeline_magic.agents.specification.planner.refusals import refuse
 from pipeline_magic.agents.specification.planner.scope import find_scope
 from pipeline_magic.agents.specification.planner.settle import settle
@@ -40,6 +42,9 @@ from pipeline_magic.spec.model import Draft
 from pipeline_magic.spec.names import slug, split_table
 from pipeline_magic.spec.provenance import Clause, Provenance
 
+if TYPE_CHECKING:
+    from pipeline_magic.agents.specification.values import Data
+
 __all__ = ["parse_statement"]
 
 _MOST_TABLES = 60
@@ -52,7 +57,7 @@ def parse_statement(
     catalog: CatalogIndex,
     now: datetime,
     answers: Mapping[str, str] | None = None,
-    held: Held | None = None,
+    data: Data | None = None,
 ) -> Parsed:
     """Read one statement; where words are left, once more with what the data hold of them.
 
@@ -61,21 +66,21 @@ def parse_statement(
         catalog: Where tables and columns are looked up.
         now: The present time; only for words that need it, never part of the draft.
         answers: Answers to questions of an earlier reading, by question id.
-        held: Tells which words are values in the data; asked only where the statement cannot be read without.
+        data: What may be asked of the data; asked only where the statement cannot be read without.
 
     Raises:
         StatementError: It is empty, too long, or speaks of nothing in the catalog.
         TableNotFound: It reads a full name that the catalog does not have.
     """
     first, open_ = _read(statement, catalog, now, answers or {}, None)
-    if held is None or not open_:
+    if data is None or not open_:
         return first
-    second, left = _read(statement, catalog, now, answers or {}, held)
+    second, left = _read(statement, catalog, now, answers or {}, data)
     return second if left < open_ else first
 
 
 def _read(
-    statement: str, catalog: CatalogIndex, now: datetime, answers: Mapping[str, str], held: Held | None
+    statement: str, catalog: CatalogIndex, now: datetime, answers: Mapping[str, str], data: Data | None
 ) -> tuple[Parsed, int]:
     """One reading, and how many questions it leaves that must be answered."""
     if not statement.strip():
@@ -102,15 +107,19 @@ def _read(
     if united is not None:
         tables = {united[1].name: united[1], **united[2]}
         linker = Linker(tokens, tables)
-    graph = JoinGraph(tables)
     found = find_scope(tokens, linker, taken, answers or {})
     scope = found.tables if united is None else list(dict.fromkeys([united[1].name, *found.tables]))
+    graph, roles = JoinGraph(tables), dict[str, str]()
+    if data is not None and scope and united is None:
+        graph = with_pointers(graph, tables, scope, data)
+        chosen, roles = roles_said(tokens, graph, tables, scope)
+        graph.choose(chosen)
     near = _near(scope, tables, graph)
-    if held is not None and scope and united is None:
+    if data is not None and scope and united is None:
         nearest = sorted(near, key=lambda name: (name not in scope, len(graph.path(scope, name) or ())))
-        tables = parts = with_held(tables, nearest, tokens, held)
+        tables = parts = with_held(tables, nearest, tokens, data)
         linker = Linker(tokens, tables)
-    context = Context(tokens, ends, starts, linker.with_scope(scope, near), graph, now, dict(answers or {}))
+    context = Context(tokens, ends, starts, linker.with_scope(scope, near, roles), graph, now, dict(answers or {}))
     context.together = united[0] if united is not None else None
     read = scanning.scan(context, marked)
     clauses = scanning.clauses(statement, tokens, starts, read)

@@ -9,7 +9,7 @@ import pytest
 
 from pipeline_magic.agents.catalog.index import CatalogIndex
 from pipeline_magic.agents.specification import SpecificationParserAgent
-from pipeline_magic.agents.specification.values import looked_at, values_in
+from pipeline_magic.agents.specification.values import Data, looked_at, values_in
 from pipeline_magic.errors import QueryFailed
 from pipeline_magic.runs import Parsed
 from pipeline_magic.spec.schema import Column, TableSchema
@@ -31,7 +31,7 @@ DATA = {
 }
 
 
-class Data:
+class Held:
     """A look into `DATA` that counts how often it is asked."""
 
     def __init__(self) -> None:
@@ -48,8 +48,8 @@ class Data:
         return {key: values for key, values in found.items() if values}
 
 
-def read(text: str, data: Data | None = None) -> Parsed:
-    agent = SpecificationParserAgent(held=data)
+def read(text: str, data: Held | None = None) -> Parsed:
+    agent = SpecificationParserAgent(data=Data(data, lambda pairs: ()) if data is not None else None)
     return agent.parse(text, catalog=CatalogIndex([BOATS, BERTHS]), now=NOW)
 
 
@@ -64,30 +64,30 @@ def texts(parsed: Parsed) -> str:
 def test_an_adjective_that_one_column_holds_is_its_value() -> None:
     """`steel boats` are those with hull Steel, spelt as the data spell it; without the data the word is asked about."""
     assert asked(read("How many steel boats are there?"))
-    parsed = read("How many steel boats are there?", Data())
+    parsed = read("How many steel boats are there?", Held())
     assert not asked(parsed) and "hull = 'Steel'" in texts(parsed)
 
 
 def test_a_word_that_two_columns_hold_is_asked() -> None:
     """`amber` is a finish and a pier, and both tables are named: nothing tells which."""
-    assert asked(read("For each pier of the berths, how many amber boats are there?", Data()))
+    assert asked(read("For each pier of the berths, how many amber boats are there?", Held()))
 
 
 def test_of_two_columns_that_of_the_named_table_is_meant() -> None:
     """`amber boats` speaks of boats where no other table is named."""
-    assert "finish = 'Amber'" in texts(read("How many amber boats are there?", Data()))
+    assert "finish = 'Amber'" in texts(read("How many amber boats are there?", Held()))
 
 
 def test_the_data_are_looked_at_only_where_words_are_left() -> None:
     """A statement that is read wholly costs no query."""
-    data = Data()
+    data = Held()
     assert not asked(read("How many boats are there?", data))
     assert data.asked == []
 
 
 def test_words_of_names_are_no_values() -> None:
     """`boat` names a table; that a column also holds the word changes nothing."""
-    data = Data()
+    data = Held()
     read("How many rusty boats are there?", data)
     assert data.asked and all("boat" not in words and "boats" not in words for words in data.asked)
 
