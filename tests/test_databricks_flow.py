@@ -8,8 +8,12 @@ from typing import Any
 
 import pytest
 
+from pipeline_magic.compiler.sql import target_query
+from pipeline_magic.demo import STATEMENT
 from pipeline_magic.errors import ApprovalRefused, PipelineMagicError
-from tests.support.databricks_site import ADA, SEED, Site, site
+from tests.support.databricks_site import ADA, SCALE, SEED, Site, site
+from tests.support.model_answers import seed
+from tests.support.model_server import KEY, model_server, says
 
 COUNT = "Count the orders per o_orderstatus into analytics.ops.status_counts every day at 6am"
 TARGET = "analytics.ops.status_counts"
@@ -142,11 +146,18 @@ def test_rollback(here: Site) -> None:
         orchestrator.close()
 
 
+_WRITES = ("schemas", "workspace/import", "jobs/create", "jobs/run-now", "runs/get", "entity-tag", "sql/statements")
+_BOUNDED = {("after", "schemas"), ("after", "jobs/create"), ("before", "jobs/run-now"), ("after", "jobs/run-now")}
+
+
 @pytest.mark.parametrize(
-    "path",
-    ["schemas", "workspace/import", "jobs/create", "jobs/run-now", "runs/get", "entity-tag", "sql/statements"],
+    ("when", "path"),
+    [
+        pytest.param(when, path, marks=() if (when, path) in _BOUNDED else pytest.mark.full)
+        for when in ("before", "after")
+        for path in _WRITES
+    ],
 )
-@pytest.mark.parametrize("when", ["before", "after"])
 def test_resume_after_a_kill(here: Site, path: str, when: str) -> None:
     """Cut off at a call that writes, before or after it was done, `resume` ends with one of everything."""
     orchestrator = here.open()
@@ -204,6 +215,53 @@ class _Cut:
         from databricks.sdk._base_client import _BaseClient
 
         _BaseClient._perform = self._kept  # type: ignore[method-assign]
+
+
+@pytest.mark.engine
+def test_the_notebook_is_executed(here: Site) -> None:
+    """Before Approve as a one-off run into a scratch schema, after it by the job: both leave the SQL form's rows.
+
+    Of sums and counts: DuckDB, which runs the SQL form in the strict workspace, divides decimals otherwise than Spark.
+    """
+    from pipeline_magic.adapters.lakehouse import Lakehouse
+    from tests.support.local import engine_at
+
+    home = here.folder / "engine"
+    lakehouse = Lakehouse(home, sample_scale=float(SCALE))
+    lakehouse.ensure_samples()
+    with engine_at(home) as engine:
+        here.executes(engine, lakehouse)
+        orchestrator = here.open(one_off_runs=True)
+        try:
+            result = orchestrator.build_pipeline(
+                "Sum o_totalprice of orders per o_orderstatus into analytics.ops.totals"
+            )
+            sample = result.snapshot.quality.sample_run
+            assert (sample.status, sample.repeatable) == ("passed", True), sample
+            assert not [name for name in here.world.schemas if "pipeline_magic_" in name]
+            assert not [path for path in here.one_off.notebooks() if here.one_off.files[path] is not None]
+            done = orchestrator.approve_pipeline(result.approval_id, "John Doe", "Looks good!")
+            assert (done.deployment.state, done.deployment.rows) == ("deployed", 3)
+            written = _rows(here, "analytics.ops.totals")
+            form = target_query(result.snapshot.validated.typed, run_time="2026-11-02T06:00:00+00:00")
+            here.sql.spark.run(f"CREATE TABLE analytics.ops.form AS {form}", ADA, {}, lambda cursor: None)
+            assert sorted(map(str, written)) == sorted(map(str, _rows(here, "analytics.ops.form")))
+        finally:
+            orchestrator.close()
+
+
+def test_with_a_language_model(here: Site) -> None:
+    """A model's draft takes the same way; only the model's server was told the statement."""
+    with model_server() as model:
+        model.will(says(seed()))
+        orchestrator = here.open(openai_api_key=KEY, openai_base_url=model.url)
+        try:
+            assert orchestrator.ports.planner == "llm"
+            result = _built(here, orchestrator, STATEMENT)
+            done = orchestrator.approve_pipeline(result.approval_id, "John Doe")
+            assert done.deployment.state == "deployed" and len(here.jobs.jobs) == 1 and len(model.requests) == 1
+        finally:
+            orchestrator.close()
 
 
 # --- the other route -------------------------------------------------------------------------------------------------

@@ -15,22 +15,26 @@ import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from pipeline_magic.adapters.lakehouse import Lakehouse
 from pipeline_magic.adapters.samples import TPCH
 from pipeline_magic.compiler.sql import target_query
 from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
 from pipeline_magic.spec.typed import TypedSpec
 from tests.support.databricks_server import DatabricksServer, World, workspace
 from tests.support.databricks_server.jobs import Jobs
-from tests.support.databricks_server.oneoff import Executed
-from tests.support.databricks_server.spark import column
+from tests.support.databricks_server.oneoff import Executed, OneOff
+from tests.support.databricks_server.spark import column, spark_type
 from tests.support.databricks_server.sql import Sql
 from tests.support.databricks_server.workspace_files import Files
 from tests.support.databricks_server.world import duck_name
 from tests.support.github_server import FULL, GitHubServer
 
-__all__ = ["ADA", "BOSS", "SEED", "Site", "sample_rows", "site"]
+if TYPE_CHECKING:
+    from pipeline_magic.adapters.sail_engine import SailEngine
+
+__all__ = ["ADA", "BOSS", "SCALE", "SEED", "Site", "sample_rows", "site"]
 
 ADA, BOSS = "ada@acme.test", "boss@acme.test"
 SCALE = "0.001"
@@ -53,6 +57,7 @@ class Site:
     sql: Sql
     files: Files
     jobs: Jobs
+    one_off: OneOff
     github: GitHubServer
     folder: Path
 
@@ -89,6 +94,37 @@ class Site:
             return Executed(exit_value=json.dumps({"rows": int(rows or 0), "failing": {}}))
 
         self.jobs.runner = run
+
+    def executes(self, engine: SailEngine, lakehouse: Lakehouse) -> None:
+        """Let every run execute its notebook by the local engine, on the same rows; what it writes comes back here."""
+
+        def run(notebook: Mapping[str, Any], parameters: Mapping[str, str], user: str) -> Executed:
+            target = parameters["target"]
+            catalog, schema, _ = target.split(".")
+            lakehouse.create_schema(catalog, schema)
+            made = engine.run_notebook(json.dumps(notebook), dict(parameters))
+            if made.succeeded:
+                self._fetch(target, lakehouse.folder(target), user)
+            return Executed(exit_value=made.exit_value, error=made.error)
+
+        self.jobs.runner = run
+        self.one_off.execute = run
+
+    def _fetch(self, table: str, folder: Path, user: str) -> None:
+        """A table of the local lakehouse as one of the workspace."""
+        import deltalake
+
+        rows = deltalake.DeltaTable(str(folder)).to_pyarrow_table()
+        with self.world.lock:
+            cursor = self.world.duck.cursor()
+            cursor.register("written_there", rows)
+            cursor.execute(f"CREATE OR REPLACE TABLE {duck_name(table)} AS SELECT * FROM written_there")
+            described = cursor.execute(f"DESCRIBE {duck_name(table)}").fetchall()
+            columns = [column(at, one[0], spark_type(one[1]).lower()) for at, one in enumerate(described)]
+            made = self.world.tables.get(table) or self.world.add_table(table, columns, user)
+            self.world.commit(made, "CREATE OR REPLACE TABLE AS SELECT", user)
+        if any(job.active for job in self.jobs.runs.values()):
+            self.wrote(table)
 
     def wrote(self, table: str) -> None:
         """The newest commit of a table is that of the job which runs now."""
@@ -133,9 +169,10 @@ def site(folder: Path) -> Site:
     sql.spark.catalog = "analytics"
     files = Files(server)
     jobs = Jobs(server, files)
-    server.add(files)
-    server.add(jobs)
-    return Site(server, world, sql, files, jobs, GitHubServer(folder), folder)
+    one_off = OneOff(sql.spark)
+    for room in (files, jobs, one_off):
+        server.add(room)
+    return Site(server, world, sql, files, jobs, one_off, GitHubServer(folder), folder)
 
 
 def _duck(kind: str) -> str:
