@@ -17,8 +17,8 @@ from pipeline_magic.compiler.bundle import resource
 from pipeline_magic.compiler.environments import Environment, Permission
 from pipeline_magic.compiler.files import compile_files
 from pipeline_magic.compiler.jobs import pipeline_settings
-from pipeline_magic.errors import DeploymentError
-from pipeline_magic.ports import DeployRequest
+from pipeline_magic.errors import DeploymentError, NotFound
+from pipeline_magic.ports import Deployer, DeployRequest
 from pipeline_magic.spec.typed import TypedSpec
 from tests.support.compiled import Case, cases
 from tests.support.databricks_server.oneoff import Executed
@@ -128,6 +128,57 @@ def test_what_the_compiler_writes_is_taken(lake: Lake, environment: Environment,
         deployer.delete(made.id)
         assert not lake.room.pipelines and not lake.site.jobs.jobs, case.name
         lake.room.published.clear()
+
+
+def test_as_every_deployer(lake: Lake) -> None:
+    """Nothing is there before; the same key is one deployment and one run; deleted, it is gone, twice over."""
+    deployer: Deployer = lake.site.deployer()
+    request = asked(typed_of(DECLARED[0]), Environment(name="default"))
+    assert deployer.find(request.pipeline, "default") is None
+    made = deployer.deploy(request)
+    assert deployer.deploy(request) == made == deployer.find(request.pipeline, "default")
+    assert deployer.find(request.pipeline, "prod") is None
+    assert deployer.previous(made.id) is None
+    assert deployer.settings(made.id)["digest"] == made.digest == "d1"
+    first = deployer.run_now(made.id, key="run-1")
+    assert first.succeeded and deployer.run_now(made.id, key="run-1").succeeded
+    assert len(lake.only.updates) == 1
+    deployer.run_now(made.id, key="run-2")
+    assert len(lake.only.updates) == 2
+    assert deployer.written(made.id, request.spec.target.table, ()) == frozenset()
+    assert made.url == f"{lake.site.server.url}/pipelines/{lake.only.id}"
+    deployer.delete(made.id)
+    deployer.delete(made.id)
+    assert deployer.find(request.pipeline, "default") is None
+    for asks in (deployer.settings, deployer.previous, lambda id_: deployer.run_now(id_, key="run-3")):
+        with pytest.raises(NotFound):
+            asks(made.id)
+
+
+def test_from_a_notebook_and_back(lake: Lake) -> None:
+    """A deployment may turn from a job that runs a notebook into a pipeline and back; there is one job throughout."""
+    deployer = lake.site.deployer()
+    typed = typed_of(DECLARED[0])
+    notebook = typed.model_copy(update={"spec": typed.spec.model_copy(update={"deployment": "job"})})
+    declared_ = asked(typed, Environment(name="default"), key="k2", digest="d2")
+    as_job = declared_.model_copy(
+        update={
+            "spec": notebook.spec,
+            "key": "k1",
+            "digest": "d1",
+            "files": {},
+            "resource": resource(notebook, Environment(name="default")),
+        }
+    )
+    first = deployer.deploy(as_job)
+    second = deployer.deploy(declared_)
+    assert (first.id.partition(":")[0], second.id.partition(":")[0]) == ("job", "pipeline")
+    assert len(lake.site.jobs.jobs) == len(lake.room.pipelines) == 1
+    assert deployer.previous(second.id) == as_job
+    again = deployer.deploy(as_job.model_copy(update={"key": "k3"}))
+    assert again.id == first.id and "notebook_task" in lake.site.job.settings["tasks"][0]
+    deployer.deploy(declared_.model_copy(update={"key": "k4"}))
+    assert len(lake.site.jobs.jobs) == len(lake.room.pipelines) == 1
 
 
 def test_deployed_found_and_put_back(lake: Lake) -> None:

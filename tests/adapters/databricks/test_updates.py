@@ -67,9 +67,10 @@ def test_a_start_whose_answer_is_lost(lake: Lake) -> None:
 
 
 def test_a_start_that_is_delivered_twice(lake: Lake) -> None:
-    """The second is refused since the first goes on; that is ours."""
+    """The second is refused since the first goes on; that is ours, and it is not waited for."""
     lake.site.fault("twice", path="/updates$")
     assert lake.start() == lake.made.updates[0].id and len(lake.made.updates) == 1
+    assert lake.made.active is not None
 
 
 def test_a_start_that_was_not_taken(lake: Lake) -> None:
