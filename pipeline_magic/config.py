@@ -70,7 +70,8 @@ class Settings(BaseModel):
     """Everything that can be set.
 
     Attributes:
-        home: Folder of the local lakehouse, store and repository; ``.pipeline_magic`` beside the notebook.
+        home: Folder of the local lakehouse, store and repository; ``.pipeline_magic`` beside the notebook, and in the
+            user's home on the driver's disk in a notebook of Databricks.
         environment: Which of the environments in `pipeline_magic.toml` a run is for.
         local: Use the local adapters for every port, whatever else is set.
         planner: Which parser reads the statement; ``auto`` takes the embedded one unless a model is configured.
@@ -109,7 +110,8 @@ class Settings(BaseModel):
         run_timeout: Seconds for one run of a notebook.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Some names begin with `model_`, which pydantic before 2.10 warns of.
+    model_config = ConfigDict(frozen=True, extra="forbid", protected_namespaces=())
 
     home: Path = Path(".pipeline_magic")
     environment: str = Field(default="default", pattern=r"^[a-z][a-z0-9_]{0,30}$")
@@ -224,6 +226,9 @@ def load_settings(
     except ValidationError as error:
         raise _explain(error, sources) from None
     home = settings.home.expanduser()
+    if settings.databricks_runtime and "home" not in sources:
+        # The folder of a notebook is one of the workspace there, whose files cannot be locked, which a store needs.
+        folder = Path.home()
     return settings.model_copy(update={"home": home if home.is_absolute() else folder / home})
 
 

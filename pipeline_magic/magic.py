@@ -5,6 +5,7 @@ Loading this module must stay light: the orchestrator, the panel and all they ne
 
 from __future__ import annotations
 
+import os
 import shlex
 import sys
 import threading
@@ -170,6 +171,8 @@ class PipelineMagics(Magics):
         All of the work, the first imports included, is in the thread: an interrupt reaches this one only, and turns
         into a request to cancel; a second one stops the waiting.
         """
+        if os.environ.get("DATABRICKS_RUNTIME_VERSION"):
+            self._ready()  # a notebook of Databricks logs in by what only its own thread may know
         held = Held(work)
         asked, handle = False, None
         while True:

@@ -34,6 +34,7 @@ class Workspace:
     Attributes:
         host: Its address.
         identity: Gives the authenticated user or service principal; asked of the workspace once.
+        holds: Whether what lies at a path of the workspace is this text, cell for cell; None where nothing lies there.
         examine: Looks at the workspace for `doctor`, given the catalogs that are written to.
         skew: Seconds by which this machine's clock is ahead of the workspace's; None when it cannot be told.
         no_engine: Why nothing can run SQL; None where something can.
@@ -44,6 +45,7 @@ class Workspace:
     engine: Engine
     deployer: Deployer
     identity: Callable[[], str]
+    holds: Callable[[str, str], bool | None]
     examine: Callable[[Sequence[str]], Iterable[Look]]
     skew: Callable[[], float | None]
     no_engine: EngineUnavailable | None = None
@@ -68,7 +70,7 @@ def workspace_of(settings: Settings, clock: Clock) -> Workspace:
 
     client = client_of(settings, profile=settings.databricks_profile)
     host = str(client.config.host)
-    spark = session_of_notebook() if settings.databricks_runtime else None
+    spark = session_of_notebook(settings.databricks_runtime)
     engine: Any = engine_of(settings, client, spark=spark)
     unavailable = getattr(engine, "unavailable", None)
     return Workspace(
@@ -77,6 +79,7 @@ def workspace_of(settings: Settings, clock: Clock) -> Workspace:
         engine=engine,
         deployer=deployer_of(client, settings, clock),
         identity=_Identity(client, host),
+        holds=lambda path, text: _holds(client, host, path, text),
         examine=lambda catalogs: look_at(client, settings, catalogs),
         skew=lambda: clock_skew(host),
         no_engine=unavailable() if unavailable else None,
@@ -92,6 +95,18 @@ def clock_warning(skew: float | None) -> str:
         f"This machine's clock is {abs(skew) / 60:.0f} minutes {way} the workspace's: tokens may seem expired, and "
         "times in the audit are wrong. Set the clock."
     )
+
+
+def _holds(client: Any, host: str, path: str, text: str) -> bool | None:
+    from pipeline_magic.adapters.databricks.calls import Calls
+    from pipeline_magic.adapters.databricks.client import clock_skew
+    from pipeline_magic.adapters.databricks.jobs import Denied
+    from pipeline_magic.adapters.databricks.workspace_files import WorkspaceFiles, same_content
+    from pipeline_magic.errors import DeploymentError
+
+    calls = Calls(client, host, error=DeploymentError, denied=Denied, skew=lambda: clock_skew(host))
+    found = WorkspaceFiles(calls).read(path, notebook=text.lstrip().startswith("{"))
+    return None if found is None else same_content(found, text)
 
 
 class _Identity:
@@ -118,11 +133,17 @@ class _Identity:
             return self._known
 
 
-def session_of_notebook() -> Any:
-    """The `spark` that a Databricks notebook has; None elsewhere."""
-    if "IPython" not in sys.modules:
+def session_of_notebook(runtime: str | None) -> Any:
+    """The `spark` that a Databricks notebook has; None elsewhere.
+
+    Args:
+        runtime: Version of the runtime that the settings name; None outside of one.
+    """
+    if not runtime or "IPython" not in sys.modules:
         return None
     from IPython import get_ipython
 
-    shell = get_ipython()
-    return None if shell is None else getattr(shell, "user_ns", {}).get("spark")
+    from pipeline_magic.adapters.databricks.runtime import detect
+
+    found = detect(get_ipython(), {"DATABRICKS_RUNTIME_VERSION": runtime})
+    return None if found is None else found.spark

@@ -72,3 +72,11 @@ def test_secrets_do_not_show(tmp_path: Path) -> None:
     settings = load_settings({"github_token": "ghp_abcdefghij"}, environ={}, folder=tmp_path)
     assert "ghp_abcdefghij" not in repr(settings)
     assert settings.secrets() == ("ghp_abcdefghij",)
+
+
+def test_home_on_databricks(tmp_path: Path) -> None:
+    """In a notebook of Databricks the home is on the driver's disk, not in the workspace, unless it is said."""
+    runtime = {"DATABRICKS_RUNTIME_VERSION": "14.3"}
+    assert load_settings(environ=runtime, folder=tmp_path).home == Path.home() / ".pipeline_magic"
+    assert load_settings(environ={**runtime, "PIPELINE_MAGIC_HOME": "x"}, folder=tmp_path).home == tmp_path / "x"
+    assert load_settings(environ={}, folder=tmp_path).home == tmp_path / ".pipeline_magic"

@@ -32,6 +32,7 @@ from pipeline_magic.ui.questions import title as questions_title
 from pipeline_magic.ui.schemas import schemas_html, schemas_view
 from pipeline_magic.ui.tabs import ApprovalTab, Drawn, LineageTab, QualityTab, SpecTab, StatementTab, Tab
 from pipeline_magic.ui.undo import UndoControls
+from pipeline_magic.ui.versions import set_titles, view_bundle
 
 __all__ = ["Actions", "Panel"]
 
@@ -158,7 +159,7 @@ class Panel:
         self._cancel.on_click(lambda _: self._on_cancel())
         actions = classed(w.HBox((self._generate, self._apply, self._cancel, self._hint)), "pm-actions")
         self._tabbed = classed(w.Tab(tuple(tab.widget for tab in self._tabs)), "pm-tabs")
-        self._tabbed.titles = tuple(tab.title for tab in self._tabs)
+        set_titles(self._tabbed, [tab.title for tab in self._tabs])
         self._tabbed.selected_index = 0
         self._tabbed.observe(lambda _: self._show_tab(), "selected_index")
         style = w.HTML(Html(f"<style>{assets.read('panel.css')}</style>"))
@@ -200,7 +201,7 @@ class Panel:
             return static_text(self._snapshot, self._live)
 
     def _repr_mimebundle_(self, include: Any = None, exclude: Any = None) -> dict[str, Any]:
-        bundle: dict[str, Any] = self.widget._repr_mimebundle_(include=include, exclude=exclude) or {}
+        bundle = view_bundle(self.widget)
         try:
             return {**bundle, "text/html": self.html(), "text/plain": self.text()}
         except Exception:  # noqa: BLE001 - the live panel must come up even where a fallback cannot be drawn
@@ -231,7 +232,7 @@ class Panel:
             self._ask.children = (w.HTML(tag("h4", questions_title(views))), self._questions.widget)
         else:
             fold = w.Accordion((self._questions.widget,))
-            fold.titles = (f"{len(views)} question(s) stand at their default or answer; open to change one",)
+            set_titles(fold, [f"{len(views)} question(s) stand at their default or answer; open to change one"])
             self._ask.children = (fold,)
 
     def _show_tab(self) -> None:

@@ -76,7 +76,7 @@ def workspace_client(
             **given,
         )
         return WorkspaceClient(config=config)
-    except ValueError as error:
+    except (ValueError, ImportError) as error:  # an ImportError: the log-in of a runtime that is not wholly there
         raise ConfigurationError(
             f"There are no credentials for Databricks that can be used: {says(error)}.",
             where=given.get("host", ""),
