@@ -15,8 +15,8 @@ from typing import Any
 
 import pytest
 
-from pipeline_magic.agents.approval.records import verify_records
 from pipeline_magic.adapters.database import Database
+from pipeline_magic.agents.approval.records import verify_records
 from pipeline_magic.agents.github.hand_edits import WAYS
 from pipeline_magic.errors import ApprovalRefused, NotFound, PipelineMagicError, SpecError, StaleState, UsageError
 from pipeline_magic.runs import Finding, Snapshot

@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from pipeline_magic.agents.catalog import UnityCatalogAgent
+from pipeline_magic.agents.github.taking import read_foreign_spec, require_takeable
 from pipeline_magic.digests import digest_of
-from pipeline_magic.errors import NotFound, UsageError
+from pipeline_magic.errors import NotFound, SpecError, UsageError
 from pipeline_magic.flow.planning import ANY_TIME, new_run, run_named, said_of, spec_at, tried
 from pipeline_magic.flow.snapshots import stage_result
 from pipeline_magic.runs import Answer, Parsed, Run, StageEvent, Validated
@@ -24,6 +25,7 @@ from pipeline_magic.spec.paths import Edit, draft_of, fields
 from pipeline_magic.spec.provenance import Clause, Origin, Provenance
 
 if TYPE_CHECKING:
+    from pipeline_magic.spec.model import PipelineSpec
     from pipeline_magic.wiring import Ports
 
 __all__ = [
@@ -85,6 +87,7 @@ def _of_repository(ports: Ports, name: str) -> Present | None:
     spec = spec_at(ports.code_host, path)
     if spec is None:
         return None
+    _require_harmless(ports, path, spec)
     statement = f"The pipeline `{name}` as `{path}` on the base branch says it."
     own = tuple(check for check in spec.expectations if not check.automatic)
     draft = draft_of(spec.model_copy(update={"expectations": own}))
@@ -103,6 +106,23 @@ def _of_repository(ports: Ports, name: str) -> Present | None:
         if getattr(check, field) != getattr(made[check.id], field)
     )
     return Present(None, parsed, agent.validate(parsed, (), edits, run_time=ANY_TIME), (), edits)
+
+
+def _require_harmless(ports: Ports, path: str, spec: PipelineSpec) -> None:
+    """Of a spec that was edited by hand, what no file may bring in is refused here too.
+
+    Raises:
+        SpecError: A `sql` step that we did not write, or a file that nobody should read.
+    """
+    text, last = ports.code_host.read(path) or "", ports.code_host.last_generated(path)
+    if text == last:
+        return
+    read_foreign_spec(text)
+    try:
+        before = read_foreign_spec(last or "")
+    except SpecError:
+        before = spec.model_copy(update={"steps": tuple(step for step in spec.steps if step.kind != "sql")})
+    require_takeable(before, spec)
 
 
 def successor(ports: Ports, present: Present, edits: Sequence[Edit], environment: str, wish: str = "") -> Run:

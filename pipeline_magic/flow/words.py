@@ -124,7 +124,7 @@ def waits_for_merge(request: PullRequest, base: str, *, merge: bool) -> str:
     if not merge:
         return f"Waits until a person has merged pull request {request.number} into {base}: {request.url}"
     if request.checks == "pending":
-        return f"Waits for the required checks of pull request {request.number}: {request.url}"
+        return f"Waits for the required checks and reviews of pull request {request.number}: {request.url}"
     if request.checks == "failed":
         return f"A required check of pull request {request.number} failed; waits until it is green: {request.url}"
     return ""
