@@ -44,6 +44,7 @@ class Ports:
         prepare: Makes what must be there before stage 1 (the sample tables); told what it does.
         host: Address of the Databricks workspace; empty where there is none.
         no_engine: Why nothing can run SQL, where that is so: the work stops after parsing.
+        holds: Whether what lies at a path of the workspace is this text; None where nothing lies there.
         examine: Looks at the workspace for `doctor`, given the catalogs that are written to.
     """
 
@@ -63,6 +64,7 @@ class Ports:
     prepare: Callable[[Callable[[str], None]], None] = lambda say: None
     host: str = ""
     no_engine: EngineUnavailable | None = None
+    holds: Callable[[str, str], bool | None] = lambda path, text: None
     examine: Callable[[Sequence[str]], Iterable[Look]] = lambda catalogs: ()
 
     def cancel(self) -> None:
@@ -283,6 +285,7 @@ def _on_databricks(settings: Settings) -> Ports:
             warnings=tuple(_lost_with_the_cluster(settings)),
             host=made.host,
             no_engine=made.no_engine,
+            holds=made.holds,
             examine=made.examine,
             prepare=prepare,
         )

@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
+from pipeline_magic.adapters.lakehouse import Lakehouse
 from pipeline_magic.compiler.sql import target_query
 from pipeline_magic.demo import STATEMENT
 from pipeline_magic.errors import ApprovalRefused, PipelineMagicError
+from tests.support.databricks_server.workspace_files import Item
 from tests.support.databricks_site import ADA, SCALE, SEED, Site, site
+from tests.support.local import engine_at, notebook
 from tests.support.model_answers import seed
 from tests.support.model_server import KEY, model_server, says
 
@@ -223,9 +226,6 @@ def test_the_notebook_is_executed(here: Site) -> None:
 
     Of sums and counts: DuckDB, which runs the SQL form in the strict workspace, divides decimals otherwise than Spark.
     """
-    from pipeline_magic.adapters.lakehouse import Lakehouse
-    from tests.support.local import engine_at
-
     home = here.folder / "engine"
     lakehouse = Lakehouse(home, sample_scale=float(SCALE))
     lakehouse.ensure_samples()
@@ -270,7 +270,7 @@ BUNDLE = b'[environments.prod]\ndeploy_via = "bundle"\nmerge = true\n'
 
 
 def _ci_deploys(
-    where: Site, files: Any, name: str = "status_counts", environment: str = "prod", **changes: Any
+    where: Site, files: Any, name: str = "status_counts", environment: str = "prod", text: str = "", **changes: Any
 ) -> None:
     """What the bundle's CLI makes of the merged files in the repository's CI, by the Jobs API."""
     from pipeline_magic.compiler.deployed import resource_of
@@ -279,7 +279,9 @@ def _ci_deploys(
     settings.pop("permissions", None)
     root = f"/Workspace/Users/{ADA}/.bundle/pipelines/{environment}/files"
     for task in settings["tasks"]:
-        task["notebook_task"]["notebook_path"] = f"{root}/pipelines/{name}/{name}"
+        path = task["notebook_task"]["notebook_path"] = f"{root}/pipelines/{name}/{name}"
+        approved = next(file.content for file in files if file.path.endswith(".ipynb"))
+        where.files.items[path.removeprefix("/Workspace")] = Item(1, "NOTEBOOK", text or approved)
     settings |= {
         "edit_mode": "UI_LOCKED",
         "deployment": {"kind": "BUNDLE", "metadata_file_path": f"{root}/x"},
@@ -311,6 +313,9 @@ def test_the_bundles_route(here: Site) -> None:
             other.deployment.state == "waiting"
             and "`max_concurrent_runs` is 7; approved is 1" in other.deployment.message
         )
+        _ci_deploys(here, result.files, text=notebook("1"))
+        bent = orchestrator.resume(result.run_id)
+        assert "is not the notebook that was approved" in bent.deployment.message
         _ci_deploys(here, result.files)
         done = orchestrator.resume(result.run_id)
         assert (done.deployment.state, done.deployment.id) == ("deployed", "job:1"), done.deployment.message
@@ -342,11 +347,38 @@ def test_a_source_that_changed_is_not_merged_for_the_ci(here: Site) -> None:
         orchestrator.close()
 
 
+@pytest.mark.parametrize("granted", [True, False])
+def test_a_catalog_is_created_where_that_is_allowed(here: Site, granted: bool) -> None:
+    """With `create_catalog` and the privilege it is made after Approve; without the privilege that is named."""
+    toml = b'[environments.default]\ncatalogs = { analytics = "fresh" }\ncreate_catalog = true\n'
+    here.github.push("main", {"pipeline_magic.toml": toml})
+    here.world.admins = {ADA} if granted else set()
+    orchestrator = here.open()
+    try:
+        result = _built(here, orchestrator)
+        assert "fresh" not in here.world.catalogs
+        if not granted:
+            with pytest.raises(PipelineMagicError, match="CREATE CATALOG"):
+                orchestrator.approve_pipeline(result.approval_id, "Ada")
+            here.world.admins = {ADA}
+            orchestrator.resume(result.run_id)
+        else:
+            orchestrator.approve_pipeline(result.approval_id, "Ada")
+        assert "fresh.ops.status_counts" in here.world.tables and len(here.jobs.jobs) == 1
+    finally:
+        orchestrator.close()
+
+
 def test_environments_on_a_workspace(here: Site) -> None:
     """Catalogs are mapped and the schedule is paused outside production; the files are those of every environment."""
-    toml = b'[environments.dev]\ncatalogs = { analytics = "analytics_dev" }\n[environments.prod]\nmerge = true\n'
+    toml = (
+        b'[environments.dev]\ncatalogs = { analytics = "analytics_dev" }\n'
+        b'[environments.prod]\nmerge = true\nrun_as = "sp-1"\n'
+    )
     here.github.push("main", {"pipeline_magic.toml": toml})
     here.world.add_catalog("analytics_dev", ADA)
+    here.files.principals.add("sp-1")
+    here.jobs.usable[ADA] = {"sp-1"}
     files = {}
     for environment in ("dev", "prod"):
         orchestrator = here.open(environment=environment, home=here.folder / environment)
@@ -359,6 +391,10 @@ def test_environments_on_a_workspace(here: Site) -> None:
             orchestrator.close()
     jobs = {job.tags["pipeline_magic_environment"]: job.settings for job in here.jobs.jobs.values()}
     assert [jobs[name]["schedule"]["pause_status"] for name in ("dev", "prod")] == ["PAUSED", "UNPAUSED"]
+    assert {job.tags["pipeline_magic_environment"]: job.run_as for job in here.jobs.jobs.values()} == {
+        "dev": ADA,
+        "prod": "sp-1",
+    }
     targets = {
         name: next(p["default"] for p in one["parameters"] if p["name"] == "target") for name, one in jobs.items()
     }

@@ -9,6 +9,7 @@ later. Not here: how settings are compared (`agents.operations.arrived`), what f
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pipeline_magic.agents.operations.arrived import differences
@@ -76,7 +77,20 @@ class Arrival:
         [approved] = approved_resource(plan).get("jobs", {}).values()
         settings = seen.get("settings")
         development = _environment(plan).get("mode") == "development"
-        return differences(approved, settings if isinstance(settings, dict) else seen, development=development)
+        seen = settings if isinstance(settings, dict) else seen
+        return (*differences(approved, seen, development=development), *self._other_notebooks(plan, seen))
+
+    def _other_notebooks(self, plan: Plan, seen: Mapping[str, Any]) -> Iterator[str]:
+        """Notebooks that the job runs and that are not the approved one; a declarative pipeline runs none."""
+        if plan.spec.deployment != "job":
+            return
+        approved = next(file.content for file in plan.files if file.path.endswith(".ipynb"))
+        tasks = seen.get("tasks")
+        for task in tasks if isinstance(tasks, list) else ():
+            path = str((task.get("notebook_task") or {}).get("notebook_path") or "")
+            same = self._ports.holds(path, approved) if path else True
+            if not same:
+                yield f"`{path}` is not there." if same is None else f"`{path}` is not the notebook that was approved."
 
     def _wait(self, work: Work, deployment: Deployment, request: PullRequest, message: str) -> None:
         message = redact(message)
