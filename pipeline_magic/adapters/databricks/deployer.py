@@ -11,10 +11,9 @@ are made; what was changed by hand, in words (`drift`).
 
 from __future__ import annotations
 
-import hashlib
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime, timezone
 from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any
@@ -28,6 +27,7 @@ from pipeline_magic.adapters.databricks.job_runs import gone
 from pipeline_magic.adapters.databricks.jobs import Denied, Jobs
 from pipeline_magic.adapters.databricks.kinds import DIGEST, ENVIRONMENT, KEY, PIPELINE, Kind, our_tags
 from pipeline_magic.adapters.databricks.records import NoRecord, Record, Records, path_of, plain, record_name
+from pipeline_magic.adapters.databricks.requested import check, decisive, folder_of, grants, identity_of, sources_of
 from pipeline_magic.adapters.databricks.workspace_files import WorkspaceFiles, is_notebook, same_content
 from pipeline_magic.errors import DeploymentError, NotFound
 from pipeline_magic.ports import Clock, DeployRequest, TableVersion
@@ -44,13 +44,6 @@ __all__ = ["LakeflowDeployer", "deployer_of"]
 
 _ID = re.compile(r"(job|pipeline):(\d{1,20})")
 _AGAIN = "Deploy the approved plan again."
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_RUNS = ("tasks", "parameters", "run_as", "git_source", "job_clusters")
-"""Settings that decide what a run does; the others may be changed by hand, and a run goes on."""
-_UPDATES = (
-    "libraries", "configuration", "catalog", "schema", "run_as", "continuous", "clusters", "serverless", "environment",
-)  # fmt: skip
-"""The same of a pipeline."""
 
 
 def deployer_of(client: WorkspaceClient, settings: Settings, clock: Clock) -> LakeflowDeployer:
@@ -108,9 +101,9 @@ class LakeflowDeployer:
         Raises:
             DeploymentError: The request contradicts itself, or Databricks refuses; a repeat goes on where it stopped.
         """
-        _check(request)
-        folder = f"{self._root()}/{request.environment}/{_folder(request)}"
-        for path, text in _sources(request).items():
+        check(request)
+        folder = f"{self._root()}/{request.environment}/{folder_of(request)}"
+        for path, text in sources_of(request).items():
             self._files.put(f"{folder}/{path}", text)
         self._share(request, folder)
         path = path_of(folder, record_name(request))
@@ -119,7 +112,7 @@ class LakeflowDeployer:
         word = "pipeline" if request.spec.deployment == "declarative" else "job"
         kind = self._kind(word)
         job = kind.place(request, folder, there[1] if there else None, our_tags(request, record_name(request)))
-        if record.before and not _grants(request) and self._granted(record.before):
+        if record.before and not grants(request) and self._granted(record.before):
             kind.close(job)
         settings = kind.settings(job)
         self._records.write(path, record, written=plain(settings))
@@ -132,12 +125,9 @@ class LakeflowDeployer:
 
     def _share(self, request: DeployRequest, folder: str) -> None:
         """Let whoever the job runs as read what it runs, where that is not the caller."""
-        for resources in request.resource.values():
-            for settings in resources.values() if isinstance(resources, dict) else ():
-                identity = settings.get("run_as") if isinstance(settings, dict) else None
-                if isinstance(identity, dict) and self._files.me() not in identity.values():
-                    self._files.let_run(str(PurePosixPath(folder).parent), {k: str(v) for k, v in identity.items()})
-                    return
+        identity = identity_of(request)
+        if identity and self._files.me() not in identity.values():
+            self._files.let_run(str(PurePosixPath(folder).parent), identity)
 
     def _begun(self, path: str, request: DeployRequest, there: tuple[str, str] | None) -> Record:
         """The record of this deployment, written before anything is changed."""
@@ -161,7 +151,7 @@ class LakeflowDeployer:
             before = self._records.read(path)
         except DeploymentError:
             return False
-        return before is not None and _grants(before.request)
+        return before is not None and grants(before.request)
 
     # --- looking -----------------------------------------------------------------------------------------------------
 
@@ -261,7 +251,7 @@ class LakeflowDeployer:
         if record is not None:
             changed += self._changed_sources(word, job, record)
             if record.written is not None:
-                was, now = map(_decisive, (record.written, plain(settings)))
+                was, now = map(decisive, (record.written, plain(settings)))
                 changed += map(redact, drift(was, now))
         if changed:
             raise DeploymentError(
@@ -329,9 +319,9 @@ class LakeflowDeployer:
     def _changed_sources(self, word: str, job: str, record: Record) -> list[str]:
         """What lies in the deployment's folder and is not what was deployed."""
         folder = self._kind(word).folder(job)
-        if PurePosixPath(folder).name != PurePosixPath(_folder(record.request)).name:
+        if PurePosixPath(folder).name != PurePosixPath(folder_of(record.request)).name:
             return [f"it runs from `{folder}`"]
-        return [said for path, text in _sources(record.request).items() for said in self._changed(folder, path, text)]
+        return [said for path, text in sources_of(record.request).items() for said in self._changed(folder, path, text)]
 
     def _changed(self, folder: str, path: str, text: str) -> Iterator[str]:
         found = self._files.read(f"{folder}/{path}", notebook=is_notebook(text))
@@ -365,31 +355,6 @@ class LakeflowDeployer:
         return at.isoformat() if isinstance(at, datetime) else ""
 
 
-def _folder(request: DeployRequest) -> str:
-    """Where what a deployment runs belongs, below the environment's folder; its name is the hash of it."""
-    parent = PurePosixPath(request.notebook_path).parent
-    if request.spec.deployment != "declarative":
-        return str(parent)
-    whole = "".join(f"{path}\0{text}\0" for path, text in sorted(request.files.items()))
-    return str(parent.parent / hashlib.sha256(whole.encode()).hexdigest())
-
-
-def _sources(request: DeployRequest) -> dict[str, str]:
-    """Name and text of what a deployment runs; a notebook has no ending in a workspace."""
-    if request.spec.deployment == "declarative":
-        return {PurePosixPath(path).name: text for path, text in request.files.items()}
-    return {PurePosixPath(request.notebook_path).stem: request.notebook}
-
-
-def _decisive(settings: Mapping[str, Any]) -> dict[str, Any]:
-    """The part of the settings that decides what a run does."""
-    made = {name: settings.get(name) for name in _RUNS}
-    pipeline = settings.get("pipeline")
-    if isinstance(pipeline, Mapping):
-        made["pipeline"] = {name: pipeline.get(name) for name in _UPDATES}
-    return made
-
-
 def _own(request: DeployRequest, present: DeployRequest, where: str) -> DeployRequest:
     """The request of a record, if it is one of this pipeline and environment, and does not contradict itself.
 
@@ -399,41 +364,7 @@ def _own(request: DeployRequest, present: DeployRequest, where: str) -> DeployRe
     if (request.pipeline, request.environment) != (present.pipeline, present.environment):
         raise NoRecord("The record of the settings before is that of another pipeline.", where=where, hint=_AGAIN)
     try:
-        _check(request)
+        check(request)
     except DeploymentError as error:
         raise NoRecord(f"A record was changed. {error.message}", where=where, hint=_AGAIN) from None
     return request
-
-
-def _grants(request: DeployRequest) -> bool:
-    """Whether the settings of the job say who may do what with it."""
-    jobs = request.resource.get("jobs")
-    return isinstance(jobs, dict) and any(isinstance(job, dict) and job.get("permissions") for job in jobs.values())
-
-
-def _check(request: DeployRequest) -> None:
-    """Refuse a request that contradicts itself."""
-    path = PurePosixPath(request.notebook_path)
-    if path.is_absolute() or ".." in path.parts or len(path.parts) < 3:
-        raise DeploymentError("The notebook's path leads out of its folder.", where=request.notebook_path)
-    named = _SHA256.search(request.notebook_path)
-    if named is None or named.group() != hashlib.sha256(request.notebook.encode()).hexdigest():
-        raise DeploymentError("The notebook is not the one that its path names.", where=request.notebook_path)
-    jobs = request.resource.get("jobs")
-    if not isinstance(jobs, dict) or not jobs:
-        raise DeploymentError(
-            f"The plan holds no settings of a job for `{request.pipeline}`.",
-            where=f"resources/{request.pipeline}.job.yml",
-            hint="Generate the plan again, and approve that.",
-        )
-    for settings in jobs.values():
-        given = settings.get("parameters") if isinstance(settings, dict) else None
-        for one in given if isinstance(given, list) else ():
-            wanted = request.parameters.get(str(one["name"])) if isinstance(one, dict) else None
-            if isinstance(one, dict) and wanted is not None and wanted != one.get("default"):
-                name, here = one["name"], one.get("default")
-                raise DeploymentError(
-                    f"The job's parameter `{name}` is `{here}` in the files, and `{wanted}` in the plan.",
-                    where=f"resources/{request.pipeline}.job.yml",
-                    hint="Generate the plan again, and approve that.",
-                )
