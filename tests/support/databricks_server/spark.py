@@ -224,7 +224,7 @@ class Spark:
         table = self._there(self._full(name))
         self.world.require_use(user, table.full.rpartition(".")[0])
         self.world.require(user, "SELECT", "table", table.full)
-        if table.kind == "VIEW":
+        if table.kind in ("VIEW", "MATERIALIZED_VIEW"):
             raise Failure("[EXPECT_TABLE_NOT_VIEW.NO_ALTERNATIVE] 'DESCRIBE HISTORY' expects a table.", "42809")
         rows = []
         for one in reversed(table.versions):
