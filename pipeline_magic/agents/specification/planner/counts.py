@@ -69,6 +69,8 @@ def count_of(c: Context, i: int) -> Found | None:
         at = i if counting and c.table_at(i + 1) is not None else None
     if at is None and i and c.low(i - 1) in {"and", ","} and _one_more_state(c, c.skip(i, "the|all|also")):
         at = c.skip(i, "the|all|also")
+    if at is None and i and c.low(i - 1) in {"and", ","} and _one_more_table(c, i):
+        at = c.skip(i, "the|all|their|its")
     if at is None and c.verb(i, "count", "tally"):
         between = _group_between(c, i)
         if between is not None:
@@ -87,6 +89,21 @@ def _one_more_state(c: Context, i: int) -> bool:
     state = state_at(c, i, None)
     link = c.table_at(state.end) if state is not None else None
     return link is not None and link.table.name == last.table
+
+
+_ENDS = {"", ".", ",", "?", ";", "and", "per", "for", "in", "by", "of", "each", "during", "since", "this", "(", "does"}
+
+
+def _one_more_table(c: Context, i: int) -> bool:
+    """``the number of employees and orders``, ``count the employees and the orders``: both are counted."""
+    last = c.items[-1] if c.items else None
+    if not isinstance(last, Measure) or not last.expression.startswith("count(") or not 0 < i - last.end <= 2:
+        return False
+    link = c.table_at(c.skip(i, "the|all|their|its"))
+    if link is None or link.others or link.table.name == last.table or c.low(link.end, c.end(i)) not in _ENDS:
+        return False
+    column = c.linker.column_at(link.start, least=0.95)
+    return c.tokens[link.end - 1].low != c.tokens[link.end - 1].stem and (column is None or column.end <= link.end)
 
 
 def _count_from(c: Context, i: int, at: int) -> Found | None:

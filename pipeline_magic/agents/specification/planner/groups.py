@@ -129,6 +129,7 @@ def add_groups(made: Assembly, plan: Plan, layout: Layout) -> None:
     identity = made.step({"id": "metrics", "kind": "aggregate", "group_by": names, "measures": measures})
     _lost_derives(made, plan, identity)
     _doubtful_keys(made, plan, layout, names)
+    _counted_apart(made, plan, names)
     for name, ref in zip(describing, shown, strict=True):
         if plan.entity and not _determined(plan, ref.table):
             made.questions.append(_which_value(plan, layout, identity, name, ref))
@@ -206,6 +207,27 @@ def _doubtful_keys(made: Assembly, plan: Plan, layout: Layout, names: Sequence[s
                 clauses=plan.clauses(*(plan.selected if amounts else plan.filters)),
             )
         )
+
+
+def _counted_apart(made: Assembly, plan: Plan, names: Sequence[str]) -> None:
+    """``the number of stores and the number of customers``: a join would count only those that belong together."""
+    counts = [
+        item for item in plan.measures if item.expression.startswith("count(") and "DISTINCT" not in item.expression
+    ]
+    tables = list(dict.fromkeys(item.table for item in counts if item.table and " / " not in item.expression))
+    if names or len(tables) < 2 or plan.read or plan.joins or plan.answers.get("count:apart") == "as_joined":
+        return
+    short = " and ".join(plan.tables[name].short for name in tables)
+    made.questions.append(
+        Question(
+            id="count:apart",
+            text=f"Are rows of {short} counted only where they belong to each other?",
+            why="One result has all the counts, and the join between them leaves out rows without a partner.",
+            options=(Option(id="as_joined", label="Count what the join keeps"),),
+            path="steps",
+            clauses=plan.clauses(*counts),
+        )
+    )
 
 
 def _is_amount(plan: Plan, ref: Ref) -> bool:

@@ -32,6 +32,8 @@ def base_table(plan: Plan, wanted: Sequence[str]) -> str:
     first = next((wish.tables[0] for wish in plan.joins if len(wish.tables) > 1), entity)
     if len(plan.read) > 1 and entity in plan.read and first == entity:
         return entity
+    if entity and _side_by_side(plan, entity):
+        return entity
     facts = [measure.table for measure in plan.measures if measure.table] or list(wanted)
     ranked = sorted(wanted, key=lambda name: (-_reach(plan, name, wanted), name not in facts, wanted.index(name)))
     if len(wanted) > 1 and _reach(plan, ranked[0], wanted) < len(wanted) - 1:
@@ -40,6 +42,15 @@ def base_table(plan: Plan, wanted: Sequence[str]) -> str:
         if len(direct) == 1:
             return direct[0]
     return ranked[0]
+
+
+def _side_by_side(plan: Plan, entity: str) -> bool:
+    """``for each store the number of employees and of orders``: neither loses a store that has only the other."""
+    facts = list(dict.fromkeys(measure.table for measure in plan.measures if measure.table))
+    if len(facts) < 2 or entity in facts:
+        return False
+    apart = not any(_one_step(plan, one, other) for one in facts for other in facts if one != other)
+    return apart and all(_one_step(plan, fact, entity) for fact in facts)
 
 
 def _reaches_all(plan: Plan, base: str, wanted: Sequence[str]) -> bool:

@@ -164,3 +164,28 @@ def test_no_word_of_a_condition_is_lost(catalog: str, text: str) -> None:
 def test_averages_and_several_bounds(catalog: str, text: str, gold: str) -> None:
     """Rows are compared before they are counted, with their own group's average; bounds on groups add up."""
     check(catalog, text, gold)
+
+
+_BOTH_COUNTED = (
+    "SELECT store_id, (SELECT count(*) FROM employee e WHERE e.store_id = s.store_id), (SELECT count(*) FROM orders o "
+    "WHERE o.store_id = s.store_id) FROM store s"
+)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "For each store show the number of employees and the number of orders.",
+        "How many employees and how many orders does each store have?",
+        "For each store, count the employees and the orders.",
+        "Show the number of employees and orders per store.",
+    ],
+)
+def test_two_counts_side_by_side(text: str) -> None:
+    """Each row counts once, and a store that has only one of the two is there too."""
+    check("shop", text, _BOTH_COUNTED)
+
+
+def test_counts_of_two_tables_in_all_are_asked() -> None:
+    """A join between them would leave out the stores without a customer."""
+    assert asked("shop", "What is the number of stores and the number of customers?")
