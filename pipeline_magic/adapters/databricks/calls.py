@@ -26,7 +26,7 @@ from pipeline_magic.redact import redact
 if TYPE_CHECKING:
     from databricks.sdk import WorkspaceClient
 
-__all__ = ["Calls", "Refusal", "says", "segment", "status_of"]
+__all__ = ["Calls", "Refusal", "may_be_done", "says", "segment", "status_of"]
 
 _T = TypeVar("_T")
 
@@ -43,6 +43,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (vendor.InternalError, 500),
 )
 _FAILURES = (DatabricksError, TimeoutError, requests.RequestException, ValueError, RuntimeError)
+_LOOK_FIRST = "look first whether it was done"
 _NOT_TAKEN = frozenset({429, 503})
 _AGAIN = frozenset({429, 500, 502, 503, 504})
 _UNREAD = re.compile(r"unable to parse response.*?< (\d{3}) ?([^<\n`]*)", re.DOTALL)
@@ -233,7 +234,7 @@ class Calls:
             return self._error(
                 f"Databricks answered {status}{' each time' if sure else ''}, while {what}: {said}.",
                 where=self.host,
-                hint=f"Resume the run later; {'nothing is done twice' if sure else 'look first whether it was done'}.",
+                hint=f"Resume the run later; {'nothing is done twice' if sure else _LOOK_FIRST}.",
             )
         return self._error(f"Databricks refuses, while {what}: {said}.", where=self.host)
 
@@ -255,12 +256,17 @@ class Calls:
             error, (requests.exceptions.InvalidURL, requests.exceptions.InvalidSchema)
         ):
             kind = "gave half an answer"
-        tail = "nothing is done twice" if again else "look first whether it was done"
+        tail = "nothing is done twice" if again else _LOOK_FIRST
         return self._error(
             f"Databricks {kind}, while {what}.",
             where=self.host,
             hint=f"Check the network and DATABRICKS_HOST, then resume the run; {tail}.",
         )
+
+
+def may_be_done(error: PipelineMagicError) -> bool:
+    """Whether a call that must not be done twice failed in such a way that nobody knows whether it was done."""
+    return _LOOK_FIRST in error.hint
 
 
 def says(error: BaseException) -> str:

@@ -19,7 +19,7 @@ from typing import Any
 
 from pydantic import JsonValue
 
-from pipeline_magic.adapters.databricks.calls import Calls, Refusal
+from pipeline_magic.adapters.databricks.calls import Calls, Refusal, may_be_done
 from pipeline_magic.adapters.databricks.job_runs import JobRuns, gone
 from pipeline_magic.adapters.databricks.kinds import ENVIRONMENT, KEY, PIPELINE
 from pipeline_magic.adapters.databricks.workspace_files import WorkspaceFiles
@@ -144,7 +144,9 @@ class Jobs:
                 raise self._refused(what, error) from None
             except Denied as denied:
                 raise self._denied(denied, wanted, "to create jobs in this workspace") from None
-            except DeploymentError:  # perhaps it was taken: look before anything else is done
+            except DeploymentError as error:
+                if not may_be_done(error):
+                    raise
                 own = [str(job["job_id"]) for job in self._of(wanted) if _tag(job, KEY) == wanted["tags"].get(KEY)]
                 if own:
                     return own[0]

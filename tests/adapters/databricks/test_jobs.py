@@ -368,6 +368,18 @@ def test_refusals_name_the_step(site: JobSite, verb: str, path: str, refusal: Re
     assert said in str(raised.value)
     assert raised.value.hint
     assert not site.jobs.jobs
+    assert site.asked(path) == 1
+
+
+def test_a_creation_that_fails_for_good(site: JobSite) -> None:
+    """Nobody knows whether it was taken: looked at, tried again, and then an error that a repeat ends."""
+    site.server.refuse["POST", "jobs/create"] = Refusal(500, "INTERNAL_ERROR", "Something went wrong.")
+    with pytest.raises(DeploymentError, match="answered 500"):
+        site.deployer().deploy(asked())
+    assert site.asked("jobs/create") == 3
+    site.server.refuse.clear()
+    site.deployer().deploy(asked())
+    assert site.job.id == 700_001
 
 
 @pytest.mark.parametrize(
