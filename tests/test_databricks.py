@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,8 +11,9 @@ import pytest
 
 from pipeline_magic.config import load_settings
 from pipeline_magic.doctor import examine
-from pipeline_magic.errors import ConfigurationError, EngineUnavailable
+from pipeline_magic.errors import Cancelled, ConfigurationError, EngineUnavailable
 from pipeline_magic.wiring import wire
+from tests.support.databricks_server.spark import column
 from tests.support.databricks_site import ADA, BOSS, SEED, Site, site
 
 CONFIGURED = "Count the orders per o_orderstatus into analytics.ops.status_counts"
@@ -102,6 +104,27 @@ def test_a_drivers_disk_is_warned_of(here: Site) -> None:
         assert [word in " ".join(ports.warnings) for word in ("PIPELINE_MAGIC_STORE_URL", "GITHUB_REPO")] == [True] * 2
     finally:
         ports.close()
+
+
+def test_cancel_reaches_the_catalog(here: Site) -> None:
+    """A run that is stopped while the catalog is listed ends soon, and can be resumed."""
+    for place in range(90):
+        here.world.add_schema("analytics", f"s{place}", BOSS)
+        here.world.fill(f"analytics.s{place}.t", [column(0, "id", "bigint")], [(1,)], BOSS)
+    here.databricks.latency = 0.2
+    orchestrator = here.open()
+    try:
+        run = orchestrator.open(CONFIGURED)
+        stopped = threading.Timer(1.2, orchestrator.stop, (run.id,))
+        stopped.start()
+        with pytest.raises(Cancelled):
+            orchestrator.start(CONFIGURED)
+        stopped.join()
+        assert sum(path.endswith("unity-catalog/tables") for _, path in here.databricks.requests) < 90
+        here.databricks.latency = 0
+        assert orchestrator.resume(run.id).validated is not None
+    finally:
+        orchestrator.close()
 
 
 # --- doctor ----------------------------------------------------------------------------------------------------------

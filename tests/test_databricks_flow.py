@@ -12,6 +12,8 @@ from pipeline_magic.adapters.lakehouse import Lakehouse
 from pipeline_magic.compiler.sql import target_query
 from pipeline_magic.demo import STATEMENT
 from pipeline_magic.errors import ApprovalRefused, PipelineMagicError
+from tests.support.databricks_server.oneoff import Executed
+from tests.support.databricks_server.pipelines import Pipelines
 from tests.support.databricks_server.workspace_files import Item
 from tests.support.databricks_site import ADA, SCALE, SEED, Site, site
 from tests.support.local import engine_at, notebook
@@ -248,6 +250,35 @@ def test_the_notebook_is_executed(here: Site) -> None:
             assert sorted(map(str, written)) == sorted(map(str, _rows(here, "analytics.ops.form")))
         finally:
             orchestrator.close()
+
+
+def test_a_declarative_pipeline(here: Site) -> None:
+    """Lakeflow validates it before Approve; then one pipeline, and the job that runs it; the second time nothing."""
+    room = Pipelines(here.world)
+    here.databricks.add(room)
+    words = f"Create a declarative pipeline that counts the orders per o_orderstatus into {TARGET} every day at 6am"
+    orchestrator = here.open(one_off_runs=True)
+    try:
+        result = orchestrator.build_pipeline(words)
+        assert "Lakeflow validated the pipeline" in result.snapshot.quality.sample_run.message + "".join(
+            item.message for item in result.snapshot.quality.findings
+        )
+        assert not room.pipelines
+        form = target_query(result.snapshot.validated.typed, run_time="2026-11-02T06:00:00+00:00")
+
+        def update(pipeline: str, run: int) -> Executed:
+            here.sql.spark.run(f"CREATE OR REPLACE TABLE {TARGET} AS {form}", ADA, {}, lambda cursor: None)
+            return Executed()
+
+        here.jobs.pipeline_runner = update
+        done = orchestrator.approve_pipeline(result.approval_id, "Ada")
+        [job] = here.jobs.jobs.values()
+        [pipeline] = room.pipelines
+        assert done.deployment.state == "deployed" and done.deployment.id == f"pipeline:{job.id}"
+        assert job.settings["tasks"][0]["pipeline_task"]["pipeline_id"] == pipeline
+        assert "Nothing changed" in str(orchestrator.build_pipeline(words))
+    finally:
+        orchestrator.close()
 
 
 def test_with_a_language_model(here: Site) -> None:
