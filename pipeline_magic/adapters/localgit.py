@@ -22,7 +22,7 @@ from typing import Literal
 
 from pipeline_magic.adapters.git import ABSENT, Git, LostRace, Refused
 from pipeline_magic.adapters.localgit_records import ATTEMPTS, Comment, Record, Records
-from pipeline_magic.adapters.repository import TRAILER, branch_name, file_path
+from pipeline_magic.adapters.repository import TRAILER, UNDOES, branch_name, file_path, written_last
 from pipeline_magic.errors import CodeHostError, MergeConflict
 from pipeline_magic.runs import Change, File, PlanReport, PullRequest
 
@@ -94,11 +94,12 @@ class LocalGit:
         base = git.resolve(f"refs/heads/{self.base}")
         if base is None:
             return None
-        found = git.text(
-            "log", "-1", "--format=%H", "--full-history", "--topo-order", "--no-merges", "--fixed-strings",
-            f"--grep={TRAILER}", base, "--", file_path(path),
+        listed = git.text(
+            "log", "--format=%H %(trailers:key=Undoes)%x00", "--full-history", "--topo-order", "--no-merges",
+            "--fixed-strings", f"--grep={TRAILER}", base, "--", file_path(path),
         )  # fmt: skip
-        return self._text(found, path) if found else None
+        ours = (line.strip().partition(" ") for line in listed.split("\0") if line.strip())
+        return written_last((bool(undoes), functools.partial(self._text, commit, path)) for commit, _, undoes in ours)
 
     def find_pull_request(self, branch: str) -> PullRequest | None:
         """The newest pull request of a branch; one that somebody merged with plain git is found to be merged."""
@@ -245,7 +246,7 @@ class LocalGit:
                     base = self._base()
                     what = f"the undoing of pull request {number}"
                     tree = self._merged_tree(base, self._inverse(record), what, _BY_HAND)
-                    commit = git.commit(tree, [base], f"{title.strip()}\n\n{TRAILER}\n", self._who())
+                    commit = git.commit(tree, [base], f"{title.strip()}\n\n{UNDOES}\n{TRAILER}\n", self._who())
                     git.move(f"refs/heads/{branch}", commit, ABSENT, f"undo pull request {number}")
                 body = f"Undoes pull request {number} ({record.title})."
                 new = Record(

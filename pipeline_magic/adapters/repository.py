@@ -3,13 +3,40 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable, Iterable
 
 from pipeline_magic.errors import CodeHostError
 
-__all__ = ["TRAILER", "branch_name", "file_path"]
+__all__ = ["TRAILER", "UNDOES", "branch_name", "file_path", "written_last"]
 
 TRAILER = "Generated-by: pipeline_magic"
 """Last line of our commits' messages; what we wrote last is found by it."""
+
+UNDOES = "Undoes: an earlier change"
+"""Line before the last of a commit that undoes: what it brings back need not be what we wrote."""
+
+
+def written_last(commits: Iterable[tuple[bool, Callable[[], str | None]]]) -> str | None:
+    """What we wrote last at a path; None when we never did, or took it away.
+
+    What an undoing brought back counts only where we wrote it before: it may be an edit by hand that was overwritten.
+
+    Args:
+        commits: Ours that changed the path, newest first: whether it undoes, and what gives its text there.
+    """
+    brought: str | None = None
+    newest: str | None = None
+    for number, (undoes, text) in enumerate(commits):
+        found = text()
+        if number == 0 and (not undoes or found is None):
+            return found
+        if number == 0:
+            brought = found
+        elif not undoes:
+            if found == brought:
+                return brought
+            newest = newest if newest is not None else found
+    return newest
 
 
 def branch_name(name: str) -> str:

@@ -168,6 +168,21 @@ def test_methods_of_merging(server: GitHubServer, method: str) -> None:
     assert (host.read(NOTEBOOK), host.read("new.txt"), host.read("by-hand.txt")) == ("1\n", None, "kept\n")
 
 
+@pytest.mark.parametrize("method", ["merge", "squash", "rebase"])
+def test_what_an_undoing_brings_back_need_not_be_ours(server: GitHubServer, method: str) -> None:
+    """An edit by hand that was overwritten and comes back is still by hand; what we wrote before is ours again."""
+    host = github_at(server, method=method)
+    host.merge(host.open_pull_request(change("b/one", files=files("1\n"))).number, message="one")
+    server.push("main", {NOTEBOOK: b"by hand\n"})
+    two = host.open_pull_request(change("b/two", files=files("2\n")))
+    host.merge(two.number, message="two")
+    host.merge(host.revert(two.number, title="Undo").number, message="undo")
+    assert (host.read(NOTEBOOK), host.last_generated(NOTEBOOK)) == ("by hand\n", "2\n")
+    three = host.open_pull_request(change("b/three", files=files("1\n")))
+    host.merge(three.number, message="three")
+    assert host.last_generated(NOTEBOOK) == "1\n"
+
+
 def test_a_method_that_is_not_allowed(server: GitHubServer) -> None:
     """It is said, with the method."""
     server.methods = {"squash"}

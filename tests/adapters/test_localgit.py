@@ -145,6 +145,28 @@ def test_hand_edit_is_kept_by_the_merge(folder: Path, tmp_path: Path) -> None:
         local.merge(clash.number, message="m")
 
 
+def test_what_an_undoing_brings_back_need_not_be_ours(folder: Path, tmp_path: Path) -> None:
+    """An edit by hand that was overwritten and comes back is still by hand; what we wrote before is ours again."""
+    local = host(folder)
+
+    def write(content: str) -> int:
+        number = local.open_pull_request(
+            change(f"b/{content.strip()}", files=(File(path="a.txt", content=content),))
+        ).number
+        local.merge(number, message="m")
+        return number
+
+    def undo(number: int) -> None:
+        local.merge(local.revert(number, title="Undo").number, message="undo")
+
+    write("1\n")
+    undo(write("2\n"))
+    assert local.last_generated("a.txt") == "1\n"
+    hand_edit(folder, tmp_path / "clone", "a.txt", "by hand\n")
+    undo(write("3\n"))
+    assert (local.read("a.txt"), local.last_generated("a.txt")) == ("by hand\n", "3\n")
+
+
 def test_branch_that_moved_is_not_merged(folder: Path, tmp_path: Path) -> None:
     """A commit that somebody adds to the branch was not reviewed: merging refuses."""
     local = host(folder)

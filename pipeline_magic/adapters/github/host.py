@@ -10,10 +10,12 @@ verb that was cut off is simply called again. Not here: repeating and the words 
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
+import itertools
 import re
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Literal
 
 import github
@@ -23,7 +25,7 @@ from pipeline_magic.adapters.github.calls import Calls, says
 from pipeline_magic.adapters.github.merging import blocked, checks, conflict, moved, require_ours
 from pipeline_magic.adapters.github.reporting import report_plan, reported_plan
 from pipeline_magic.adapters.github.revert import Inverse
-from pipeline_magic.adapters.repository import TRAILER, branch_name, file_path
+from pipeline_magic.adapters.repository import TRAILER, UNDOES, branch_name, file_path, written_last
 from pipeline_magic.errors import CodeHostError
 from pipeline_magic.runs import Change, PlanReport, PullRequest
 
@@ -147,14 +149,19 @@ class GitHub:
         """Text of a file as we wrote it last, found by our commits; None when we never wrote it."""
         repo, base, path = self._access.repo, self.base, file_path(path)
 
-        def look() -> str:
+        def ours() -> Iterator[tuple[bool, str]]:
             for commit in repo.get_commits(sha=base, path=path):
                 if TRAILER in commit.commit.message:
-                    return str(commit.sha)
-            return ""
+                    yield UNDOES in commit.commit.message, str(commit.sha)
 
-        commit = self._access.find("looking for our last commit", look)
-        return self._access.text(path, commit) if commit else None
+        def look() -> list[tuple[bool, str]]:
+            """The newest alone, unless that undoes: then all of them."""
+            found = list(itertools.islice(ours(), 1))
+            return found if not found or not found[0][0] else list(ours())
+
+        commits = self._access.find("looking for our last commit", look) or []
+        text = self._access.text
+        return written_last((undoes, functools.partial(text, path, commit)) for undoes, commit in commits)
 
     def find_pull_request(self, branch: str) -> PullRequest | None:
         """The newest pull request of a branch as it stands, with what the base branch's rules still ask for."""
@@ -264,13 +271,14 @@ class GitHub:
         if request.mergeable_state in ("blocked", "behind"):
             raise blocked(access, request, self.base)
         title, _, text = message.strip().partition("\n")
+        trailer = f"{UNDOES}\n{TRAILER}" if request.head.ref.startswith("revert-") else TRAILER
 
         def merge() -> None:
             now = access.repo.get_pull(number)
             if not now.merged_at:
                 now.merge(
                     commit_title=title,
-                    commit_message=f"{text.strip()}\n\n{TRAILER}".strip(),
+                    commit_message=f"{text.strip()}\n\n{trailer}".strip(),
                     merge_method=self._method,
                     sha=request.head.sha,
                 )

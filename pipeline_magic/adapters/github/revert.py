@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import github
 
-from pipeline_magic.adapters.repository import TRAILER
+from pipeline_magic.adapters.repository import TRAILER, UNDOES
 from pipeline_magic.errors import CodeHostError, MergeConflict
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ class Inverse:
                 if today.get(path) != old
             ]
             tree = repo.create_git_tree(entries, now.tree) if entries else now.tree
-            return str(repo.create_git_commit(f"{title.strip()}\n\n{TRAILER}\n", tree, [now]).sha)
+            return str(repo.create_git_commit(f"{title.strip()}\n\n{UNDOES}\n{TRAILER}\n", tree, [now]).sha)
 
         return self._access.ask(self._what, write)
 
