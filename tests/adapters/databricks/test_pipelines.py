@@ -455,7 +455,8 @@ def test_deleted_while_it_runs(lakeflow: Lakeflow) -> None:
 
 # --- faults -----------------------------------------------------------------------------------------------------------
 
-KINDS = ("429", "500", "502", "503", "reset", "lost", "truncated", "twice")
+MORE = [pytest.param(kind, marks=pytest.mark.full) for kind in ("502", "503")]
+KINDS = ("429", "500", "reset", "lost", "truncated", "twice", *MORE)
 
 
 def _flow(adapter: Pipelines) -> NotebookRun:
