@@ -126,7 +126,7 @@ class JobKeeper(Protocol):
         tags: Mapping[str, str],
         permissions: Sequence[Mapping[str, str]] = (),
     ) -> str:
-        """Create a job or reset it to these settings (``run_as`` among them), and verify them.
+        """Create a job or reset it to these settings, ``run_as`` among them, which is verified.
 
         Args:
             settings: In the words of the Jobs API 2.2, with the task's paths and ids as they are at the service.

@@ -336,3 +336,24 @@ def test_any_single_fault(kind: str) -> None:
             assert not site.server.faults, f"the fault at request {place} was never met"
             _whole(site)
     assert errors <= total // 4
+
+
+# --- files -----------------------------------------------------------------------------------------------------------
+
+
+def test_what_the_workspace_does_not_hold_is_no_deployment(site: JobSite, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A workspace that keeps another notebook than was imported gets no job."""
+    from tests.support.databricks_server import workspace_files
+
+    kept = workspace_files._own_form
+    monkeypatch.setattr(workspace_files, "_own_form", lambda text: kept(text.replace("1", "2")))
+    with pytest.raises(DeploymentError, match="not what the workspace holds"):
+        site.deployer().deploy(asked("x = 1"))
+    assert not site.jobs.jobs
+
+
+def test_a_notebook_that_is_too_large(site: JobSite) -> None:
+    """More than one import takes is said before it is sent."""
+    with pytest.raises(DeploymentError, match="larger than Databricks imports"):
+        site.deployer().deploy(asked("x = '" + "y" * 11_000_000 + "'"))
+    assert not site.asked("workspace/import")
