@@ -43,6 +43,7 @@ class _Request:
     state: Any = "open"
     reverts: int | None = None
     comments: dict[str, str] = field(default_factory=dict)
+    reported: Any = None
 
 
 class MemoryHost:
@@ -51,6 +52,7 @@ class MemoryHost:
     Attributes:
         who: Who is signed in.
         files: The base branch.
+        during: Done once, in the middle of the next opening or merging of a pull request.
     """
 
     name, repository, base = "a repository in memory", "pipelines", "main"
@@ -59,7 +61,13 @@ class MemoryHost:
         self.who = "ada"
         self.files: dict[str, str] = {"README.md": "# Pipelines\n"}
         self.requests: list[_Request] = []
+        self.during: Callable[[], None] | None = None
         self._ours: dict[str, str] = {}
+
+    def _meanwhile(self) -> None:
+        meanwhile, self.during = self.during, None
+        if meanwhile is not None:
+            meanwhile()
 
     def identity(self) -> str:
         return self.who
@@ -84,6 +92,7 @@ class MemoryHost:
         return sorted(file.path for file in self._get(number).change.files)
 
     def open_pull_request(self, change: Change, *, draft: bool = False) -> PullRequest:
+        self._meanwhile()
         found = self._of(change.branch)
         if found is not None and not (found.state == "merged" and self._undone(found)):
             if found.change.files != change.files:
@@ -103,7 +112,16 @@ class MemoryHost:
     def comments(self, number: int) -> Sequence[str]:
         return list(self._get(number).comments.values())
 
+    def report(self, number: int, report: Any) -> str:
+        self._get(number).reported = report
+        return ""
+
+    def reported(self, number: int) -> str:
+        said = self._get(number).reported
+        return "" if said is None else f"{said.state}: {said.summary}"
+
     def merge(self, number: int, *, message: str) -> PullRequest:
+        self._meanwhile()
         found = self._get(number)
         if found.state == "merged":
             return self._shown(found)
@@ -190,9 +208,10 @@ class NotingJobs(LocalJobs):
 
     Attributes:
         fails: The next deployment fails before it does anything.
+        stops: The next deployment is cut off before it does anything, as by Ctrl-C.
     """
 
-    fails = False
+    fails = stops = False
 
     def tell(self, told: Callable[[DeployRequest], None]) -> None:
         """Whom to tell."""
@@ -202,5 +221,8 @@ class NotingJobs(LocalJobs):
         if self.fails:
             self.fails = False
             raise DeploymentError("The workspace cannot be reached.", hint="Try again.")
+        if self.stops:
+            self.stops = False
+            raise KeyboardInterrupt
         self._told(request)
         return super().deploy(request)
