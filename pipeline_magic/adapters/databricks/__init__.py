@@ -1,9 +1,10 @@
-"""Databricks: Unity Catalog, and a SQL warehouse as engine. Importing a module of this room loads `databricks.sdk`,
-which takes two seconds; importing the room itself loads nothing.
+"""Databricks: Unity Catalog, engines, and Lakeflow. Importing a module of this room loads `databricks.sdk`, which
+takes two seconds; importing the room itself loads nothing.
 
 `client` makes the SDK's client and `calls` asks by it; `catalog` fulfils `ports.Catalog` with `tables` (what a table's
 description means), `listing` (many tables with few calls) and `privileges`; `warehouse` fulfils `ports.Engine` with
-`statements` (the life of one statement) and `values` (texts into Python's values).
+`statements` (the life of one statement) and `values` (texts into Python's values); `deployer` fulfils `ports.Deployer`
+with `jobs` and `pipelines` (each a `kinds.Kind`), `records` (what was there before) and `drift` (changes by hand).
 """
 
 from __future__ import annotations
