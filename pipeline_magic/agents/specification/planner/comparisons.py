@@ -14,7 +14,7 @@ from pipeline_magic.agents.specification.planner.intent import col, measure_ref
 from pipeline_magic.agents.specification.planner.text import lemmas, number_of
 from pipeline_magic.agents.specification.planner.values import Condition, comparison_at
 
-__all__ = ["against", "compared_by_adjective", "compared_by_verb", "whole_value"]
+__all__ = ["against", "compared_before", "compared_by_adjective", "compared_by_verb", "whole_value"]
 
 _COMPARATIVES = {
     "older": "oldest", "elder": "oldest", "younger": "youngest", "more expensive": "most expensive",
@@ -50,6 +50,23 @@ def compared_by_adjective(c: Context, i: int, about: TableInfo | None, least: fl
         if found is not None and found[0].kind == "number":
             return _against(c, after, found[0], ">" if found[1] else "<")
     return None
+
+
+_GREATER = "higher|larger|bigger|greater|longer|heavier"
+_LESSER = "lower|smaller|shorter|lighter"
+
+
+def compared_before(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
+    """``a higher hourly wage than the average``, ``get a lower grade than 5``: the comparison around its column."""
+    at = c.skip(i, "get|gets|got|has|have|had|earn|earns|with|a|an")
+    high, low = c.match(at, _GREATER), c.match(at, _LESSER)
+    start = high or low
+    tables = (about.name,) if about is not None else tuple(table.name for table in c.focus(i)[:1])
+    link = c.linker.column_at(start, kinds=("number",), tables=tables, least=0.8) if start is not None else None
+    than = c.match(link.end, "than|then") if link is not None and not link.others else None
+    if link is None or than is None:
+        return None
+    return _against(c, than, link.column, ">" if high is not None else "<")
 
 
 def compared_by_verb(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:

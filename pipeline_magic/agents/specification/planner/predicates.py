@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from pipeline_magic.agents.specification.planner.comparisons import (
     against,
+    compared_before,
     compared_by_adjective,
     compared_by_verb,
     whole_value,
@@ -142,6 +143,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         done_by,
         quoted_in,
         named_as,
+        compared_before,
         compared_by_adjective,
         compared_by_verb,
         aged,

@@ -152,6 +152,8 @@ def pointing(c: Context, i: int, near: TableInfo) -> Condition | None:
         for column in near.columns
         if word in column.words and all(rest in _PART or _DONE.fullmatch(rest) for rest in column.words if rest != word)
     ]
+    if link is None and not hits and word and c.tokens[i].kind == "word":
+        hits = _by_last_word(near, word)
     if link is None and len(hits) == 1 and c.tokens[i].kind == "word" and len(word) > 3:
         return Condition(i + 1, f"{col(hits[0].ref)} IS NULL", f"{c.low(i)} is read as {hits[0].name}")
     return None
@@ -188,8 +190,11 @@ def measured(c: Context, i: int, about: TableInfo | None, least: float) -> Condi
     link = c.linker.column_at(at + 1, kinds=("number",), tables=(about.name,) if about else (), least=0.95)
     if link is None or link.end > c.end(i) or link.others or link.column.is_key_like:
         return None
-    operator = compared[1] if compared is not None else "="
-    return Condition(link.end, f"{col(link.ref)} {operator} {number}")
+    operator, end = compared[1] if compared is not None else "=", link.end
+    more, fewer = c.match(end, "or more|or above|and above"), c.match(end, "or less|or fewer|or below|and below")
+    if compared is None and (more or fewer) is not None:
+        operator, end = (">=", more or end) if more is not None else ("<=", fewer or end)
+    return Condition(end, f"{col(link.ref)} {operator} {number}")
 
 
 def worth(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:

@@ -382,7 +382,10 @@ def _groups_counted(c: Context, items: list[Item]) -> list[Item]:
     return items
 
 
-_OPENS_OWN = {"with", "that", "who", "which", "having", "where", "whose", "not", "without"}
+_OPENS_OWN = {
+    "with", "that", "who", "which", "having", "where", "whose", "not", "without", "have", "has", "had", "are", "is",
+    "were", "was", "cost", "costs", "weigh", "earn", "older", "younger", "longer", "over", "under", "above", "below",
+}  # fmt: skip
 
 
 def _conditions_of_counts(c: Context, items: list[Item]) -> list[Item]:

@@ -189,3 +189,30 @@ def test_two_counts_side_by_side(text: str) -> None:
 def test_counts_of_two_tables_in_all_are_asked() -> None:
     """A join between them would leave out the stores without a customer."""
     assert asked("shop", "What is the number of stores and the number of customers?")
+
+
+@pytest.mark.parametrize(
+    ("catalog", "text", "gold"),
+    [
+        (
+            "school", "For each department_id, count how many courses have more than 3 credits and how many have 3 "
+            "credits or less.",
+            "SELECT department_id, sum(credits > 3), sum(credits <= 3) FROM course GROUP BY 1",
+        ),
+        (
+            "shop", "Show the names of employees who have a higher salary than the average.",
+            "SELECT name FROM employee WHERE salary > (SELECT avg(salary) FROM employee)",
+        ),
+        (
+            "shop", "Show the product names of products with a lower price than 200.",
+            "SELECT product_name FROM product WHERE price < 200",
+        ),
+        (
+            "shop", "Count the orders per status, leave out the orders that have no method.",
+            "SELECT status, count(*) FROM orders WHERE payment_method IS NOT NULL GROUP BY 1",
+        ),
+    ],
+)  # fmt: skip
+def test_conditions_of_their_own(catalog: str, text: str, gold: str) -> None:
+    """Behind each of two counts stands its own condition; ``a higher salary than`` compares; ``no method`` is NULL."""
+    check(catalog, text, gold)
