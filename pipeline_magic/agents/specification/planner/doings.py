@@ -15,9 +15,9 @@ from pipeline_magic.agents.specification.planner.linking import ColumnLink
 from pipeline_magic.agents.specification.planner.listing import akin
 from pipeline_magic.agents.specification.planner.periods import dated_at
 from pipeline_magic.agents.specification.planner.text import lemmas, number_of
-from pipeline_magic.agents.specification.planner.values import Condition, comparison_at, value_at
+from pipeline_magic.agents.specification.planner.values import Condition, comparison_at, literal, value_at
 
-__all__ = ["counted", "filled", "meant_to", "tells_which", "using"]
+__all__ = ["counted", "filled", "meant_to", "tells_which", "using", "value_of"]
 
 _COUNTS = {"count", "number", "total", "quantity", "amount", "size"}
 
@@ -121,3 +121,17 @@ def tells_which(c: Context, at: int, column: ColumnLink) -> bool:
     noun = c.table_at(column.end) if column.end == at + 1 else c.table_at(column.end - 1)
     plural = noun is not None and c.tokens[noun.end - 1].low != c.tokens[noun.end - 1].stem
     return noun is not None and plural and noun.table.name == column.ref.table and column.column.kind == "text"
+
+
+def value_of(verb: str, table: TableInfo) -> str | None:
+    """The condition that a deed is, where one text column of the table has it as a value: ``dropped`` enrolments."""
+    hits = [
+        (column, value)
+        for column in table.of_kind("text")
+        for word, value in dict((*column.held, *column.values)).items()
+        if word == verb
+    ]
+    if len({column.ref for column, _ in hits}) != 1:
+        return None
+    column, value = hits[0]
+    return f"{col(column.ref)} = {literal(value)}"

@@ -13,6 +13,7 @@ from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.counts import counted
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Kind, TableInfo
 from pipeline_magic.agents.specification.planner.grouping import entity_columns
+from pipeline_magic.agents.specification.planner.harmless import links
 from pipeline_magic.agents.specification.planner.idioms import state_at
 from pipeline_magic.agents.specification.planner.intent import (
     Filter,
@@ -32,6 +33,7 @@ from pipeline_magic.agents.specification.planner.periods import date_column
 from pipeline_magic.agents.specification.planner.predicates import condition_at
 from pipeline_magic.agents.specification.planner.ranking import PER, amounts, finish, number_at
 from pipeline_magic.agents.specification.planner.superlatives import read_superlative
+from pipeline_magic.agents.specification.planner.things import done_or_not
 
 __all__ = ["read_extreme"]
 
@@ -51,9 +53,9 @@ _FEWEST = "fewest|least number of|smallest number of|lowest number of|fewest num
 
 def _most(c: Context, i: int) -> Found | None:
     """``with the most orders``, ``that is hiring the largest number of employees``: the one group that has most."""
-    at = c.skip(i, "with|that|which|who|has|have|had|having|is|are|was|the|a|by")
+    at, done = c.skip(i, "with|that|which|who|has|have|had|having|is|are|was|the|a|by"), -1
     if at < c.end(i) and re.fullmatch(r"\w+(?:ing|ed)|written|taken|given|made|sold|bought|held|won|paid", c.low(at)):
-        at = c.skip(at + 1, "the|a")
+        done, at = at, c.skip(at + 1, "the|a")
     after, fewest = c.match(at, _MOST), c.match(at, _FEWEST)
     found = after or fewest
     start = c.skip(found, "different|distinct|of") if found is not None else i
@@ -63,6 +65,11 @@ def _most(c: Context, i: int) -> Found | None:
     if link is None:
         return None
     name = f"{link.table.words[-1]}_count"
+    deed = state_at(c, done, link.table) or done_or_not(c, done, link.table) if done >= 0 else None
+    if deed is not None and not links(c.low(done)):
+        if inside is not None:
+            return None
+        inside = deed  # `has paid the most fines` counts the paid ones
     text = counted(c, link.table, inside.expression if inside is not None else None)
     measure = Measure(i, link.end, name, text, link.table.name)
     group = _subject(c, i, link.end, link.table.name)

@@ -48,6 +48,9 @@ def read_filter(c: Context, i: int) -> Found | None:
             found = condition_at(c, table.end, about=table.table, opened=True) or condition_at(
                 c, table.end, opened=True
             )
+            other = found is not None and any(ref.table != table.table.name for ref in refs_in(found.expression))
+            if other and found is not None and found.end == table.end + 1:
+                return None  # `which customers returned an order` says what they did, and not what customers are
             if found is not None and _attached(c, table.end):
                 return _found(c, i, found, Use(table.start, table.end, table.table.name))
         state = state_at(c, at, None)
@@ -70,6 +73,9 @@ def read_filter(c: Context, i: int) -> Found | None:
     told = c.low(i - 1) in {"is", "are", "was", "were", "been", "being", "got"} and i > c.starts[i]
     if single and intro is None and c.table_at(behind) is None and not told and not (i and c.table_at(i - 1)):
         return None
+    noun = c.table_at(i - 1) if single and intro is None and not told and i and c.table_at(behind) is None else None
+    if noun is not None and any(ref.table != noun.table.name for ref in refs_in(found.expression)):
+        return None  # as above
     return _found(c, i, found)
 
 

@@ -57,6 +57,12 @@ _NEVER = {
 }
 
 
+_FANNING = {"left": 2.5, "none": 5.0}
+"""What a step to many rows costs: most, where neither side is a key, and both only point at the same third table."""
+_OVER_A_SHARED_ONE = 3.0
+"""To one row and on to many: students and courses of one department need have nothing to do with each other."""
+
+
 class JoinGraph:
     """The links between tables, computed when they are asked for."""
 
@@ -122,7 +128,9 @@ class JoinGraph:
                 options = self.links(name, other) if other not in done and other != name else ()
                 if options and (other == goal or options[0].score >= 0.7):
                     number += 1
-                    step = 1.0 + (1 - options[0].score) + (0 if options[0].one in {"right", "both"} else 2.5)
+                    step = 1.0 + (1 - options[0].score) + _FANNING.get(options[0].one, 0)
+                    if links and links[-1].one in {"right", "both"} and options[0].one in _FANNING:
+                        step += _OVER_A_SHARED_ONE
                     step -= 0.2 if other in through else 0
                     heappush(queue, (cost + step, number, other, (*links, options[0])))
         return None

@@ -132,6 +132,11 @@ def lost_names(c: Context, kinds: Sequence[str | None]) -> list[int]:
         and kinds[i - 1] == "source"
         and c.table_at(i - 1) is not None
     ]
+    behind += [
+        i
+        for i, token in enumerate(c.tokens)
+        if kinds[i] is None and token.low in {"name", "names"} and c.low(i - 1) in _WHOSE_NAME and i > c.starts[i]
+    ]
     return behind + [
         i
         for i, token in enumerate(c.tokens)
@@ -140,6 +145,9 @@ def lost_names(c: Context, kinds: Sequence[str | None]) -> list[int]:
         and _in_list(c, i)
         and (i + 1 >= c.end(i) or c.low(i + 1) in {",", "and", ".", "of", ";", ")"})
     ]
+
+
+_WHOSE_NAME = {"first", "last", "full", "middle", "family", "given"}
 
 
 def _in_list(c: Context, i: int) -> bool:

@@ -14,11 +14,17 @@ __all__ = ["money_at", "money_column", "units_at"]
 
 
 def money_column(table: TableInfo) -> ColumnInfo | None:
-    """The column of a table that holds revenue, by what such columns are called."""
+    """The column of a table that holds revenue, by what such columns are called; money given back is none."""
+    if _NO_REVENUE & set(table.words):
+        return None
     numbers = {column.words: column for column in reversed(table.of_kind("number"))}
     return next((numbers[words] for words in _MONEY if words in numbers), None)
 
 
+_NO_REVENUE = {
+    "refund", "return", "fine", "expense", "cost", "salary", "wage", "payroll", "budget", "discount", "credit", "loss",
+    "chargeback", "penalty", "donation", "debt",
+}  # fmt: skip
 _MONEY = tuple(tuple(stem(word) for word in words) for words in MONEY)
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.doings import value_of
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.idioms import state_at, wide_state_at
 from pipeline_magic.agents.specification.planner.intent import (
@@ -76,6 +77,12 @@ def relation(c: Context, i: int, subject: str) -> Found | None:
     more = condition_at(c, end, about=other)
     if not _closed(c, end) or (more is not None and _of_groups(more.expression)):
         return None
+    between = [c.linker.tables[link.right] for link in path if link.right != other.name]
+    if verb and any(value_of(verb, table) is not None for table in between):
+        return Found(end, "unmatched")  # `who dropped a course`, where enrolments are dropped: of which is not said
+    deed = value_of(verb, other) if verb else None
+    if deed is not None and deed not in conditions:
+        conditions = [*conditions, deed]
     texts = tuple(dict.fromkeys(conditions))
     if any(c.low(j) in _ALONE for j in range(i, at)):
         return only_these(i, end, subject, other.name, texts) if not negated else Found(end, "unmatched")

@@ -50,7 +50,7 @@ from pipeline_magic.agents.specification.planner.relatives import read_among, re
 from pipeline_magic.agents.specification.planner.rounding import read_rounding
 from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
 from pipeline_magic.agents.specification.planner.shares import read_share
-from pipeline_magic.agents.specification.planner.shownagain import lost_roles, read_shown_again, read_unit
+from pipeline_magic.agents.specification.planner.shownagain import lost_each, lost_roles, read_shown_again, read_unit
 from pipeline_magic.agents.specification.planner.states import find_states, read_rate, read_state
 from pipeline_magic.agents.specification.planner.text import Token
 from pipeline_magic.agents.specification.planner.timing import read_timing
@@ -117,7 +117,6 @@ READERS: tuple[Reader, ...] = (
     read_unit,
     read_columns,
     read_listed,
-    read_key_shown,
 )
 
 
@@ -268,7 +267,7 @@ def scan(c: Context, marked: dict[int, Found]) -> Scanned:
     made.items, unsaid = joined_by_or(c, c.items, made.kinds)
     for j in unsaid:
         made.kinds[j] = "unmatched"
-    for j in (*lost_names(c, made.kinds), *lost_roles(c)):
+    for j in (*lost_names(c, made.kinds), *lost_roles(c), *lost_each(c, made.kinds)):
         made.kinds[j] = "unmatched"
     _unused_definitions(c, made)
     for j in weighty(c, made.kinds):

@@ -6,11 +6,21 @@ was read is its column's own; another unit would be another number, and is asked
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from pipeline_magic.agents.specification.planner.context import Context, Found
-from pipeline_magic.agents.specification.planner.intent import Measure, Note, Selected, refs_in, texts_of
+from pipeline_magic.agents.specification.planner.intent import (
+    Group,
+    Measure,
+    Note,
+    Selected,
+    Windowed,
+    refs_in,
+    texts_of,
+)
 from pipeline_magic.agents.specification.planner.lexicon import UNITS
 
-__all__ = ["lost_roles", "read_shown_again", "read_unit"]
+__all__ = ["lost_each", "lost_roles", "read_shown_again", "read_unit"]
 
 _KINDS = {
     "number": ("count(",), "numbers": ("count(",), "count": ("count(",), "counts": ("count(",),
@@ -77,3 +87,10 @@ def lost_roles(c: Context) -> list[int]:
         if {word} in plain and owner in plain and word not in owner and c.table_at(at) is not None:
             found.append(at)
     return found
+
+
+def lost_each(c: Context, kinds: Sequence[str | None]) -> list[int]:
+    """``the number of checks each did``: for each of something that was named before, where nothing groups."""
+    if not c.of(Measure) or any(isinstance(item, (Group, Windowed)) for item in c.items):
+        return []
+    return [i for i, token in enumerate(c.tokens) if kinds[i] in {None, "comment", "source"} and token.low == "each"]

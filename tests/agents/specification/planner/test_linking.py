@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.support.questions import asked, check
+from tests.support.questions import asked, check, read
 
 
 @pytest.mark.parametrize(
@@ -140,3 +140,38 @@ def test_a_key_with_a_role_before_it_joins() -> None:
 def test_what_no_column_and_no_value_fits_is_asked(text: str) -> None:
     """A word that the catalog and the data do not have is never guessed."""
     assert asked("harbour", text)
+
+
+@pytest.mark.parametrize(
+    ("catalog", "text"),
+    [
+        ("shop", "Which customers returned an order?"),
+        ("harbour", "List the ships and the number of voyages each made."),
+        ("shop", "What is the revenue of each supplier?"),
+    ],
+)
+def test_what_is_read_only_in_part_is_asked(catalog: str, text: str) -> None:
+    """A deed of others, an `each` without its noun, and money of nothing that is sold: never the nearest thing."""
+    assert asked(catalog, text)
+
+
+def test_a_name_of_two_columns_is_shown_wholly() -> None:
+    """`fst_nm` is the first name: it is never left out of a list silently."""
+    check("gym", "Show the first name and last name of all Gold members.",
+          "SELECT fst_nm, lst_nm FROM mbr WHERE plan_typ = 'Gold'")  # fmt: skip
+
+
+def test_a_deed_that_is_a_value_says_which_rows_are_counted() -> None:
+    """`had the most diverted voyages` and `has shipped the most orders` count those rows alone."""
+    check(
+        "shop",
+        "Which customer has shipped the most orders?",
+        "SELECT customer_id FROM orders JOIN customer USING (customer_id) GROUP BY 1 "
+        "ORDER BY count(shipped_date) DESC, customer_id LIMIT 1",
+    )
+
+
+def test_rows_are_joined_over_keys_rather_than_over_a_third_table() -> None:
+    """Products that were ordered are those of order items; that both have a store in common says nothing."""
+    made = read("shop", "Which products were never ordered?")
+    assert "order_item" in made["query"]
