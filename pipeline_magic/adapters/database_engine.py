@@ -237,12 +237,19 @@ def use_write_ahead_log(engine: Engine) -> None:
         while True:
             try:
                 # Changing to it does not wait for other connections by itself.
-                raw.execute("PRAGMA journal_mode=WAL")
-                return
+                mode = raw.execute("PRAGMA journal_mode=WAL").fetchone()[0]
+                break
             except sqlite3.OperationalError as error:
                 if "locked" not in str(error) or time.monotonic() > deadline:
                     raise exc.OperationalError(None, None, error) from None
                 time.sleep(0.02)
+    if str(mode).casefold() != "wal":  # SQLite says nothing of it, and readers would wait for writers
+        raise StoreUnavailable(
+            "The store cannot be used: its file system has no memory that processes share, as many network drives.",
+            where=address(engine.url),
+            hint="Set PIPELINE_MAGIC_HOME to a folder on a disk of this machine, or PIPELINE_MAGIC_STORE_URL to a "
+            "PostgreSQL database.",
+        )
 
 
 def _set_up_sqlite(connection: Any, _record: object) -> None:
@@ -283,6 +290,12 @@ _REASONS: tuple[tuple[tuple[str, ...], str, str], ...] = (
         ("too many clients", "too many connections", "connection slots"),
         "its server has no connection free",
         "Repeat in a moment; if it stays so, close notebooks that nobody uses, or raise the server's limit.",
+    ),
+    (
+        ("operation not supported", "not supported by the file system", "locking protocol"),
+        "its file system does not do what a database needs",
+        "Set PIPELINE_MAGIC_HOME to a folder on a disk of this machine, or PIPELINE_MAGIC_STORE_URL to a PostgreSQL "
+        "database.",
     ),
     (
         ("readonly database", "read-only", "permission denied", "unable to open database"),

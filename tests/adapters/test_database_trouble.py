@@ -254,6 +254,41 @@ def test_store_that_an_older_version_wrote(tmp_path: Path, file: Path) -> None:
 # --- locked files ----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.parametrize("kind", ["unix-dotfile", "unix-none"])
+def test_file_system_without_shared_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
+    """Where SQLite would quietly make readers wait for writers, as on many network drives, it is refused, with what to
+    set instead; asked again, it is still refused."""
+    made = database_engine.connect
+
+    def without(url: sa.URL) -> sa.Engine:
+        engine = made(url)
+        creator = sa.create_engine(
+            url, creator=lambda: sqlite3.connect(f"file:{url.database}?vfs={kind}", uri=True, check_same_thread=False)
+        )
+        sa.event.listen(creator, "connect", database_engine._set_up_sqlite)
+        sa.event.listen(creator, "begin", database_engine._begin_sqlite)
+        engine.dispose()
+        return creator
+
+    monkeypatch.setattr(database_engine, "connect", without)
+    with opened(tmp_path / "state.db") as store:
+        for _ in range(2):
+            with pytest.raises(StoreUnavailable, match="no memory that processes share") as raised:
+                append(store)
+            assert "PIPELINE_MAGIC_STORE_URL" in raised.value.hint and "state.db" in raised.value.where
+
+
+def test_file_system_that_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file system that refuses what a database asks of it is said to be so."""
+
+    def refuse(path: Path) -> None:
+        raise OSError(95, "Operation not supported", str(path))
+
+    monkeypatch.setattr(database_engine, "_private_file", refuse)
+    with opened(tmp_path / "state.db") as store, pytest.raises(StoreUnavailable, match="does not do what a database"):
+        append(store)
+
+
 def test_file_that_another_program_holds(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A program that holds the file alone: it is waited for, then said; when it lets go, all is as before."""
     monkeypatch.setattr(database_engine, "WAIT_SECONDS", 0.2)
