@@ -13,6 +13,16 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from tests.support.databricks_server.pipeline_fields import (
+    BESIDE,
+    CAUSES,
+    SPEC,
+    START,
+    WHO,
+    check_settings,
+    chosen,
+    wrong,
+)
 from tests.support.databricks_server.server import Handler, Refusal, Request
 from tests.support.databricks_server.world import World
 
@@ -20,26 +30,9 @@ __all__ = ["Outcome", "Pipeline", "Pipelines", "Update"]
 
 _P = r"2\.0/pipelines"
 _ID = r"([^/]+)"
-_SPEC = (
-    "budget_policy_id", "catalog", "channel", "clusters", "configuration", "continuous", "deployment", "development",
-    "edition", "environment", "event_log", "filters", "gateway_definition", "id", "ingestion_definition", "libraries",
-    "name", "notifications", "photon", "restart_window", "root_path", "schema", "serverless", "serverless_compute_id",
-    "storage", "tags", "target", "trigger", "usage_policy_id",
-)  # fmt: skip
-_BESIDE = ("allow_duplicate_names", "run_as", "parameters", "parent_path")
-_START = (
-    "cause", "development", "full_refresh", "full_refresh_selection", "parameters", "refresh_selection",
-    "replace_where_overrides", "reset_checkpoint_selection", "rewind_spec", "validate_only",
-)  # fmt: skip
-_CAUSES = (
-    "API_CALL", "INFRASTRUCTURE_MAINTENANCE", "JOB_TASK", "RETRY_ON_FAILURE", "SCHEMA_CHANGE", "SERVICE_UPGRADE",
-    "USER_ACTION",
-)  # fmt: skip
-_ALERTS = ("on-update-success", "on-update-failure", "on-update-fatal-failure", "on-flow-failure")
 _LEVELS = ("CAN_VIEW", "CAN_RUN", "CAN_MANAGE", "IS_OWNER")
 _WAY = ("QUEUED", "CREATED", "WAITING_FOR_RESOURCES", "INITIALIZING", "SETTING_UP_TABLES", "RUNNING")
 _ENDED = ("COMPLETED", "FAILED", "CANCELED")
-_WHO = ("user_name", "group_name", "service_principal_name")
 _DEFAULTS = {"spark.sql.ansi.enabled": "true"}
 """What the backend adds to every pipeline's configuration."""
 
@@ -164,9 +157,9 @@ class Pipelines:
         return re.compile("".join(parts.get(char, re.escape(char)) for char in match[1]), re.DOTALL)
 
     def create(self, request: Request) -> Any:
-        request.only(*_SPEC, *_BESIDE, "dry_run", needs=["name"])
+        request.only(*SPEC, *BESIDE, "dry_run", needs=["name"])
         with self.world.lock:
-            self._check(request, None)
+            check_settings(request, "", self._names(None), self.principals)
             if len(self.pipelines) >= self.most:
                 raise Refusal(400, "QUOTA_EXCEEDED", f"Cannot create more than {self.most} pipelines.")
             if request.body.get("dry_run"):
@@ -181,7 +174,7 @@ class Pipelines:
         return {"pipeline_id": made.id}
 
     def edit(self, request: Request) -> Any:
-        request.only(*_SPEC, *_BESIDE, "expected_last_modified", needs=["name"])
+        request.only(*SPEC, *BESIDE, "expected_last_modified", needs=["name"])
         with self.world.lock:
             made = self._one(request, "CAN_MANAGE")
             if request.body.get("id", made.id) != made.id:
@@ -189,7 +182,7 @@ class Pipelines:
             expected = request.body.get("expected_last_modified")
             if expected is not None and expected != made.modified:
                 raise Refusal(409, "RESOURCE_CONFLICT", "The pipeline settings were modified concurrently.")
-            self._check(request, made)
+            check_settings(request, made.spec["name"], self._names(made), self.principals)
             made.spec = self._effective(request.body, made.id)
             if request.body.get("run_as"):
                 made.run_as = request.body["run_as"]
@@ -216,64 +209,21 @@ class Pipelines:
             del self.pipelines[made.id]
         return {}
 
-    def _check(self, request: Request, present: Pipeline | None) -> None:
-        body = request.body
-        name, tags = body["name"], body.get("tags", {})
-        others = (one for one in self.pipelines.values() if one is not present)
-        renamed = present is None or present.spec["name"] != name
-        if renamed and not body.get("allow_duplicate_names") and any(one.spec["name"] == name for one in others):
-            raise Refusal(
-                409,
-                "RESOURCE_CONFLICT",
-                f"The pipeline name '{name}' is already used by another pipeline. "
-                "This check can be skipped by setting `allow_duplicate_names = true` in the request.",
-            )
-        if body.get("catalog") and bool(body.get("schema")) == bool(body.get("target")):
-            _wrong("Exactly one of schema or target must be specified.")
-        if "." in body.get("schema", "") + body.get("target", ""):
-            _wrong("CreatePipeline target_schema_name is not a valid name.")
-        if body.get("serverless") and body.get("clusters"):
-            _wrong("You cannot provide cluster settings when using serverless compute.")
-        if len(tags) > 25 or not all(isinstance(value, str) for value in tags.values()):
-            _wrong("A maximum of 25 tags can be added to the pipeline, each a string.")
-        if not all(isinstance(value, str) for value in body.get("configuration", {}).values()):
-            _wrong("configuration holds strings.")
-        for library in body.get("libraries", ()):
-            if len(library) != 1 or next(iter(library)) not in ("file", "notebook", "glob", "jar", "maven", "whl"):
-                _wrong("A library is exactly one of file, notebook, glob.")
-            path = (library.get("file") or library.get("notebook") or {"path": "/"}).get("path", "")
-            if not path.startswith("/"):
-                _wrong(f"The path '{path}' of a library must be absolute.")
-        for one in body.get("notifications", ()):
-            if set(one) != {"alerts", "email_recipients"} or not set(one["alerts"]) <= set(_ALERTS):
-                _wrong("A notification has alerts, of those supported, and email_recipients.")
-        if body.get("channel", "CURRENT") not in ("CURRENT", "PREVIEW"):
-            _wrong("channel must be CURRENT or PREVIEW.")
-        self._check_run_as(request)
-
-    def _check_run_as(self, request: Request) -> None:
-        who = request.body.get("run_as")
-        if who is None:
-            return
-        if len(who) != 1 or next(iter(who)) not in _WHO:
-            _wrong("Only one of user_name or service_principal_name can be specified in run_as.")
-        if who.get("user_name", request.user) != request.user:
-            raise Refusal(403, "PERMISSION_DENIED", "Users can only set run_as to their own email.")
-        if who.get("service_principal_name") not in {None, *self.principals}:
-            raise Refusal(403, "PERMISSION_DENIED", "User does not have the servicePrincipal/user role.")
+    def _names(self, present: Pipeline | None) -> set[str]:
+        return {one.spec["name"] for one in self.pipelines.values() if one is not present}
 
     @staticmethod
     def _effective(body: dict[str, Any], id_: str) -> dict[str, Any]:
-        kept = {name: value for name, value in body.items() if name in _SPEC}
+        kept = {name: value for name, value in body.items() if name in SPEC}
         kept["configuration"] = _DEFAULTS | kept.get("configuration", {})
         return kept | ({"id": id_} if id_ else {})
 
     # --- updates -----------------------------------------------------------------------------------------------------
 
     def start(self, request: Request) -> Any:
-        request.only(*_START)
-        if request.body.get("cause", "API_CALL") not in _CAUSES:
-            _wrong("cause is not known.")
+        request.only(*START)
+        if request.body.get("cause", "API_CALL") not in CAUSES:
+            wrong("cause is not known.")
         with self.world.lock:
             made = self._one(request, "CAN_RUN")
             active = made.active
@@ -410,7 +360,7 @@ class Pipelines:
         with self.world.lock:
             made = self._one(request, "CAN_VIEW")
             token = request.query.get("page_token", "")
-            wanted = self._filters[made.id, token] if token else _chosen(request.query.get("filter", ""))
+            wanted = self._filters[made.id, token] if token else chosen(request.query.get("filter", ""))
             shown = [one for one in made.events if wanted(one)]
             page = self.world.server.paged(shown if order.endswith("asc") else shown[::-1], request, "events")
             if "next_page_token" in page:  # the token stands for the filter too
@@ -469,9 +419,9 @@ class Pipelines:
         request.only("access_control_list")
         given: dict[tuple[str, str], str] = {}
         for one in request.body.get("access_control_list", ()):
-            [kind] = [name for name in one if name in _WHO]
+            [kind] = [name for name in one if name in WHO]
             if set(one) != {kind, "permission_level"} or one["permission_level"] not in _LEVELS:
-                _wrong("An entry has one principal, and a permission level that pipelines know.")
+                wrong("An entry has one principal, and a permission level that pipelines know.")
             given[kind, one[kind]] = one["permission_level"]
         return given
 
@@ -537,27 +487,3 @@ class Pipelines:
             "full_refresh": one.full_refresh,
             "validate_only": one.validate_only,
         }
-
-
-def _wrong(message: str) -> None:
-    raise Refusal(400, "INVALID_PARAMETER_VALUE", message)
-
-
-def _chosen(text: str) -> Callable[[dict[str, Any]], bool]:
-    """What a filter of events lets through."""
-    tests: list[Callable[[dict[str, Any]], bool]] = []
-    for part in re.split(r"\s+AND\s+", text) if text else ():
-        levels = re.fullmatch(r"level\s*=\s*'(\w+)'", part) or re.fullmatch(r"level\s+in\s*\(([^)]*)\)", part)
-        after = re.fullmatch(r"timestamp\s*(>=|>|<=|<|=)\s*'([^']+)'", part)
-        if levels is not None:
-            known = set(re.findall(r"\w+", levels[1]))
-            tests.append(lambda one, known=known: one["level"] in known)  # type: ignore[misc]
-        elif after is not None:
-            tests.append(lambda one, m=after: _compares(one["timestamp"], m[1], m[2]))  # type: ignore[misc]
-        else:
-            raise Refusal(400, "INVALID_PARAMETER_VALUE", f"Unsupported filter: {text}")
-    return lambda one: all(test(one) for test in tests)
-
-
-def _compares(left: str, sign: str, right: str) -> bool:
-    return {">": left > right, ">=": left >= right, "<": left < right, "<=": left <= right, "=": left == right}[sign]
