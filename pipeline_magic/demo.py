@@ -7,6 +7,7 @@ import sys
 from typing import TYPE_CHECKING, TextIO
 
 from pipeline_magic.cli import Lines, build
+from pipeline_magic.errors import UsageError
 from pipeline_magic.verbs import Outcome, Parser, table_text
 
 if TYPE_CHECKING:
@@ -32,7 +33,16 @@ def demo(words: list[str], orchestrator: PipelineBuilderOrchestrator, stream: Te
         words: ``--yes`` approves without asking.
         orchestrator: On the local lakehouse.
         stream: For progress and the question.
+
+    Raises:
+        UsageError: The settings lead elsewhere: a demonstration approves by itself where it cannot ask.
     """
+    settings = orchestrator.settings
+    if settings.on_databricks or (settings.github_repo and not settings.local):
+        raise UsageError(
+            "The demo works on the local lakehouse, and the settings name Databricks or GitHub.",
+            hint="Run `pipeline-magic demo --local`.",
+        )
     parser = Parser(prog="pipeline-magic demo", description="The whole job on the local lakehouse.")
     parser.add_argument("--yes", action="store_true", help="approve without asking")
     args = parser.parse_args(words)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,9 @@ from typing import Any
 import pytest
 
 from pipeline_magic.config import load_settings
+from pipeline_magic.demo import demo
 from pipeline_magic.doctor import examine
-from pipeline_magic.errors import Cancelled, ConfigurationError, EngineUnavailable
+from pipeline_magic.errors import Cancelled, ConfigurationError, EngineUnavailable, UsageError
 from pipeline_magic.wiring import wire
 from tests.support.databricks_server.spark import column
 from tests.support.databricks_site import ADA, BOSS, SEED, Site, site
@@ -254,3 +256,14 @@ def test_the_seeds_statement_is_planned(here: Site) -> None:
     assert result.snapshot.quality.verdict == "green", found
     assert not [one for one in here.github.requests if one[0] != "GET"]
     assert {item.id for item in result.questions} == {"join:orders", "threshold:high_value", "target:table"}
+
+
+def test_the_demo_stays_on_the_local_lakehouse(here: Site) -> None:
+    """It approves by itself where it cannot ask, and so never on a workspace or a repository that is configured."""
+    orchestrator = here.open()
+    try:
+        with pytest.raises(UsageError, match="local lakehouse") as raised:
+            demo(["--yes"], orchestrator, io.StringIO())
+        assert "--local" in raised.value.hint and not here.databricks.requests and not here.github.requests
+    finally:
+        orchestrator.close()
