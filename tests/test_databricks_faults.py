@@ -19,7 +19,7 @@ from tests.support.databricks_site import Site, site
 COUNT = "Count the orders per o_orderstatus into analytics.ops.status_counts every day at 6am"
 TARGET = "analytics.ops.status_counts"
 SEED = 20261123
-SAMPLE = 3
+SAMPLE = 2
 
 PLANNING = (
     r"scim/v2/Me", r"GET unity-catalog/catalogs$", r"GET unity-catalog/catalogs/", r"GET unity-catalog/schemas$",

@@ -114,14 +114,7 @@ AFTER = {
 """Found out after Approve was pressed."""
 
 
-_BOUNDED = {
-    "clock skew",
-    "missing scope",
-    "warehouse deleted",
-    "expired token",
-    "GitHub may only be read",
-    "quota of jobs",
-}
+_BOUNDED = {"clock skew", "warehouse deleted", "GitHub may only be read", "quota of jobs"}
 
 
 def _named(troubles: dict[str, Trouble]) -> list[Any]:
