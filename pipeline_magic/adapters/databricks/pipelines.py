@@ -49,6 +49,8 @@ if TYPE_CHECKING:
 __all__ = ["Pipelines"]
 
 _BY_JOB = ("JOB_TASK", "RETRY_ON_FAILURE")
+_RESTARTS, _RESTART_S = 6, 5.0
+"""Looks for the next update of a continuous pipeline whose update was cancelled, and seconds between them."""
 
 
 class Pipelines:
@@ -313,6 +315,12 @@ class Pipelines:
             if not newest:
                 newest = self._updates.start(pipeline, before="", stop=stop, deadline=deadline)
             ended = self._updates.follow(pipeline, newest, stop=stop, deadline=deadline, endless=True, ours=False)
+            for _ in range(_RESTARTS):  # an edit ends the update with the settings before, and begins another
+                if ended.state != "CANCELED":
+                    break
+                self._wait(stop, _RESTART_S)
+                newest = self._updates.newest(pipeline)
+                ended = self._updates.follow(pipeline, newest, stop=stop, deadline=deadline, endless=True, ours=False)
         done = NotebookRun(
             succeeded=ended.state in ("RUNNING", "COMPLETED"),
             error="" if ended.state in ("RUNNING", "COMPLETED") else f"the update is {ended.state.lower()}",

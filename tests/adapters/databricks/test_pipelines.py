@@ -410,6 +410,22 @@ def test_a_continuous_pipeline(lakeflow: Lakeflow) -> None:
     assert [one.state for one in lakeflow.only.updates] == ["RUNNING"] and not lakeflow.jobs.runs
 
 
+def test_a_continuous_pipeline_that_starts_anew(lakeflow: Lakeflow) -> None:
+    """After an edit Databricks ends its update and begins another, which is the one that counts."""
+    lakeflow.room.does = lambda pipeline, update: Outcome(endless=True)
+    adapter = lakeflow.adapter()
+    job = adapter.place(request(continuous=True), FOLDER, None, TAGS)
+    lakeflow.only.updates[0].state = "CANCELED"
+    assert adapter.run(job, key="r1", timeout=60).error == "the update is canceled"
+    waits = iter(range(100))
+
+    def wait(event: threading.Event, seconds: float) -> None:
+        if next(waits) == 1:
+            lakeflow.room._begin(lakeflow.only, "USER_ACTION", {})
+
+    assert lakeflow.adapter(wait=wait).run(job, key="r1", timeout=60).succeeded
+
+
 def test_a_continuous_pipeline_that_fails(lakeflow: Lakeflow) -> None:
     """Its errors are told like any other's."""
     lakeflow.room.does = lambda pipeline, update: Outcome(errors=(("X", "no such column"),))
