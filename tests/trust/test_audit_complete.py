@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 
 from pipeline_magic.agents.approval.audit import examine
 from pipeline_magic.agents.approval.heads import gather
+from pipeline_magic.agents.approval.records import verify_records
 from pipeline_magic.agents.operations.deploy import HEAD_TAG
-from pipeline_magic.errors import LanguageModelError, PipelineMagicError
+from pipeline_magic.errors import LanguageModelError, PipelineMagicError, StoreError
 from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
 from pipeline_magic.runs import AuditEntry
 from pipeline_magic.verbs import VERBS, Outcome, parser_of
@@ -230,6 +232,38 @@ def test_clock_that_goes_backwards(tmp_path: Path) -> None:
         assert outcome.data["problems"] == [] and len(outcome.data["backwards"]) >= 3
         assert "Dated before the entry that precedes them, since a clock went back" in outcome.text
         assert [run.id for run in it.runs()] == [result.run_id]
+
+
+def test_disk_that_is_full_again_and_again(it: Orchestrator) -> None:
+    """Approve on a disk with room for nothing, and then for a little more each time: refused with what to do, until it
+    goes through; then one decision, one pull request, one deployment, and a whole chain."""
+    asked = it.build_pipeline(world.STATEMENT)
+    engine = it.ports.store._db._engine()  # type: ignore[attr-defined]
+    room = [0]
+
+    @sa.event.listens_for(engine, "begin")
+    def bound(connection: sa.Connection) -> None:
+        connection.exec_driver_sql(f"PRAGMA max_page_count = {room[0] or 1_000_000}")
+
+    with engine.connect() as connection:
+        pages = int(connection.exec_driver_sql("PRAGMA page_count").scalar_one())
+    refused = 0
+    for more in range(0, 400, 2):
+        room[0] = pages + more
+        try:
+            it.approve(asked.approval_id, "Ada")
+            break
+        except StoreError as error:
+            assert "its disk is full" in error.message and "Free some space" in error.hint
+            refused += 1
+    room[0] = 0
+    done = it.resume(asked.run_id)
+    assert refused >= 2 and done.deployment is not None and done.deployment.state == "deployed"
+    entries = it.ports.store.audit()
+    assert examine(entries).problems == () and list(verify_records(it.ports.store)) == []
+    events = [entry.event for entry in entries]
+    assert [events.count(one) for one in ("approval.approve", "pull_request.merge", "job.deploy")] == [1, 1, 1]
+    assert len(world.ran(it.settings.home)) == 1 and it.ports.store.run(asked.run_id).worker == ""
 
 
 @pytest.mark.skipif(os.name != "posix", reason="file modes")
