@@ -108,10 +108,13 @@ def _config(settings: Settings) -> Any:
     elif settings.databricks_profile:
         given["profile"] = settings.databricks_profile
     config: Any = Config(product="pipeline_magic", product_version=__version__, **given)
+    # Databricks Connect refuses two kinds of compute; an attribute that is set to None would become the text "None".
+    for other in ("cluster_id", "serverless_compute_id"):
+        config._inner.pop(other, None)
     if settings.databricks_cluster_id:
-        config.cluster_id, config.serverless_compute_id = settings.databricks_cluster_id, None
+        config.cluster_id = settings.databricks_cluster_id
     else:
-        config.cluster_id, config.serverless_compute_id = None, "auto"
+        config.serverless_compute_id = "auto"
     return config
 
 
