@@ -219,3 +219,18 @@ def test_every_example_is_checked() -> None:
     """No example stands without its wanted steps and rows."""
     assert set(EXAMPLES) == set(SHAPES) == set(BY_HAND)
     assert Path(STATEMENTS).is_dir()
+
+
+@pytest.mark.parametrize(
+    ("words", "deployment"),
+    [
+        ("Deploy it as a declarative pipeline.", "declarative"),
+        ("Run this in Lakeflow.", "declarative"),
+        ("Publish it as a materialized view.", "declarative"),
+        ("Deploy it as a job.", "job"),
+    ],
+)
+def test_a_sentence_about_the_deployment(words: str, deployment: str) -> None:
+    """How it is deployed may be said in a sentence of its own, and no word of that is asked about."""
+    found = parse(f"Count orders per customer of samples.tpch.orders into dev.out.counts. {words}")
+    assert (found.draft.deployment or "job", [one.id for one in found.questions if one.must_answer]) == (deployment, [])

@@ -115,15 +115,17 @@ _BEHIND = re.compile(
     r"\s*,?\s*(?:on|using|matching on|keyed on|by)\s+(?:the\s+)?(?P<keys>[\w`]*_\w+|(?:\w+\s+){1,2}(?:key|id))\b",
     re.IGNORECASE,
 )
+_IT = r"(?:\b(?:deploy|run|build|create|publish|ship|make)\s+(?:it|this|that|them)\s+)?"
 _DECLARATIVE = re.compile(
     (
+        rf"{_IT}"
         r"\b(?:as|using|with|in|via|on)?\s*(?:an?\s+|the\s+)?(?:dlt|delta live tables?|lakeflow|"
         r"declarative|spark declarative|materiali[sz]ed view)(?:\s+(?:pipelines?|declarative pipelines?|"
         r"table))?\b"
     ),
     re.IGNORECASE,
 )
-_JOB = re.compile(r"\bas\s+(?:an?\s+)?(?:databricks\s+|lakeflow\s+)?(?:job|workflow)\b", re.IGNORECASE)
+_JOB = re.compile(rf"{_IT}" r"\bas\s+(?:an?\s+)?(?:databricks\s+|lakeflow\s+)?(?:job|workflow)\b", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
