@@ -75,7 +75,7 @@ def named_value(c: Context, i: int, about: TableInfo | None, least: float) -> Co
     for after in range(at + 1, min(at + 4, c.end(i))):
         link = c.linker.column_at(after, kinds=("text",), tables=only(c, i, about), least=0.45, longest=2)
         if link is None or not all(
-            token.kind == "word" and (token.text[0].isupper() or token.low in dict(link.column.values))
+            token.kind == "word" and (token.text[0].isupper() or token.low in _told(link.column))
             for token in c.tokens[at:after]
         ):
             continue
@@ -85,11 +85,16 @@ def named_value(c: Context, i: int, about: TableInfo | None, least: float) -> Co
         value = value_at(c, at, link.column)
         if value is not None and value[0] == after and c.table_at(at) is None:
             tied = link if link.others else None
-            if value[1].strip("'").casefold() in dict(link.column.values):
+            if value[1].strip("'").casefold() in _told(link.column):
                 return Condition(link.end, f"{col(link.ref)} = {value[1]}", tied=tied)
             text = equal_to(c, link.column, value[1]) if c.loose else f"lower({col(link.ref)}) = {value[1].lower()}"
             return Condition(link.end, text, f"looked for in {link.column.name}, without regard to case", tied)
     return None
+
+
+def _told(column: ColumnInfo) -> dict[str, str]:
+    """Words for its values that the comment explains or the data hold."""
+    return {**dict(column.held), **dict(column.values)}
 
 
 def table_named(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:

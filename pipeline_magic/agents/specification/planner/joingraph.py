@@ -33,6 +33,10 @@ class Link:
     one: str
     declared: bool = False
 
+    @property
+    def ends(self) -> tuple[str, str]:
+        return self.left, self.right
+
     def turned(self) -> Link:
         """The same link seen from the other side."""
         one = {"left": "right", "right": "left"}.get(self.one, self.one)
@@ -57,6 +61,8 @@ _NEVER = {
 }
 
 
+_EXACT = 0.9
+"""A link of a column that is called wholly as the table it points at, or as its key."""
 _FANNING = {"left": 2.5, "none": 5.0}
 """What a step to many rows costs: most, where neither side is a key, and both only point at the same third table."""
 _OVER_A_SHARED_ONE = 3.0
@@ -82,10 +88,21 @@ class JoinGraph:
     def links(self, left: str, right: str) -> tuple[Link, ...]:
         """Links from `left` to `right`, best first."""
         if (left, right) not in self._links:
-            found = _links(self._tables[left], self._tables[right])
+            found = tuple(link for link in _links(self._tables[left], self._tables[right]) if not self._others(link))
             self._links[left, right] = found
             self._links[right, left] = tuple(link.turned() for link in found)
         return self._links[left, right]
+
+    def _others(self, link: Link) -> bool:
+        """A column called after a third table (``sale_id``, of sales) points there, and not at sales persons."""
+        if link.declared or link.score >= _EXACT or len(link.keys) != 1:
+            return False
+        for name, column in ((link.left, link.keys[0][0]), (link.right, link.keys[0][1])):
+            info = self._tables[name].column(column)
+            plain = _plain(info) if info is not None and self._tables[name].key != (column,) else set()
+            if any(plain == set(table.words) for other, table in self._tables.items() if other not in link.ends):
+                return True
+        return False
 
     def ambiguous(self, path: Sequence[Link], named: Sequence[str]) -> bool:
         """Two tables link the ends alike (parts by what is offered, or by what was sold), and words name neither."""

@@ -39,6 +39,8 @@ def in_place(c: Context, i: int, about: TableInfo | None, least: float) -> Condi
         return None
     only_lands: Condition | None = None
     near = by_distance(c) if c.low(at - 1) != c.low(i) or _land(c, at) else ()
+    if any(c.low(j) in _LIVING for j in range(i, at)) or c.low(i - 1) in _LIVING:
+        near = tuple(table for table in near if _PLACES & set(table.words))  # nobody lives in the city of a shop
     for table in (about,) if about else (*c.focus(i)[:2], *near):
         columns = _place_columns(table)
         names = _names(c, at, columns[0]) if columns else None
@@ -67,6 +69,9 @@ def _further(c: Context, at: int) -> Condition | None:
 def _known(values: Sequence[str]) -> bool:
     """One of the names is that of a country: `Berlin` is looked for in a city that is further away, if there is one."""
     return any(value.lower().strip("'") in COUNTRIES for value in values)
+
+
+_LIVING = {"live", "lives", "living", "reside", "residing", "resident", "home"}
 
 
 def _land(c: Context, at: int) -> bool:

@@ -95,6 +95,8 @@ def lemmas(word: str) -> frozenset[str]:
 
     >>> "join" in lemmas("joining"), "calculate" in lemmas("calculates"), "drop" in lemmas("dropped")
     (True, True, True)
+    >>> "go" in lemmas("good")
+    False
     """
     low = word.casefold()
     forms = {low, stem(low)}
@@ -102,7 +104,7 @@ def lemmas(word: str) -> frozenset[str]:
         if low.endswith(ending) and len(low) - len(ending) >= 2:
             base = low[: -len(ending)]
             forms |= {base, base + "e"}
-            if len(base) > 2 and base[-1] == base[-2]:
+            if len(base) > 2 and base[-1] == base[-2] and ending in {"ed", "ing"}:
                 forms.add(base[:-1])
             if base.endswith("i"):
                 forms.add(base[:-1] + "y")

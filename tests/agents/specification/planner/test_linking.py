@@ -175,3 +175,34 @@ def test_rows_are_joined_over_keys_rather_than_over_a_third_table() -> None:
     """Products that were ordered are those of order items; that both have a store in common says nothing."""
     made = read("shop", "Which products were never ordered?")
     assert "order_item" in made["query"]
+
+
+def test_an_adjective_before_its_column_is_a_value() -> None:
+    """`in Gold plan type` says which rows, whatever the case; it groups by nothing."""
+    check(
+        "gym",
+        "What is the average year fee of the members with a gold plan type?",
+        "SELECT avg(yr_fee) FROM mbr WHERE plan_typ = 'Gold'",
+    )
+
+
+def test_nobody_lives_in_the_city_of_a_branch() -> None:
+    """Where a member lives is not where the member's branch stands."""
+    assert asked("gym", "How many members live in Paris?")
+
+
+def test_a_column_called_after_a_third_table_does_not_point_here() -> None:
+    """`sale_id` points at sales, and not at sales persons."""
+    from pipeline_magic.agents.specification.planner.entities import describe
+    from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
+    from pipeline_magic.spec.schema import Column, TableSchema
+
+    def table(name: str, *columns: str) -> TableSchema:
+        made = tuple(Column(name=column, type="bigint") for column in columns)
+        return TableSchema(table=f"c.s.{name}", columns=made, primary_key=("id",))
+
+    graph = JoinGraph(
+        describe([table("sales_persons", "id"), table("sales", "id", "person_id"), table("payments", "id", "sale_id")])
+    )
+    assert [link.keys for link in graph.links("c.s.payments", "c.s.sales")] == [(("sale_id", "id"),)]
+    assert graph.links("c.s.payments", "c.s.sales_persons") == ()
