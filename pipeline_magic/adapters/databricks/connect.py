@@ -107,6 +107,8 @@ def _config(settings: Settings) -> Any:
         given |= {"token": settings.databricks_token.get_secret_value(), "auth_type": "pat"}
     elif settings.databricks_profile:
         given["profile"] = settings.databricks_profile
+    # Otherwise a host that is not there is asked for five minutes.
+    given |= {"retry_timeout_seconds": 30, "http_timeout_seconds": 30}
     config: Any = Config(product="pipeline_magic", product_version=__version__, **given)
     # Databricks Connect refuses two kinds of compute; an attribute that is set to None would become the text "None".
     for other in ("cluster_id", "serverless_compute_id"):

@@ -42,6 +42,7 @@ _LOST = re.compile(
     re.I,
 )
 _LOG_IN = re.compile(r"StatusCode\.UNAUTHENTICATED|invalid access token|token (is|has) (expired|invalid)", re.I)
+_OPEN_S = 600.0
 _USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
 
 
@@ -95,12 +96,20 @@ class SparkSessionEngine(SqlEngine):
 
         Raises:
             EngineUnavailable: It cannot be opened.
+            Cancelled: `cancel` was called meanwhile.
         """
         with self._lock:
             if self._session is None:
                 if self._open is None:
                     raise EngineUnavailable("The Spark session has ended.", where=self._where, hint=_RESTART)
-                self._session = self._open()
+                opener = self._open
+                try:  # in a thread of its own: a cluster may have to start first, and a person may not want to wait
+                    what = "opening the session"
+                    self._session = self._work.run(None, lambda _: opener(), sql=what, timeout=_OPEN_S)
+                except QueryFailed as error:
+                    raise EngineUnavailable(
+                        f"The session could not be opened within {_OPEN_S:g} s.", where=self._where, hint=error.hint
+                    ) from None
             return self._session
 
     # --- statements --------------------------------------------------------------------------------------------------

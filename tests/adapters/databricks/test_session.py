@@ -211,6 +211,17 @@ def test_a_session_that_was_lost(site: Any) -> None:
     assert lost.ended and not opened
 
 
+def test_opening_can_be_stopped() -> None:
+    """A session that takes long to open, as on a cluster that starts, is waited for until somebody cancels."""
+    never = threading.Event()
+    engine = SparkSessionEngine(None, open_session=lambda: never.wait(20))  # type: ignore[arg-type,return-value]  # as above
+    timer = threading.Timer(0.2, engine.cancel)
+    timer.start()
+    with pytest.raises(Cancelled):
+        engine.query("SELECT 1 AS a")
+    never.set()
+
+
 def test_a_write_is_not_repeated(site: Any) -> None:
     """A restore whose session was lost may have been done: it is said, and not sent again."""
     lost = Session(site, sister=False)
