@@ -18,6 +18,8 @@ __all__ = ["read_pair"]
 
 _FAR = 14
 _LONGEST = 6
+_MOST = 12
+"""Pairs that one statement may have: each reads its words several times."""
 _AND = "and also|and|as well as"
 _BUT_NOT = "but not|but never|but have not|but has not|and not|but did not|yet not|but not any"
 
@@ -29,10 +31,14 @@ def read_pair(c: Context, i: int) -> Found | None:
         return None
     far = min(c.end(i), i + _FAR)
     both = next((j for j in range(i, far) if c.low(j) == "both"), None)
+    if both is not None and sum(token.low == "both" for token in c.tokens) > _MOST:
+        return None
     if both is not None:
         return _read(c, i, subject, _both(c, both), negated=False)
     but = next((j for j in range(i + 1, far) if c.match(j, _BUT_NOT) is not None), None)
-    return _read(c, i, subject, _but(c, i, but), negated=True) if but is not None else None
+    if but is None or sum(token.low in {"but", "yet"} for token in c.tokens) > _MOST:
+        return None
+    return _read(c, i, subject, _but(c, i, but), negated=True)
 
 
 _Cut = tuple[frozenset[int], frozenset[int], int]

@@ -27,6 +27,12 @@ _PERCENT = (
 _AGAIN = "of its|of their|of the|of all|in it|in them|of it|of them|of that|of those"
 
 
+_FARTHEST = 40
+"""The most tokens of one part."""
+_MOST = 12
+"""Ratios that one statement may have: each is read from several ends."""
+
+
 @dataclass(frozen=True)
 class Ratio:
     """Up to before token `end`: the template of the ratio, the table it is about, and the tables named."""
@@ -49,9 +55,11 @@ class _Part:
 
 def ratio_at(c: Context, i: int, limit: int) -> Ratio | None:
     """The ratio at token `i`; both parts are read wholly, the second up to `limit` or to a comma, or nothing is."""
-    over = next((j for j in range(i + 1, min(c.end(i), limit)) if c.match(j, _OVER) is not None), None)
-    if over is None:
+    far = min(c.end(i), limit, i + _FARTHEST)
+    over = next((j for j in range(i + 1, far) if c.match(j, _OVER) is not None), None)
+    if over is None or sum(token.low == "divided" for token in c.tokens) > _MOST:
         return None
+    limit = min(limit, over + _FARTHEST)
     start = c.match(over, "divided by|divided through") or over + 1
     first = _part(c, i, over)
     if first is None:
