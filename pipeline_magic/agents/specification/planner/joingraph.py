@@ -97,6 +97,9 @@ class JoinGraph:
         """A column called after a third table (``sale_id``, of sales) points there, and not at sales persons."""
         if link.declared or link.score >= _EXACT or len(link.keys) != 1:
             return False
+        one, two = (self._tables[name].column(key) for name, key in zip(link.ends, link.keys[0], strict=True))
+        if one is not None and two is not None and one.words == two.words:
+            return False  # two columns of one name point at the same third table
         for name, column in ((link.left, link.keys[0][0]), (link.right, link.keys[0][1])):
             info = self._tables[name].column(column)
             plain = _plain(info) if info is not None and self._tables[name].key != (column,) else set()
