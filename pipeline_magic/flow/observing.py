@@ -315,7 +315,7 @@ def _found(own: Own, deployer: Deployer, pipeline: str, environment: str) -> Jso
         return now
     planned = own.plan.settings.get("found")
     placed = own.done("job.deploy")
-    if own.deployed and placed is not None and now is None:  # not as before it was deployed: somebody has removed it since
+    if own.deployed and placed is not None and now is None:  # somebody has removed it since
         return {"removed": str(placed.get("id") or "")}
     return planned if placed is None or _plain(placed.get("settings")) == _plain(now) else now
 
