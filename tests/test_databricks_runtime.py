@@ -161,9 +161,6 @@ def test_the_magics_run_in_a_runtime(runtime: str, wheel: Path, workspace: Site,
     ]
 
 
-@pytest.mark.xfail(
-    reason="the bounds of ipython, ipywidgets, nbformat and pandas are above what it ships", strict=False
-)
 @pytest.mark.parametrize("runtime", sorted(PYTHONS))
 def test_what_must_give_way(runtime: str) -> None:
     """What the runtime ships and its kernel, its front end and Spark are built on satisfies our wheel's bounds."""
