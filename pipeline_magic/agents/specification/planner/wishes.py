@@ -363,7 +363,9 @@ def _one_kind(items: list[Item]) -> list[Item]:
 def _groups_counted(c: Context, items: list[Item]) -> list[Item]:
     """``how many stores have more than 3 employees``: stores are measured first, and those that are left counted."""
     for measure in items:
-        if not isinstance(measure, Measure) or measure.expression != counted(c, c.linker.tables[measure.table]):
+        if not isinstance(measure, Measure) or not measure.table:
+            continue
+        if measure.expression != counted(c, c.linker.tables[measure.table]):
             continue
         bounds = [
             item
