@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 import sqlite3
 import tempfile
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -107,13 +107,34 @@ CATALOGS: dict[str, dict[str, tuple[str, str]]] = {
         ),
         "vst": ("vst_id", "vst_id bigint, mbr_id bigint, in_ts date, dur_min bigint"),
     },
+    "ferry": {
+        "sailor": (
+            "sailor_id",
+            "sailor_id bigint, full_name string, joined_on date, mentor_id bigint, sailor_rank string, "
+            "home_town string",
+        ),
+        "crossing": (
+            "crossing_id",
+            "crossing_id bigint, sailor_id bigint, scheduled_departure timestamp, actual_departure timestamp, "
+            "scheduled_arrival timestamp, actual_arrival timestamp, passengers bigint",
+        ),
+        "booking": (
+            "booking_id",
+            "booking_id bigint, crossing_id bigint, booked_at timestamp, fare double, seats bigint",
+        ),
+        "incident": (
+            "incident_id",
+            "incident_id bigint, crossing_id bigint, reported_at timestamp, resolved_at timestamp, severity string, "
+            "remarks string, repair_cost double",
+        ),
+    },
 }
 
 _COUNTS = {
     "store": 7, "employee": 26, "product": 18, "customer": 24, "orders": 70, "order_item": 130, "student": 24,
     "course": 10, "enrollment": 60, "instructor": 12, "department": 6, "artist": 11, "album": 17, "track": 60,
     "concert": 40, "venue": 8, "Ship": 30, "Voyage": 80, "ship_tender": 20, "Station": 8, "Guard": 9, "Train": 70,
-    "brnch": 6, "mbr": 40, "vst": 90,
+    "brnch": 6, "mbr": 40, "vst": 90, "sailor": 20, "crossing": 60, "booking": 150, "incident": 50,
 }  # fmt: skip
 _WORDS = {
     "city": ("Paris", "London", "Berlin", "Madrid", "Lyon"),
@@ -141,6 +162,10 @@ _WORDS = {
     "plan_typ": ("Gold", "Basic"),
     "Town": ("Arles", "Nantes", "Tours"),
     "GuardRank": ("Junior", "Senior"),
+    "sailor_rank": ("mate", "captain", "bosun"),
+    "home_town": ("Arles", "Nantes", "Tours"),
+    "severity": ("low", "medium", "high"),
+    "remarks": ("Engine noise", "engine stopped", "late departure", "Too late", "late: Fog", "fog", "door"),
 }
 _CODES = {"OriginCode": ("S", 8), "DestinationCode": ("S", 9), "ConductorNo": ("G", 9)}
 """Columns that point at keys of letters and digits: the first letter, and how far they go."""
@@ -148,12 +173,14 @@ _RANGES = {
     "age": (19, 66), "opened_year": (1990, 2024), "enrolled_year": (2020, 2024), "birth_year": (1950, 2001),
     "credits": (1, 6), "quantity": (1, 9), "duration_seconds": (90, 600), "attendance": (50, 9000),
     "capacity": (100, 9999), "CabinCount": (5, 60), "Speed": (60, 250), "opn_yr": (1990, 2024), "dur_min": (10, 120),
+    "passengers": (20, 400), "seats": (1, 5),
 }  # fmt: skip
 _POINTERS = {
     "manager_id": "employee", "advisor_id": "instructor", "store_id": "store", "customer_id": "customer",
     "order_id": "orders", "product_id": "product", "student_id": "student", "course_id": "course",
     "ShipId": "Ship", "home_brnch_cd": "brnch", "mbr_id": "mbr", "SkipperId": "Ship", "CraneId": "Ship",
     "department_id": "department", "artist_id": "artist", "album_id": "album", "venue_id": "venue",
+    "sailor_id": "sailor", "crossing_id": "crossing", "mentor_id": "sailor",
 }  # fmt: skip
 
 
@@ -199,9 +226,29 @@ def _folder() -> Path:
                 marks = ", ".join("?" for _ in names)
                 for number in range(1, _COUNTS[table["name"]] + 1):
                     row = [_value(chance, table, column, number) for column in table["columns"]]
+                    row = _in_turn(chance, names, row)
                     connection.execute(f"INSERT INTO {table['name']} VALUES ({marks})", row)
         connection.close()
     return folder
+
+
+_TURNS = (
+    ("scheduled_departure", "actual_departure", (-4, 90)),
+    ("scheduled_departure", "scheduled_arrival", (60, 240)),
+    ("scheduled_arrival", "actual_arrival", (-20, 300)),
+    ("reported_at", "resolved_at", (10, 4000)),
+)
+"""Moments of one row: the second comes so many minutes after the first."""
+
+
+def _in_turn(chance: random.Random, names: list[str], row: list[Any]) -> list[Any]:
+    """The row, with moments in their order; those that are missing stay so."""
+    made = dict(zip(names, row, strict=True))
+    for first, second, minutes in _TURNS:
+        if made.get(first) is not None and made.get(second) is not None:
+            start = datetime.fromisoformat(made[first])
+            made[second] = (start + timedelta(minutes=chance.randint(*minutes))).isoformat(sep=" ")
+    return list(made.values())
 
 
 def _value(chance: random.Random, table: dict[str, Any], column: dict[str, str], number: int) -> Any:
@@ -213,11 +260,13 @@ def _value(chance: random.Random, table: dict[str, Any], column: dict[str, str],
     if chance.random() < 0.08 and name not in {"order_id", "student_id", "course_id", "product_id"}:
         return None
     if name in _POINTERS:
-        return chance.randint(1, _COUNTS[_POINTERS[name]] + (0 if name == "manager_id" else 1))
+        return chance.randint(1, _COUNTS[_POINTERS[name]] + (0 if name in {"manager_id", "mentor_id"} else 1))
     if name in _WORDS:
         return chance.choice(_WORDS[name])
     if name in _RANGES:
         return chance.randint(*_RANGES[name])
+    if column["type"] == "timestamp":
+        return (datetime(2024, 1, 1) + timedelta(minutes=chance.randint(0, 780_000))).isoformat(sep=" ")
     if column["type"] == "date":
         first = date(1960, 1, 1) if name == "birth_date" else date(2022, 1, 1)
         days = 14000 if name == "birth_date" else 1274

@@ -24,6 +24,7 @@ from pipeline_magic.agents.specification.planner.held import with_held
 from pipeline_magic.agents.specification.planner.intent import Item, Note, Shape, Timing
 from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
+from pipeline_magic.agents.specification.planner.limits import draft_within
 from pipeline_magic.agents.specification.planner.linking import Linker
 from pipeline_magic.agents.specification.planner.pivots import spread
 from pipeline_magic.agents.specification.planner.pointers import roles_said, with_pointers
@@ -38,7 +39,6 @@ from pipeline_magic.agents.specification.planner.unions import find_together
 from pipeline_magic.agents.specification.planner.unknown import require_known
 from pipeline_magic.errors import StatementError
 from pipeline_magic.runs import Option, Parsed, Question
-from pipeline_magic.spec.model import Draft
 from pipeline_magic.spec.names import slug, split_table
 from pipeline_magic.spec.provenance import Clause, Provenance
 
@@ -159,7 +159,7 @@ def _read(
         slug(split_table(target["table"])[2]) if target.get("table") else slug(f"{made.grain or made.subject}_pipeline")
     )
     made.assumed("name", "called after its target")
-    draft = Draft.model_validate(
+    draft = draft_within(
         {
             "name": name,
             "sources": made.sources,
