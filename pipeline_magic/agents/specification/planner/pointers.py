@@ -19,6 +19,7 @@ from pipeline_magic.agents.specification.planner.lexicon import GENERAL, KEY_WOR
 from pipeline_magic.agents.specification.planner.listing import akin
 from pipeline_magic.agents.specification.planner.text import Token, lemmas
 from pipeline_magic.agents.specification.planner.values import Condition
+from pipeline_magic.agents.specification.values import looked_at
 from pipeline_magic.spec.names import split_table
 
 if TYPE_CHECKING:
@@ -37,6 +38,8 @@ def with_pointers(graph: JoinGraph, tables: Mapping[str, TableInfo], scope: Sequ
     names = list(dict.fromkeys([*scope, *beside]))[:_MOST_TABLES]
     pairs = []
     for left in names:
+        told = tables[left].schema
+        looked = {column.name for column in told.columns if looked_at(told, column)}
         for right in names:
             key = tables[right].column(tables[right].key[0]) if len(tables[right].key) == 1 else None
             if left == right or key is None or key.kind != "text" or graph.links(left, right):
@@ -44,6 +47,7 @@ def with_pointers(graph: JoinGraph, tables: Mapping[str, TableInfo], scope: Sequ
             for column in tables[left].columns:
                 if (
                     column.kind == "text"
+                    and column.name in looked
                     and tables[left].key != (column.name,)
                     and not _linked(graph, left, column, names)
                 ):

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
-from pipeline_magic.agents.specification.values import pointing_in
+from pipeline_magic.agents.specification.planner.entities import describe
+from pipeline_magic.agents.specification.planner.joingraph import JoinGraph
+from pipeline_magic.agents.specification.planner.pointers import with_pointers
+from pipeline_magic.agents.specification.values import Data, Pair, pointing_in
 from pipeline_magic.errors import QueryFailed
+from pipeline_magic.spec.schema import Column, TableSchema
 from tests.support.questions import asked, check
 
 
@@ -54,3 +60,20 @@ def test_what_cannot_be_read_points_nowhere() -> None:
         raise QueryFailed("no access")
 
     assert pointing_in(look, [(("c.s.t", "a"), ("c.s.k", "code"))]) == []
+
+
+def test_what_is_personal_is_not_compared() -> None:
+    """Columns of people's names and contacts, and what tags call personal, are in no query."""
+    seen: list[Pair] = []
+
+    def pointing(pairs: Sequence[Pair]) -> Sequence[Pair]:
+        seen.extend(pairs)
+        return ()
+
+    text = {"type": "string", "nullable": True}
+    names = ("login_code", "email", "captain_code", "last_name")
+    boat = TableSchema(table="c.s.boat", columns=tuple(Column(name=name, **text) for name in names))
+    key = TableSchema(table="c.s.sailor", columns=(Column(name="sailor_code", **text),), primary_key=("sailor_code",))
+    tables = describe([boat, key])
+    with_pointers(JoinGraph(tables), tables, list(tables), Data(lambda *_: {}, pointing))
+    assert {column for (_, column), _ in seen} == {"captain_code"}
