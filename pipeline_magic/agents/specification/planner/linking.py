@@ -82,9 +82,7 @@ class Linker:
                 for word in {*column.words, *column.said, stem(column.name)}:
                     self._owners.setdefault(word, set()).add(table.name)
 
-    def with_scope(
-        self, scope: Sequence[str], near: Sequence[str], roles: Mapping[str, str] | None = None
-    ) -> Linker:
+    def with_scope(self, scope: Sequence[str], near: Sequence[str], roles: Mapping[str, str] | None = None) -> Linker:
         """The same with tables in scope; of the others only `near` ones, which can be joined to it, are looked at.
 
         `roles` are words for a table by what its rows are to others (``captain`` of flights), by their stems.
