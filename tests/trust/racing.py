@@ -14,7 +14,7 @@ from typing import Any
 from pipeline_magic.agents.approval import audit
 from pipeline_magic.errors import PipelineMagicError
 from pipeline_magic.orchestrator import PipelineBuilderOrchestrator
-from pipeline_magic.runs import Answer, Change, File
+from pipeline_magic.runs import Answer, AuditEntry, Change, File
 from pipeline_magic.spec.paths import Edit
 from tests.trust import killing, world
 
@@ -84,7 +84,7 @@ def outcome(home: str, store: str, run_id: str) -> dict[str, Any]:
         "approvals": approvals,
         "decisions": [[e.event, e.identity] for e in entries if e.event in ("approval.approve", "approval.reject")],
         "edits": [e.identity for e in entries if e.event == "spec.edit"],
-        "effects": sorted(e.event for e in entries if re.match(r"(pull_request|job|schema|table)", e.event)),
+        "effects": sorted(_effect(e) for e in entries if re.match(r"(pull_request|job|schema|table)", e.event)),
         "requests": [[one.number, one.state] for one in requests],
         "merges": len(ports.code_host._git.text("log", "--merges", "--format=%H", "main").split()),  # type: ignore[attr-defined]
         "jobs": len(list((at / "jobs").glob("job-*/job.json"))),
@@ -95,6 +95,11 @@ def outcome(home: str, store: str, run_id: str) -> dict[str, Any]:
     }
     ports.close()
     return seen
+
+
+def _effect(entry: AuditEntry) -> str:
+    """Its kind, of which there may be one; of what is said on the commit, one for each standing."""
+    return f"{entry.event} {entry.detail['subject']}" if entry.event == "pull_request.report" else entry.event
 
 
 # --- one after the other, each in a process of their own --------------------------------------------------------------
