@@ -361,8 +361,11 @@ class PipelineBuilderOrchestrator:
             raise UsageError("A rejection needs a reason.", hint="Say what should be different.")
         approval = self._flow.approvals.reject(approval_id, name=approver, comment=reason)
         run = self.ports.store.run(approval.run_id)
-        with suppress(StaleState):  # somebody works on the run at this moment; the rejection stands, and says so itself
-            run = self.ports.store.update_run(run, message=redact(f"Rejected by {approver}: {reason}"))
+        # Where somebody works on the run at this moment, the rejection stands and says so itself: a message written in
+        # between would take the run from them, after what they did was written.
+        with suppress(StaleState):
+            if run.state == "planned" and not run.worker:
+                run = self.ports.store.update_run(run, message=redact(f"Rejected by {approver}: {reason}"))
         drafts.close_drafts(self.ports, run)
         return self.snapshot(run.id)
 

@@ -369,6 +369,16 @@ def test_reject_plan_again_approve(desk: Desk) -> None:
     assert desk.it.approve(again.id, "Ada").deployment is not None
 
 
+@pytest.mark.parametrize("state", ["planned", "generating"])
+def test_a_rejection_takes_no_run_from_its_worker(desk: Desk, state: str) -> None:
+    """Somebody edits at this moment: the rejection stands, and the run is as they know it, so that they can go on."""
+    store = desk.it.ports.store
+    theirs = store.update_run(store.run(desk.run_id), state=state, worker="elsewhere:1:00000000:5")
+    desk.it.reject(desk.asked, "Ada", "Say what it is.")
+    assert desk.approval().state == "rejected"
+    assert store.run(desk.run_id) == theirs
+
+
 def test_expired(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     """After a week nobody can approve; a new plan can be."""
     late = desk.it.ports.clock.now() + datetime.timedelta(days=7, seconds=1)
