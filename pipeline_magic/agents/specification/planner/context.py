@@ -21,6 +21,7 @@ from pipeline_magic.agents.specification.planner.text import Token, lemmas
 from pipeline_magic.runs import Question
 
 if TYPE_CHECKING:
+    from pipeline_magic.agents.specification.planner.durations import Lasting
     from pipeline_magic.agents.specification.planner.named import Named
     from pipeline_magic.agents.specification.planner.unions import Together
 
@@ -64,6 +65,7 @@ class Context:
         items: What was read so far, in order.
         definitions: Short names that the statement explains (``ASP = average sale price``), with the tokens that do.
         named: Measures that the statement names and explains in words.
+        durations: Names for the time between two moments that the statement explains.
         states: Words that the statement explains as a condition on rows.
         together: Tables that stand under each other, as one.
         loose: Texts are compared without regard to case, and a part is enough.
@@ -80,6 +82,7 @@ class Context:
     items: list[Item] = field(default_factory=list)
     definitions: dict[str, tuple[int, int]] = field(default_factory=dict)
     named: Sequence[Named] = ()
+    durations: Sequence[Lasting] = ()
     states: dict[str, str] = field(default_factory=dict)
     together: Together | None = None
     loose: bool = False

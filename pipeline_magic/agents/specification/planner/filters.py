@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.datetie import which_date
 from pipeline_magic.agents.specification.planner.deeds import bracketed
 from pipeline_magic.agents.specification.planner.idioms import state_at
 from pipeline_magic.agents.specification.planner.intent import Filter, Item, Note, Use, refs_in
 from pipeline_magic.agents.specification.planner.predicates import condition_at
 from pipeline_magic.agents.specification.planner.values import Condition
-from pipeline_magic.runs import Option, Question
+from pipeline_magic.runs import Question
 
 __all__ = ["read_filter"]
 
@@ -173,12 +174,4 @@ def tied(c: Context, found: Condition) -> tuple[Question, ...]:
     link = found.tied
     if link is None or not link.others or link.column.kind not in {"date", "timestamp"}:
         return ()
-    columns = (link.column, *link.others)
-    return (
-        Question(
-            id="column:date",
-            text="Which date column is meant?",
-            why=f"The words fit {', '.join(column.name for column in columns)} alike.",
-            options=tuple(Option(id=column.name, label=column.name) for column in columns),
-        ),
-    )
+    return (which_date((link.column, *link.others)),)

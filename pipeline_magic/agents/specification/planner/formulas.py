@@ -8,10 +8,12 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from pipeline_magic.agents.specification.planner.context import Context
+from pipeline_magic.agents.specification.planner.durations import duration_at
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Kind
 from pipeline_magic.agents.specification.planner.intent import Derive, Measure, col, measure_ref, refs_in
 from pipeline_magic.agents.specification.planner.lateness import days_late_at
 from pipeline_magic.agents.specification.planner.listing import column_like
+from pipeline_magic.agents.specification.planner.moments import Span, in_unit, unit_at
 from pipeline_magic.agents.specification.planner.text import number_of, stems_of
 
 __all__ = ["Formula", "derived_at", "formula_at"]
@@ -56,7 +58,10 @@ def _chain(c: Context, i: int, operators: dict[str, str], part: object) -> Formu
             break
         text = f"{made.expression} {sign[0]} {following.expression}"
         if sign[0] == "-" and _is_date(c, made.expression) and _is_date(c, following.expression):
-            text = f"datediff({_day(c, made.expression)}, {_day(c, following.expression)})"
+            apart = _apart(c, i, made.expression, following)
+            if apart is None:
+                return None
+            following, text = apart
         made = Formula(
             following.end,
             text,
@@ -65,6 +70,24 @@ def _chain(c: Context, i: int, operators: dict[str, str], part: object) -> Formu
             made.table or following.table,
         )
     return made
+
+
+def _apart(c: Context, i: int, late: str, early: Formula) -> tuple[Formula, str] | None:
+    """One date minus another, in days; moments may be hours apart, and the words must say what is counted."""
+    if {_kind(c, late), _kind(c, early.expression)} != {"timestamp"}:
+        return early, f"datediff({_day(c, late)}, {_day(c, early.expression)})"
+    said = unit_at(c, early.end)
+    columns = [c.linker.tables[ref.table].column(ref.column) for ref in refs_in(f"{late} {early.expression}")]
+    if said is None or columns[0] is None or columns[-1] is None:
+        return None
+    text = in_unit(Span(said[0], columns[0], columns[-1]), said[1])
+    return (replace(early, end=said[0]), text) if text is not None else None
+
+
+def _kind(c: Context, template: str) -> str:
+    ref = refs_in(template)[0]
+    column = c.linker.tables[ref.table].column(ref.column)
+    return column.kind if column is not None else ""
 
 
 def _is_date(c: Context, template: str) -> bool:
@@ -123,6 +146,9 @@ def _term(c: Context, i: int) -> Formula | None:
     between = _between(c, i)
     if between is not None:
         return between
+    lasting = duration_at(c, i)
+    if lasting is not None:
+        return Formula(lasting[0], lasting[1], 1, lasting[2], lasting[3])
     number = number_of(c.tokens[i])
     if number is not None:
         return Formula(i + 1, number)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 
 from pipeline_magic.agents.specification.planner.context import Context, Found
+from pipeline_magic.agents.specification.planner.datetie import date_meant, which_date
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.intent import Group, Item, Segment, Use, col, measure_ref
-from pipeline_magic.agents.specification.planner.periods import date_column
+from pipeline_magic.runs import Question
 from pipeline_magic.spec.names import slug
 
 __all__ = ["entity_columns", "read_group"]
@@ -34,7 +36,7 @@ def read_group(c: Context, i: int) -> Found | None:
     """A grouping with all its keys; None unless every word after the opener is one."""
     if c.low(i) in _ADVERBS and c.free(i):
         made = _bucket(c, i, _ADVERBS[c.low(i)], i + 1)
-        return Found(made[0], "measure", (Group(i, made[0], (made[1],)),)) if made else None
+        return Found(made[0], "measure", (Group(i, made[0], (made[1],)),), _open(c, i, i + 1, "")) if made else None
     at = c.match(i, _OPENERS)
     if at is None:
         return None
@@ -60,7 +62,25 @@ def read_group(c: Context, i: int) -> Found | None:
         at = after
     if not columns:
         return None
-    return Found(end, "measure", (*items, Group(i, end, tuple(dict.fromkeys(columns)), entity)))
+    group = Group(i, end, tuple(dict.fromkeys(columns)), entity)
+    return Found(end, "measure", (*items, group), _open(c, i, end, entity) if _timed(columns) else ())
+
+
+def _timed(columns: Sequence[tuple[str, str]]) -> bool:
+    return any(name in {*_UNITS, *_PARTS} for name, _ in columns)
+
+
+def _open(c: Context, start: int, end: int, avoid: str) -> tuple[Question, ...]:
+    """The question which date a word such as ``month`` is of, where nothing tells."""
+    for i in range(start, end):
+        unit = (
+            c.tokens[i].stem in _UNITS or c.low(i) in _ADVERBS or any(c.match(i, words) for words, _ in _PARTS.values())
+        )
+        named = c.match(i + 1, "of the|of|of its|of their") is not None
+        found = date_meant(c, i, None, avoid) if unit and not named else None
+        if found is not None and found[1]:
+            return (which_date((found[0], *found[1])),)
+    return ()
 
 
 def _starts_anew(c: Context, i: int, at: int) -> bool:
@@ -176,7 +196,7 @@ def _bucket(c: Context, i: int, unit: str, end: int, avoid: str = "") -> tuple[i
     link = c.linker.column_at(named, kinds=("date", "timestamp")) if named is not None else None
     if link is not None:
         return link.end, (unit, _trunc(unit, link.column))
-    found = date_column(c, i, None, avoid)
+    found = date_meant(c, i, None, avoid)
     if found is None:
         return None
     return end, (unit, _trunc(unit, found[0]))
@@ -193,8 +213,8 @@ def _part_of_time(c: Context, i: int) -> tuple[int, tuple[str, str]] | None:
     """``by weekday``, ``per hour of the day``: a part of the date, over all weeks or days."""
     for name, (words, function) in _PARTS.items():
         end = c.match(i, words)
-        found = date_column(c, i, None) if end is not None else None
-        if end is not None and found is not None and not found[1]:
+        found = date_meant(c, i, None) if end is not None else None
+        if end is not None and found is not None:
             return end, (name, f"{function}({col(found[0].ref)})")
     return None
 

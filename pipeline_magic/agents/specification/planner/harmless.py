@@ -91,6 +91,8 @@ def _links(c: Context, i: int, kinds: Sequence[str | None]) -> bool:
     forms = lemmas(low) | {_IRREGULAR.get(low, low)}
     if not forms & _LINKING:
         return False
+    if c.low(i - 1) in {"that", "which", "who"} and (i + 1 >= c.end(i) or c.tokens[i + 1].kind == "punct"):
+        return False  # `the flights that landed`: with nothing behind it, the verb itself says which rows
     beside = [kinds[j] for j in range(max(c.starts[i], i - 4), min(c.end(i), i + 5)) if j != i]
     if not any(kind not in {None, "unmatched", "filler"} for kind in beside):
         return False

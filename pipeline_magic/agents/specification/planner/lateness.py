@@ -11,6 +11,8 @@ import re
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.intent import col
+from pipeline_magic.agents.specification.planner.listing import akin
+from pipeline_magic.agents.specification.planner.moments import Span, compared_with, length_at
 from pipeline_magic.agents.specification.planner.text import lemmas, number_of
 from pipeline_magic.agents.specification.planner.values import Condition, comparison_at
 
@@ -23,12 +25,23 @@ _DONE = {"pay", "paid", "receipt", "receive", "received", "deliver", "delivered"
 
 
 def _pair(table: TableInfo, verb: frozenset[str]) -> tuple[ColumnInfo, ColumnInfo] | None:
-    """The dates of a table that say when it was done and when it was due."""
+    """The dates of a table that say when it was done and when it was due; of several, those that the verb names."""
     dates = table.of_kind("date", "timestamp")
-    due = [column for column in dates if _DUE & {*column.words}]
-    done = [column for column in dates if column not in due and verb & {*column.words}]
+    due = _named([column for column in dates if _DUE & {*column.words}], verb)
+    done = _named([column for column in dates if column not in due and verb & {*column.words}], verb)
+    done = done or _named([c for c in dates if not _DUE & {*c.words} and any(_akin(c, form) for form in verb)], verb)
     done = done or [column for column in dates if column not in due and _DONE & {*column.words}]
     return (done[0], due[0]) if len(due) == 1 and len(done) == 1 else None
+
+
+def _named(columns: list[ColumnInfo], verb: frozenset[str]) -> list[ColumnInfo]:
+    """Of more than one column, those with the noun of the verb: ``departed`` and `scheduled_departure`."""
+    own = [column for column in columns if any(_akin(column, form) for form in verb)]
+    return own if len(columns) > 1 and own else columns
+
+
+def _akin(column: ColumnInfo, form: str) -> bool:
+    return len(form) > 3 and any(akin(form, word) for word in column.words)
 
 
 def _found(c: Context, i: int, about: TableInfo | None, verb: frozenset[str]) -> tuple[ColumnInfo, ColumnInfo] | None:
@@ -51,7 +64,8 @@ def late(c: Context, i: int, about: TableInfo | None, least: float) -> Condition
     compared = comparison_at(c, at)
     start = compared[0] if compared is not None else at
     number = number_of(c.tokens[start]) if start < c.end(i) else None
-    unit = c.match(start + 1, "day|days|week|weeks") if number is not None and number.isdigit() else None
+    length = length_at(c, start) if number is not None else None
+    unit = length[0] if length is not None else None
     end = c.match(unit if unit is not None else at, "too late|late|overdue|behind schedule")
     if end is None or (unit is None and (compared is not None or not verb)):
         return None
@@ -64,11 +78,13 @@ def late(c: Context, i: int, about: TableInfo | None, least: float) -> Condition
     reason = f"late is read as {done.name} after {due.name}"
     if unit is None or number is None:
         return Condition(end, f"{col(done.ref)} > {col(due.ref)}", reason)
-    days = int(number) * (7 if c.low(unit - 1).startswith("week") else 1)
     operator = compared[1] if compared is not None else "="
-    if operator in {"<", "<="}:
+    if operator in {"<", "<="} or length is None:
         return None  # whether what came in time is less than 3 days late, the words leave open
-    return Condition(end, f"datediff({col(done.ref)}, {col(due.ref)}) {operator} {days}", reason)
+    text = compared_with(Span(end, done, due), operator, length[1], length[2])
+    if length[2] in {"day", "week"}:
+        text = f"datediff({col(done.ref)}, {col(due.ref)}) {operator} {length[1] * (7 if length[2] == 'week' else 1)}"
+    return Condition(end, text, reason) if text is not None else None
 
 
 def days_late_at(c: Context, i: int) -> tuple[int, str, str] | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from pipeline_magic.agents.specification.planner.apart import apart, apart_of_one
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.dates import Period, back, period_at
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
@@ -189,32 +190,6 @@ def _fits_verb(c: Context, verb: str, expression: str) -> bool:
     return False
 
 
-_FAR = {
-    ">": "more than|over|later than|longer than",
-    ">=": "at least|no less than",
-    "<": "less than|fewer than|under",
-    "<=": "at most|no more than|within|up to",
-}
-
-
-def days_apart(c: Context, i: int, column: ColumnInfo) -> Condition | None:
-    """``more than 30 days after the order date``, ``within 7 days of the order date``: two dates of a row."""
-    for operator, words in _FAR.items():
-        after = c.match(i, words)
-        number = number_of(c.tokens[after]) if after is not None and after < c.end(i) else None
-        unit = c.match(after + 1, "day|days|week|weeks") if after is not None and number else None
-        side = c.match(unit, "after|late after|later than|before|of|from") if unit is not None else None
-        if after is None or number is None or unit is None or side is None or not number.isdigit():
-            continue
-        other = c.linker.column_at(c.skip(side, ARTICLES), kinds=("date", "timestamp"), least=0.6)
-        if other is None or other.end > c.end(i) or other.ref == column.ref:
-            return None
-        days = int(number) * (7 if c.low(unit - 1).startswith("week") else 1)
-        pair = (column.ref, other.ref) if c.low(side - 1) != "before" else (other.ref, column.ref)
-        return Condition(other.end, f"datediff({col(pair[0])}, {col(pair[1])}) {operator} {days}")
-    return None
-
-
 _PARTICLES = {"up", "in", "out", "off", "on"}
 
 
@@ -240,9 +215,12 @@ def happened_against(c: Context, i: int, about: TableInfo | None, least: float) 
                 for root in roots
             )
         ]
+        one = apart_of_one(c, at, hits) if len(hits) > 1 else None
+        if one is not None:
+            return Condition(one[1].end, one[1].expression, f"{c.low(i)} is read as {one[0].name}")
         if len(hits) != 1:
             continue
-        found = days_apart(c, at, hits[0]) or dates_compared(c, at, hits[0]) or dated_at(c, at, hits[0])
+        found = apart(c, at, hits[0]) or dates_compared(c, at, hits[0]) or dated_at(c, at, hits[0])
         if found is not None:
             return Condition(found.end, found.expression, f"{c.low(i)} is read as {hits[0].name}")
     return None

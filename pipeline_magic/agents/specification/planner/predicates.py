@@ -17,6 +17,7 @@ from pipeline_magic.agents.specification.planner.comparisons import (
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.deeds import done_by, listed_values, neither_nor, possessing
 from pipeline_magic.agents.specification.planner.doings import counted, filled, meant_to, using
+from pipeline_magic.agents.specification.planner.durations import took
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.idioms import (
     costing,
@@ -140,6 +141,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         _missing_first,
         _measure_compared,
         late,
+        took,
         done_by,
         quoted_in,
         named_as,

@@ -20,6 +20,7 @@ from pipeline_magic.agents.specification.planner.columns import read_columns, re
 from pipeline_magic.agents.specification.planner.context import Context, Found, Reader
 from pipeline_magic.agents.specification.planner.counts import read_bound, read_having
 from pipeline_magic.agents.specification.planner.definitions import find_definitions, read_definition
+from pipeline_magic.agents.specification.planner.durations import find_durations, read_duration
 from pipeline_magic.agents.specification.planner.either import joined_by_or
 from pipeline_magic.agents.specification.planner.explained import read_explained
 from pipeline_magic.agents.specification.planner.extremes import read_extreme
@@ -68,6 +69,7 @@ READERS: tuple[Reader, ...] = (
     read_matching,
     read_together,
     read_state,
+    read_duration,
     read_definition,
     read_pivot,
     read_kept,
@@ -248,6 +250,7 @@ def scan(c: Context, marked: dict[int, Found]) -> Scanned:
     c.ends = ends
     c.free = lambda index: index not in taken
     c.definitions = find_definitions(c)
+    c.durations = find_durations(c)
     c.named = find_named(c)
     c.states = find_states(c)
     c.loose = is_loose(c)
