@@ -83,7 +83,8 @@ class Settings(BaseModel):
         databricks_runtime: Version of the runtime this process is in; set by Databricks, not by people.
         databricks_scratch_catalog: Where the scratch schema of a run is made; the engine's own default when empty.
         databricks_workspace_root: Workspace folder that notebooks are deployed below; the deployer's own when empty.
-        one_off_runs: Before approval the notebook may be run once in the workspace, as a one-off run that is removed.
+        one_off_runs: Before approval the notebook may be run once in the workspace, as a one-off run that is removed;
+            a declarative pipeline may be validated by a temporary pipeline.
         openai_base_url: Any address that speaks OpenAI's API; OpenAI's own when None.
         databricks_model: Name of a model serving endpoint of the workspace.
         model_timeout: Seconds for one request to a language model.
