@@ -251,6 +251,7 @@ def functions(connection: sqlite3.Connection) -> None:
         ("contains", 2, lambda text, part: None if text is None else part in text),
         ("startswith", 2, lambda text, part: None if text is None else text.startswith(part)),
         ("starts_with", 2, lambda text, part: None if text is None else text.startswith(part)),
+        ("ends_with", 2, lambda text, part: None if text is None else text.endswith(part)),
         ("endswith", 2, lambda text, part: None if text is None else text.endswith(part)),
         ("year", 1, lambda text: None if text is None else int(str(text)[:4])),
         ("month", 1, lambda text: None if text is None else int(str(text)[5:7])),

@@ -119,7 +119,11 @@ def _titled(c: Context, i: int, kinds: Sequence[str | None]) -> bool:
 def _explained(c: Context, i: int, kinds: Sequence[str | None]) -> bool:
     """``overdue, i.e. their promised date lies before today``: a word that a condition right behind it explains."""
     for j in range(i + 1, min(i + 5, c.end(i))):
-        after = c.match(j, "i.e|i.e .|that is|that is to say|meaning|in other words|which means|that means")
+        after = c.match(
+            j,
+            "( any|( i.e|( meaning|( that is|i.e|i.e .|that is|that is to say|meaning|in other words|which means|"
+            "that means",
+        )
         if after is None:
             if kinds[j] is not None or (c.tokens[j].kind == "word" and c.low(j) in CARRIERS):
                 return False

@@ -44,6 +44,7 @@ from pipeline_magic.agents.specification.planner.periods import (
 )
 from pipeline_magic.agents.specification.planner.pointers import routed
 from pipeline_magic.agents.specification.planner.text import stems_of
+from pipeline_magic.agents.specification.planner.textmatch import holding, text_held
 from pipeline_magic.agents.specification.planner.things import (
     aged,
     behind_verb,
@@ -60,7 +61,6 @@ from pipeline_magic.agents.specification.planner.values import (
     ARTICLES,
     Condition,
     comparison_at,
-    literal,
     value_at,
 )
 
@@ -143,6 +143,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         late,
         took,
         done_by,
+        holding,
         quoted_in,
         named_as,
         compared_before,
@@ -285,7 +286,7 @@ def _compared(c: Context, i: int, column: ColumnInfo) -> Condition | None:
         other = c.linker.column_at(c.skip(after, ARTICLES), least=0.8)
         if other is not None and other.end <= c.end(i):
             return Condition(other.end, f"{name} {operator} {col(other.ref)}")
-    like = _like(c, at, column)
+    like = text_held(c, at, column)
     if like is not None:
         return like
     value = value_at(c, at, column) if copula or column.kind == "text" else None
@@ -347,25 +348,3 @@ def _list(c: Context, i: int, column: ColumnInfo) -> Condition | None:
     end = c.skip(end, ")") if c.low(i) == "(" or c.low(i - 1) == "(" else end
     name = col(column.ref)
     return Condition(end, f"{name} IN ({', '.join(values)})" if len(values) > 1 else f"{name} = {values[0]}")
-
-
-def _like(c: Context, i: int, column: ColumnInfo) -> Condition | None:
-    for pattern, phrases in (
-        ("contains({}, {})", "contains|contain|containing|including|includes|include|with"),
-        ("startswith({}, {})", "starts with|start with|starting with|begins with|begin with|beginning with"),
-        ("endswith({}, {})", "ends with|end with|ending with|ends in"),
-    ):
-        after = c.match(i, phrases)
-        if (
-            after is not None
-            and column.kind == "text"
-            and after < c.end(i)
-            and c.tokens[after].kind in {"quoted", "word"}
-        ):
-            token = c.tokens[after]
-            sure = pattern.startswith(("starts", "ends")) and c.low(after - 1) in {"with", "in"}
-            if token.kind == "word" and not token.text[0].isupper() and not sure:
-                continue
-            text = token.low if token.kind == "quoted" else token.text
-            return Condition(after + 1, pattern.format(col(column.ref), literal(text)))
-    return None
