@@ -151,6 +151,8 @@ def sqlite_text(tree: Any, sqlglot: Any) -> str:
             exp.DataType.Type.TIMESTAMPTZ,
         ):
             return exp.Anonymous(this="date", expressions=[node.this])
+        if isinstance(node, exp.TimeToStr) and node.args["format"].name in {"%A", "%B"}:  # names, which SQLite lacks
+            return exp.Anonymous(this="name_of", expressions=[node.this, node.args["format"]])
         if isinstance(node, exp.TimeToStr):  # what sqlglot notes of Spark's patterns is no word of SQLite
             node.set("format", exp.Literal.string(node.args["format"].name.replace("strict", "")))
         if isinstance(node, exp.StrToUnix):
@@ -256,6 +258,11 @@ def functions(connection: sqlite3.Connection) -> None:
         ("year", 1, lambda text: None if text is None else int(str(text)[:4])),
         ("month", 1, lambda text: None if text is None else int(str(text)[5:7])),
         ("quarter", 1, lambda text: None if text is None else (int(str(text)[5:7]) + 2) // 3),
+        (
+            "name_of",
+            2,
+            lambda text, how: None if text is None else datetime.fromisoformat(str(text)[:10]).strftime(how),
+        ),
         ("dayofweek", 1, weekday),
         ("day_of_week", 1, weekday),
     ):

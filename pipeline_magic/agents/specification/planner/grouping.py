@@ -9,6 +9,7 @@ from pipeline_magic.agents.specification.planner.context import Context, Found
 from pipeline_magic.agents.specification.planner.datetie import date_meant, which_date
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, TableInfo
 from pipeline_magic.agents.specification.planner.intent import Group, Item, Segment, Use, col, measure_ref
+from pipeline_magic.agents.specification.planner.periodforms import parts_of_year
 from pipeline_magic.runs import Question
 from pipeline_magic.spec.names import slug
 
@@ -38,6 +39,9 @@ def read_group(c: Context, i: int) -> Found | None:
         made = _bucket(c, i, _ADVERBS[c.low(i)], i + 1)
         return Found(made[0], "measure", (Group(i, made[0], (made[1],)),), _open(c, i, i + 1, "")) if made else None
     at = c.match(i, _OPENERS)
+    every = c.match(i, "every") if at is None and i + 1 < c.end(i) else None
+    if every is not None and c.tokens[every].stem in _UNITS:
+        at = every
     if at is None:
         return None
     if c.low(i) == "by" and _a_value(c, at):
@@ -62,7 +66,7 @@ def read_group(c: Context, i: int) -> Found | None:
         at = after
     if not columns:
         return None
-    group = Group(i, end, tuple(dict.fromkeys(columns)), entity)
+    group = Group(i, end, tuple(dict.fromkeys(parts_of_year(columns))), entity)
     return Found(end, "measure", (*items, group), _open(c, i, end, entity) if _timed(columns) else ())
 
 

@@ -42,10 +42,12 @@ from pipeline_magic.agents.specification.planner.named import find_named, read_n
 from pipeline_magic.agents.specification.planner.neighbours import read_neighbour
 from pipeline_magic.agents.specification.planner.nested import read_nested
 from pipeline_magic.agents.specification.planner.pairs import read_pair
+from pipeline_magic.agents.specification.planner.periodforms import form_questions, read_form
 from pipeline_magic.agents.specification.planner.pivots import read_pivot
 from pipeline_magic.agents.specification.planner.places import read_places
 from pipeline_magic.agents.specification.planner.ranking import read_top
 from pipeline_magic.agents.specification.planner.ratios import read_ratio
+from pipeline_magic.agents.specification.planner.recurring import asks_for_groups
 from pipeline_magic.agents.specification.planner.relations import read_relation
 from pipeline_magic.agents.specification.planner.relatives import read_among, read_those, read_who, read_whole
 from pipeline_magic.agents.specification.planner.rounding import read_rounding
@@ -70,6 +72,7 @@ READERS: tuple[Reader, ...] = (
     read_together,
     read_state,
     read_duration,
+    read_form,
     read_definition,
     read_pivot,
     read_kept,
@@ -204,7 +207,7 @@ def phrases(
             found[at[0]] = Found(at[1], "target", (Shape(*at, placed.what, placed.value),))
     for timed in read_timing(statement):
         at = span(timed.start, timed.end)
-        if at is None or _groups_by(tokens, at):
+        if at is None or _groups_by(tokens, at) or asks_for_groups(tokens, at):
             continue
         taken |= set(range(*at))
         question = timed.question()
@@ -272,6 +275,7 @@ def scan(c: Context, marked: dict[int, Found]) -> Scanned:
         made.kinds[j] = "unmatched"
     for j in (*lost_names(c, made.kinds), *lost_roles(c), *lost_each(c, made.kinds)):
         made.kinds[j] = "unmatched"
+    made.questions.extend(form_questions(c))
     _unused_definitions(c, made)
     for j in weighty(c, made.kinds):
         made.kinds[j] = "unmatched"

@@ -26,6 +26,7 @@ from pipeline_magic.agents.specification.planner.intent import (
     texts_of,
 )
 from pipeline_magic.agents.specification.planner.offers import answered
+from pipeline_magic.agents.specification.planner.periodforms import formed
 from pipeline_magic.agents.specification.planner.ranking import partition
 from pipeline_magic.agents.specification.planner.relatives import joined_instead
 from pipeline_magic.agents.specification.planner.rounding import rounded
@@ -36,7 +37,7 @@ __all__ = ["settle"]
 
 def settle(c: Context, items: Sequence[Item]) -> list[Item]:
     """The items, with groupings that only partition a ranking taken into it."""
-    items = completed(c, joined_instead(far_conditions(c, answered(c, rounded(c, items)))))
+    items = completed(c, joined_instead(far_conditions(c, answered(c, formed(c, rounded(c, items))))))
     grouped = any(isinstance(item, (Measure, Group)) for item in items)
     items = [_summed(item, items) if grouped and isinstance(item, Derive) else item for item in items]
     measured = any(isinstance(item, Measure) for item in items)
