@@ -11,6 +11,7 @@ from pipeline_magic.agents.specification.planner.adjectives import measured_by
 from pipeline_magic.agents.specification.planner.context import Context
 from pipeline_magic.agents.specification.planner.entities import ColumnInfo, Ref, TableInfo
 from pipeline_magic.agents.specification.planner.intent import col, measure_ref
+from pipeline_magic.agents.specification.planner.selves import counterpart
 from pipeline_magic.agents.specification.planner.text import lemmas, number_of
 from pipeline_magic.agents.specification.planner.values import Condition, comparison_at
 
@@ -91,6 +92,9 @@ def _against(c: Context, at: int, column: ColumnInfo, operator: str) -> Conditio
     whole = whole_value(c, at, column)
     if whole is not None:
         return Condition(whole[0], against(column, operator, whole[1]), reason)
+    other = counterpart(c, at, column)
+    if other is not None:
+        return Condition(other[0], f"{col(column.ref)} {operator} {other[1]}", reason)
     number = number_of(c.tokens[at]) if at < c.end(at - 1) else None
     if c.low(at) in {"$", "€", "£"} and at + 1 < c.end(at):
         at, number = at + 1, number_of(c.tokens[at + 1])

@@ -98,13 +98,16 @@ _EMPTY = "is unknown|is not known|are unknown|are not known|is missing|is not re
 def filled(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
     """``whose mother is known``: the key of a row that stands in a role is there, or is missing."""
     at = c.skip(i, "the|its|their|his|her|whose")
-    if at + 2 > c.end(i) or c.tokens[at].kind != "word" or c.table_at(at) is not None:
+    if at + 2 > c.end(i) or c.tokens[at].kind != "word":
         return None
+    role = c.table_at(at)
     there, missing = c.match(at + 1, _FILLED), c.match(at + 1, _EMPTY)
     end = missing if missing is not None else there
     if end is None:
         return None
     for table in (about,) if about else c.focus(i)[:1]:
+        if role is not None and (role.table.name == table.name or role.table.schema.table != table.schema.table):
+            return None
         hits = [
             column
             for column in table.columns

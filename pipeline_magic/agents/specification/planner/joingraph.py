@@ -85,6 +85,10 @@ class JoinGraph:
             self._links[link.left, link.right] = (link,)
             self._links[link.right, link.left] = (link.turned(),)
 
+    def part(self, left: str, right: str) -> None:
+        """These tables have no links."""
+        self._links[left, right] = self._links[right, left] = ()
+
     def links(self, left: str, right: str) -> tuple[Link, ...]:
         """Links from `left` to `right`, best first."""
         if (left, right) not in self._links:

@@ -30,6 +30,7 @@ from pipeline_magic.agents.specification.planner.pivots import spread
 from pipeline_magic.agents.specification.planner.pointers import roles_said, with_pointers
 from pipeline_magic.agents.specification.planner.refusals import refuse
 from pipeline_magic.agents.specification.planner.scope import find_scope
+from pipeline_magic.agents.specification.planner.selves import selves
 from pipeline_magic.agents.specification.planner.settle import settle
 from pipeline_magic.agents.specification.planner.shortened import written_out
 from pipeline_magic.agents.specification.planner.spelling import corrected
@@ -108,15 +109,22 @@ def _read(
         tables = {united[1].name: united[1], **united[2]}
         linker = Linker(tokens, tables)
     found = find_scope(tokens, linker, taken, answers or {})
+    again = selves(tokens, tables if united is None else {}, found.tables if united is None else ())
+    if again.real:
+        tables = parts = again.tables
+        linker = Linker(tokens, tables)
+        found = find_scope(tokens, linker, taken, answers or {})
     scope = found.tables if united is None else list(dict.fromkeys([united[1].name, *found.tables]))
     graph, roles = JoinGraph(tables), dict[str, str]()
-    if data is not None and scope and united is None:
+    again.link(graph)
+    if data is not None and scope and united is None and not again.real:
         graph = with_pointers(graph, tables, scope, data)
         chosen, roles = roles_said(tokens, graph, tables, scope)
         graph.choose(chosen)
     near = _near(scope, tables, graph)
     if data is not None and scope and united is None:
-        nearest = sorted(near, key=lambda name: (name not in scope, len(graph.path(scope, name) or ())))
+        real = [name for name in near if name not in again.real]
+        nearest = sorted(real, key=lambda name: (name not in scope, len(graph.path(scope, name) or ())))
         tables = parts = with_held(tables, nearest, tokens, data)
         linker = Linker(tokens, tables)
     context = Context(tokens, ends, starts, linker.with_scope(scope, near, roles), graph, now, dict(answers or {}))
@@ -142,9 +150,11 @@ def _read(
         *pivoting,
         *contradicting,
         *ties,
+        *again.unread(read.items),
         *_not_understood(clauses, statement, tokens, starts, context.answers, context.linker),
     ]
     made.notes += [*notes, *found.notes, *(item.text for item in read.items if isinstance(item, Note) and item.text)]
+    again.named(made.sources)
     target = set_target(made, plan)
     trigger = set_trigger(made, read.items, plan)
     deployed = [item for item in read.items if isinstance(item, Shape) and item.field == "deployment"]

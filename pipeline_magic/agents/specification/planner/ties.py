@@ -108,6 +108,9 @@ def _decide(c: Context, items: Sequence[Item], item: Item, link: ColumnLink) -> 
     answer = c.answers.get(_id(c, link))
     if answer in options:
         return options[answer]
+    owner = _owner(c, link)
+    if owner in options:
+        return options[owner]
     measured = {other.table for other in items if isinstance(other, Measure)}
     if isinstance(item, Group) and len(measured & set(options)) > 1:
         return None  # `per city the number of customers and of stores`: each has a city of its own
@@ -131,6 +134,17 @@ def _decide(c: Context, items: Sequence[Item], item: Item, link: ColumnLink) -> 
                 return options[named.table.name]
     named_all = [name for name in c.linker.scope if name in options]
     return options[named_all[0]] if len(named_all) == 1 else None
+
+
+def _owner(c: Context, link: ColumnLink) -> str:
+    """``the name of their manager``, ``the manager's name``: the table that the words are said to be of."""
+    of = c.match(link.end, "of the|of their|of its|of his or her|of her or his|of his|of her|of each|of every|of")
+    named = c.table_at(of) if of is not None else None
+    if named is None and link.start > c.starts[link.start]:
+        before = c.table_at(link.start - 1)
+        owned = before is not None and c.tokens[link.start - 1].text.casefold().endswith(("'s", "’s"))
+        named = before if owned else None
+    return named.table.name if named is not None and not named.others else ""
 
 
 def _rewritten(item: Item, old: Ref, new: Ref) -> Item:
