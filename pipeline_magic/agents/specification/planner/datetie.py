@@ -23,6 +23,9 @@ def date_meant(
 ) -> tuple[ColumnInfo, tuple[ColumnInfo, ...]] | None:
     """As `date_column`, with ties settled by what stands in the same sentence or was read before."""
     found = date_column(c, i, about, avoid)
+    if found is None and about is None and not c.linker.scope:
+        owner = _owner(c, i)
+        found = date_column(c, i, owner, avoid) if owner is not None else None
     if found is None or not found[1]:
         return found
     columns = (found[0], *found[1])
@@ -30,6 +33,16 @@ def date_meant(
         if len(hits) == 1:
             return hits[0], ()
     return found
+
+
+def _owner(c: Context, i: int) -> TableInfo | None:
+    """The one table whose columns the sentence names, where it names no table."""
+    names: set[str] = set()
+    for j in range(c.starts[i], min(c.end(i), c.starts[i] + 60)):
+        link = c.linker.column_at(j, kinds=("number", "text"), least=0.9)
+        if link is not None and c.tokens[j].kind == "word":
+            names |= {link.ref.table, *(other.ref.table for other in link.others)}
+    return c.linker.tables[names.pop()] if len(names) == 1 else None
 
 
 def _read_before(c: Context, columns: Sequence[ColumnInfo]) -> list[ColumnInfo]:

@@ -13,7 +13,7 @@ from pipeline_magic.agents.specification.planner.periodforms import parts_of_yea
 from pipeline_magic.runs import Question
 from pipeline_magic.spec.names import slug
 
-__all__ = ["entity_columns", "read_group"]
+__all__ = ["entity_columns", "period_key", "read_group"]
 
 _OPENERS = (
     "per|for each|for every|in each|in every|by each|grouped by|group by|grouped per|broken down by|"
@@ -85,6 +85,15 @@ def _open(c: Context, start: int, end: int, avoid: str) -> tuple[Question, ...]:
         if found is not None and found[1]:
             return (which_date((found[0], *found[1])),)
     return ()
+
+
+def period_key(c: Context, i: int) -> Found | None:
+    """The one group that a word for a period is: ``month``, ``day of the week``."""
+    timed = _part_of_time(c, i)
+    made = timed or (_bucket(c, i, c.tokens[i].stem, i + 1) if c.tokens[i].stem in _UNITS else None)
+    if made is None:
+        return None
+    return Found(made[0], "measure", (Group(i, made[0], (made[1],)),), _open(c, i, made[0], ""))
 
 
 def _starts_anew(c: Context, i: int, at: int) -> bool:

@@ -11,6 +11,7 @@ import re
 from collections.abc import Sequence
 
 from pipeline_magic.agents.specification.planner.context import Context
+from pipeline_magic.agents.specification.planner.intent import Filter, Measure
 from pipeline_magic.agents.specification.planner.lexicon import CARRIERS, word_set
 from pipeline_magic.agents.specification.planner.text import lemmas
 
@@ -65,7 +66,15 @@ def weighty(c: Context, kinds: Sequence[str | None]) -> frozenset[int]:
         if kinds[i] is None
         and (token.low in {"first", "last", "next", "second"} or _every_one(c, i))
         and c.table_at(i + 1) is not None
+    ) | frozenset(
+        i for i, token in enumerate(c.tokens) if kinds[i] is None and token.low == "respectively" and _of_each(c)
     )
+
+
+def _of_each(c: Context) -> bool:
+    """``How many stores are in Paris and London respectively?``: a number for each value, and not for both together."""
+    several = any(" IN (" in item.expression or " OR " in item.expression for item in c.of(Filter))
+    return several and bool(c.of(Measure))
 
 
 _DEED = re.compile(r"\w{2,}ed|bought|sold|took|taken|made|had|has|have|won|wrote|saw|seen|held|taught|visited")

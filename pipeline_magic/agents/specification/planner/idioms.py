@@ -15,11 +15,7 @@ from pipeline_magic.agents.specification.planner.intent import (
     refs_in,
 )
 from pipeline_magic.agents.specification.planner.lexicon import FILLER, STOP
-from pipeline_magic.agents.specification.planner.linking import ColumnLink
 from pipeline_magic.agents.specification.planner.located import of_people
-from pipeline_magic.agents.specification.planner.periods import (
-    date_column,
-)
 from pipeline_magic.agents.specification.planner.text import number_of
 from pipeline_magic.agents.specification.planner.values import (
     ARTICLES,
@@ -36,7 +32,6 @@ __all__ = [
     "equal_to",
     "named_as",
     "named_value",
-    "on_weekends",
     "only",
     "operator_first",
     "quoted_in",
@@ -202,22 +197,6 @@ def named_as(c: Context, i: int, about: TableInfo | None, least: float) -> Condi
             if set(column.words) == {stem_, "name"} or (table.words[-1:] == (stem_,) and column.words == ("name",)):
                 return Condition(at + 1, f"{col(column.ref)} = {spelt(c.tokens[at].low, column)}")
     return None
-
-
-def on_weekends(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:
-    """``on weekends``, ``on weekdays``."""
-    out = c.match(
-        i, "on weekends|on a weekend|on the weekend|at the weekend|at weekends|during weekends|during the weekend"
-    )
-    days = c.match(i, "on weekdays|on a weekday|during weekdays|on working days") if out is None else None
-    found = date_column(c, i, about) if (out or days) else None
-    if found is None:
-        return None
-    within = "IN" if out else "NOT IN"
-    tied = ColumnLink(i, i + 1, found[0], 0.5, found[1]) if found[1] else None
-    return Condition(
-        out or days or i, f"dayofweek({col(found[0].ref)}) {within} (1, 7)", "weekends are Saturday and Sunday", tied
-    )
 
 
 def unit_compared(c: Context, i: int, about: TableInfo | None, least: float) -> Condition | None:

@@ -24,7 +24,6 @@ from pipeline_magic.agents.specification.planner.idioms import (
     equal_to,
     named_as,
     named_value,
-    on_weekends,
     only,
     operator_first,
     quoted_in,
@@ -63,6 +62,7 @@ from pipeline_magic.agents.specification.planner.values import (
     comparison_at,
     value_at,
 )
+from pipeline_magic.agents.specification.planner.weekdays import on_days
 
 __all__ = ["condition_at"]
 
@@ -158,7 +158,7 @@ def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: fl
         meant_to,
         using,
         filled,
-        on_weekends,
+        on_days,
         named_value,
         table_named,
         operator_first,

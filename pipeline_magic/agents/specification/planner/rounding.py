@@ -24,6 +24,11 @@ _ROUND = re.compile(
     r"the percentage|the average))?(?: to)?|with|to|using)"
     r" (?P<digits>\w+) (?:decimal places?|decimals?|decimal digits?|digits after the (?:decimal )?point|places)(?: \))?"
 )
+_WHOLE = re.compile(
+    r"(?:, |\( |and )*(?:(?:is |are |must be |should be |to be )?rounded(?: off)?(?: to)?|"
+    r"round(?: off)?(?: (?:it|them|this|that|the results?|the values?|the averages?|the totals?))?(?: to)?)"
+    r"(?: the nearest| nearest| an?)? (?:integers?|whole numbers?|full numbers?)(?: \))?"
+)
 
 
 _OPENS = {
@@ -42,6 +47,9 @@ class Rounded(Item):
 def read_rounding(c: Context, i: int) -> Found | None:
     """The words, wherever they stand behind what is rounded."""
     found = c.words(i, _ROUND) if c.low(i) in _OPENS or c.low(i).startswith("round") else None
+    whole = c.words(i, _WHOLE) if found is None and (c.low(i) in _OPENS or c.low(i).startswith("round")) else None
+    if whole is not None and _fractions(c.items):
+        return Found(whole[0], "comment", (Rounded(i, whole[0], 0, "s" in whole[1].group()[-3:]),))
     if found is None:
         return None
     end, match = found

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from pipeline_magic.agents.specification.planner.backrefs import read_percentage_of_that
 from pipeline_magic.agents.specification.planner.bothsides import read_both_sides
 from pipeline_magic.agents.specification.planner.bounds import read_new_bound
+from pipeline_magic.agents.specification.planner.busiest import read_busiest, read_which_period
 from pipeline_magic.agents.specification.planner.checks import read_check
 from pipeline_magic.agents.specification.planner.cleaning import read_change
 from pipeline_magic.agents.specification.planner.columns import read_columns, read_derive
@@ -54,6 +55,7 @@ from pipeline_magic.agents.specification.planner.rounding import read_rounding
 from pipeline_magic.agents.specification.planner.segments import read_flag, read_segment
 from pipeline_magic.agents.specification.planner.shares import read_share
 from pipeline_magic.agents.specification.planner.shownagain import lost_each, lost_roles, read_shown_again, read_unit
+from pipeline_magic.agents.specification.planner.spreads import read_spread
 from pipeline_magic.agents.specification.planner.states import find_states, read_rate, read_state
 from pipeline_magic.agents.specification.planner.text import Token
 from pipeline_magic.agents.specification.planner.timing import read_timing
@@ -73,6 +75,9 @@ READERS: tuple[Reader, ...] = (
     read_state,
     read_duration,
     read_form,
+    read_which_period,
+    read_busiest,
+    read_spread,
     read_definition,
     read_pivot,
     read_kept,
