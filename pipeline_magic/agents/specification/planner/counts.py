@@ -69,8 +69,8 @@ def count_of(c: Context, i: int) -> Found | None:
         at = i if counting and c.table_at(i + 1) is not None else None
     if at is None and i and c.low(i - 1) in {"and", ","} and _one_more_state(c, c.skip(i, "the|all|also")):
         at = c.skip(i, "the|all|also")
-    if at is None and i and c.low(i - 1) in {"and", ","} and _one_more_table(c, i):
-        at = c.skip(i, "the|all|their|its")
+    if at is None and i and c.low(i - 1) in {"and", ","} and _one_more_table(c, more := c.skip(i, "of all|of")):
+        at = c.skip(more, "the|all|their|its")
     if at is None and c.verb(i, "count", "tally"):
         between = _group_between(c, i)
         if between is not None:

@@ -163,6 +163,9 @@ def _relative(c: Context, i: int) -> Period | None:
         i, low = i + 1, "previous"
     unit = c.tokens[i + 1].stem if i + 1 < c.end(i) else ""
     if low in {"this", "current"} and unit in _UNITS:
+        far = c.match(i + 2, "so far|to date|until now|up to now|until today|up to today")
+        if far is not None:
+            return Period(far, _start(_UNITS[unit]), f"date_add({_DAY}, 1)", relative=True)
         return Period(i + 2, _start(_UNITS[unit]), None, relative=True)
     if low in {"last", "past", "previous", "prior", "iso", "calendar", "full"}:
         if unit in _UNITS:
@@ -174,10 +177,21 @@ def _relative(c: Context, i: int) -> Period | None:
             end = c.skip(said, ")") if said is not None else i + 2
             return Period(end, _back(name, 1, _start(name)), _start(name), relative=True)
         return _last_n(c, i)
+    if low in {"next", "coming", "following"}:
+        return _next_n(c, i)
     count = number_of(c.tokens[i])
     if count and "." not in count and unit in _UNITS and c.low(i + 2) == "ago":
         return Period(i + 3, _back(_UNITS[unit], int(count)), None, relative=True)
     return None
+
+
+def _next_n(c: Context, i: int) -> Period | None:
+    """``next 30 days``: from the day of the run to the day so far ahead, both included."""
+    count = number_of(c.tokens[i + 1]) if i + 1 < c.end(i) else None
+    days = {"day": 1, "week": 7}.get(c.tokens[i + 2].stem if i + 2 < c.end(i) else "", 0)
+    if not count or not count.isdigit() or not days or int(count) > 100_000:
+        return None
+    return Period(i + 3, _DAY, f"date_add({_DAY}, {int(count) * days + 1})", relative=True)
 
 
 def _last_n(c: Context, i: int) -> Period | None:
