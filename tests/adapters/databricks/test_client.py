@@ -10,11 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import SecretStr
 
-from pipeline_magic.adapters.databricks import connect
 from pipeline_magic.adapters.databricks.client import clock_skew, workspace_client
-from pipeline_magic.config import Settings
 from pipeline_magic.errors import CatalogError, ConfigurationError
 
 
@@ -62,16 +59,6 @@ def test_token_wins_over_the_environment(site: Any, monkeypatch: pytest.MonkeyPa
     monkeypatch.setenv("DATABRICKS_CLIENT_ID", "someone")
     monkeypatch.setenv("DATABRICKS_CLIENT_SECRET", "else")
     assert site.client().current_user.me().user_name == "ada@acme.test"
-
-
-def test_connect(site: Any) -> None:
-    """Settings make the catalog, and the warehouse where they name one."""
-    given = {"databricks_host": site.server.url, "databricks_token": SecretStr("good-token")}
-    catalog, engine = connect(Settings(**given))
-    assert (engine, catalog.has_catalog("shop")) == (None, True)
-    catalog, engine = connect(Settings(**given, databricks_warehouse_id="wh1"))
-    assert engine is not None and engine.query("SELECT 1 AS a").rows == ((1,),)
-    assert "wh1" in engine.name and "127.0.0.1" in catalog.name
 
 
 def test_the_token_stays_inside(site: Any, caplog: pytest.LogCaptureFixture) -> None:
