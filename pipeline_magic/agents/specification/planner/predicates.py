@@ -124,6 +124,8 @@ def _again(c: Context, i: int, first: Condition) -> Condition | None:
 
 def _single(c: Context, i: int, about: TableInfo | None, opened: bool, least: float = 0.5) -> Condition | None:
     start = i
+    if i >= len(c.tokens):
+        return None
     if c.low(i) in {"for", "of"} and (dated := in_period(c, i, about, least)) is not None:
         return dated
     if c.low(i) == "of" and i + 1 < c.end(i) and (typed := _column_compared(c, i + 1, about, 0.5)) is not None:

@@ -21,3 +21,16 @@ def test_more_than_a_pipeline_holds_is_said(text: str, word: str) -> None:
     made = read("shop", text)
     assert made["outcome"] == "asked"
     assert word in made["why"]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Show the orders placed in 2024 or",
+        'Show the order id of the orders whose status is "returned" or',
+        'The first name of customers whose email contains "A", in upper or lower case or',
+    ],
+)
+def test_a_statement_that_breaks_off_is_no_failure(text: str) -> None:
+    """Where an alternative is announced and none follows, there is an answer or a question."""
+    assert read("shop", text)["outcome"] in {"asked", "guessed"}
