@@ -21,6 +21,8 @@ from tests.support.databricks_server.forward import Forward, MirroredFiles
 from tests.support.databricks_server.server import Handler
 from tests.support.databricks_site import SEED, sample_rows
 from tests.support.databricks_standins import standin
+from tests.support.model_answers import seed
+from tests.support.model_server import KEY, model_server, says
 
 DEVIATIONS = {
     "JUPYTER": "it imports no notebook in the form JUPYTER (501): folders are those of the strict workspace",
@@ -132,22 +134,41 @@ def emulate() -> Iterator[str]:
     made.close()
 
 
-def test_from_the_seeds_statement_to_a_job(minilake: tuple[str, str], emulate: str, tmp_path: Path) -> None:
+@pytest.fixture(params=["embedded", "llm"])
+def planner(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """Who reads the statement: with a key set, a language model that knows the example."""
+    if request.param == "llm":
+        with model_server() as model:
+            model.will(says(seed()))
+            monkeypatch.setenv("OPENAI_API_KEY", KEY)
+            monkeypatch.setenv("OPENAI_BASE_URL", model.url)
+            yield "llm"
+            assert len(model.requests) == 1
+    else:
+        yield "embedded"
+
+
+def test_from_the_seeds_statement_to_a_job(
+    minilake: tuple[str, str], emulate: str, planner: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Words, plan, pull request, merge and job, with environment variables alone; the second time nothing changes."""
     url, warehouse = minilake
     _commit(emulate, "pipeline_magic.toml", TOML)
-    settings = {
-        "home": tmp_path / "home", "databricks_host": url, "databricks_token": "good-token",
-        "databricks_warehouse_id": warehouse, "one_off_runs": False, "github_url": emulate,
-        "github_repo": "acme/pipelines", "github_token": "good-token",
+    variables = {
+        "PIPELINE_MAGIC_HOME": str(tmp_path / "home"), "PIPELINE_MAGIC_ONE_OFF_RUNS": "false",
+        "DATABRICKS_HOST": url, "DATABRICKS_TOKEN": "good-token", "DATABRICKS_WAREHOUSE_ID": warehouse,
+        "GITHUB_API_URL": emulate, "GITHUB_REPO": "acme/pipelines", "GITHUB_TOKEN": "good-token",
     }  # fmt: skip
-    orchestrator = PipelineBuilderOrchestrator(settings)
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    orchestrator = PipelineBuilderOrchestrator()
     try:
+        assert orchestrator.ports.planner == planner
         result = orchestrator.build_pipeline(SEED)
         assert result.snapshot.quality.verdict == "green", result.snapshot.quality.findings
         done = orchestrator.approve_pipeline(result.approval_id, "John Doe", "Looks good!")
         assert done.deployment.state == "deployed" and done.pull_request.state == "merged"
-        found = orchestrator.ports.deployer.find("customer_revenue", "default")
+        found = orchestrator.ports.deployer.find(result.snapshot.run.name, "default")
         assert found is not None and found.digest == done.snapshot.run.digest
         assert orchestrator.ports.deployer.settings(found.id)["schedule"]["pause_status"] == "UNPAUSED"  # type: ignore[index,call-overload]
         again = orchestrator.build_pipeline(SEED)
