@@ -124,12 +124,11 @@ def _started(pid: int) -> str:
         return stat[19]
     try:
         import psutil  # type: ignore[import-untyped]  # beside every notebook; no dependency of ours, nor are its stubs
-
-        return str(int(psutil.Process(pid).create_time()))
-    except (ImportError, OSError):
+    except ImportError:
         return ""
-    except Exception as error:  # noqa: BLE001 - psutil's own, of a process that is gone or not ours to look at
-        log.debug("worker: %s", type(error).__name__)
+    try:
+        return str(int(psutil.Process(pid).create_time()))
+    except (psutil.Error, OSError):  # it is gone, or not ours to look at
         return ""
 
 

@@ -24,7 +24,7 @@ import yaml
 
 from pipeline_magic.adapters.samples import TPCH
 
-__all__ = ["build"]
+__all__ = ["build", "fill"]
 
 _HERE = Path(__file__).parent
 _AS_OF = "2025-06-30 12:00:00"
@@ -49,8 +49,8 @@ def _described(name: str, catalog: dict[str, Any]) -> list[dict[str, Any]]:
     return tables
 
 
-def _fill(path: Path, tables: list[dict[str, Any]], catalog: dict[str, Any]) -> None:
-    """Write the rows of a catalog to a SQLite file."""
+def fill(path: Path, tables: list[dict[str, Any]], catalog: dict[str, Any]) -> None:
+    """Write the rows of a catalog to a SQLite file; an empty cell is NULL."""
     path.unlink(missing_ok=True)
     connection = sqlite3.connect(path)
     for table in tables:
@@ -79,7 +79,7 @@ def build(folder: Path) -> None:
         catalog = yaml.safe_load((_HERE / "catalogs" / f"{name}.yml").read_text("utf-8"))
         tables = _described(name, catalog)
         path = folder / "db" / f"{name}.sqlite"
-        _fill(path, tables, catalog)
+        fill(path, tables, catalog)
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         items = _items(f"items_{name}.yml")
         if name not in _LATER:

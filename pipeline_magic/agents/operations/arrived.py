@@ -67,7 +67,7 @@ def _compared(approved: Any, seen: Any, path: str, development: bool) -> Iterato
         left, right = _sorted(approved), _sorted(seen)
         if len(left) != len(right):
             yield f"`{path}` has {len(right)} entries; approved are {len(left)}."
-        for index, (one, other) in enumerate(zip(left, right)):  # noqa: B905 - a shorter one was said above
+        for index, (one, other) in enumerate(zip(left, right, strict=False)):  # a shorter one was said above
             yield from _compared(one, other, f"{path}[{index}]", development)
     elif not _same(approved, seen, path, development):
         yield f"`{path}` is {_shown(seen)}; approved is {_shown(approved)}."

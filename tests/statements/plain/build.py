@@ -18,11 +18,12 @@ from typing import Any
 
 import yaml
 
+from tests.statements.build import fill
+
 __all__ = ["PARTS", "build"]
 
 PARTS = ("dev", "held")
 _HERE = Path(__file__).parent
-_AFFINITY = {"bigint": "INTEGER", "boolean": "INTEGER", "double": "REAL", "decimal": "REAL"}
 _MOST_ROWS = 500
 
 
@@ -36,22 +37,6 @@ def _described(catalog: dict[str, Any]) -> list[dict[str, Any]]:
         described = {"name": table, "rows": count, "columns": columns}
         tables.append({**described, "comment": said["comment"], "primary_key": said["key"]})
     return tables
-
-
-def _fill(path: Path, tables: list[dict[str, Any]], catalog: dict[str, Any]) -> None:
-    """Write the rows of a catalog to a SQLite file; an empty cell is NULL."""
-    path.unlink(missing_ok=True)
-    connection = sqlite3.connect(path)
-    for table in tables:
-        kinds = [_AFFINITY.get(column["type"].partition("(")[0], "TEXT") for column in table["columns"]]
-        names = ", ".join(f"{column['name']} {kind}" for column, kind in zip(table["columns"], kinds, strict=True))
-        connection.execute(f"CREATE TABLE {table['name']} ({names})")
-        for line in catalog[table["name"]]["rows"].splitlines():
-            cells = [cell or None for cell in line.split("|")]
-            connection.execute(f"INSERT INTO {table['name']} VALUES ({', '.join('?' * len(kinds))})", cells)
-    connection.commit()
-    connection.execute("VACUUM")
-    connection.close()
 
 
 def _row(item: dict[str, Any], connection: sqlite3.Connection) -> dict[str, Any]:
@@ -85,7 +70,7 @@ def build(folder: Path) -> None:
         said = yaml.safe_load(source.read_text("utf-8"))
         tables = _described(said["tables"])
         path = folder / "db" / f"{name}.sqlite"
-        _fill(path, tables, said["tables"])
+        fill(path, tables, said["tables"])
         connection = sqlite3.connect(f"file:{path}?mode=ro", uri=True)
         catalog = {"source": name, "db": f"../db/{name}.sqlite", "as_of": said["as_of"], "tables": tables}
         for part, made in parts.items():
